@@ -1,0 +1,113 @@
+/** The agent's receive memory: frames made once, taken and given back without allocating. */
+import koffi from 'koffi';
+import { SLOT_FLAG } from '../../sandbox/channel/layout.ts';
+import type { FrameRef } from '../../sandbox/client/types.ts';
+import { PROT_READ, PROT_WRITE, raw } from '../../sandbox/sys/libc.ts';
+import { errno, errnoName, PortError, VNET_HDR_BYTES } from './socket.ts';
+
+/** Room in front of a frame: the kernel's vnet header, and space to put a stripped VLAN tag back. */
+export const FRAME_HEADROOM = 64;
+/** Virtual size of a frame; pages are only taken when written, so small packets cost one page. */
+export const FRAME_STRIDE = 66 * 1024;
+export const FRAME_CAPACITY = FRAME_STRIDE - FRAME_HEADROOM;
+/** Where the kernel writes: vnet header, then the frame at FRAME_HEADROOM. */
+export const RECEIVE_OFFSET = FRAME_HEADROOM - VNET_HDR_BYTES;
+
+const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x02 | 0x20 | 0x4000;
+
+export class Frame implements FrameRef {
+  readonly bytes: Uint8Array;
+  /** Start of this frame's memory in `bytes`, and its address. */
+  readonly base: number;
+  readonly address: number;
+  offset = 0;
+  length = 0;
+  inPort = 0;
+  flags = 0;
+  csumStart = 0;
+  csumOffset = 0;
+  l3Offset = 0;
+  l4Offset = 0;
+  packetOutXid = 0;
+  /** Segmentation offload, as in struct virtio_net_hdr. */
+  gsoType = 0;
+  gsoSize = 0;
+  headerLength = 0;
+  /** Who still needs it: its owner, and every queued transmission. */
+  refs = 0;
+  /** Intrusive link of the pool's free list and of hold queues. */
+  next: Frame | null = null;
+
+  constructor(bytes: Uint8Array, base: number, address: number) {
+    this.bytes = bytes;
+    this.base = base;
+    this.address = address;
+  }
+
+  /** Fills the frame with a packet that came from no port (PACKET_OUT). */
+  load(data: Uint8Array, inPort: number, packetOutXid: number): void {
+    this.offset = this.base + FRAME_HEADROOM;
+    this.bytes.set(data, this.offset);
+    this.length = data.length;
+    this.inPort = inPort;
+    this.packetOutXid = packetOutXid;
+    this.flags = SLOT_FLAG.PACKET_OUT;
+    this.gsoType = 0;
+    this.gsoSize = 0;
+    this.headerLength = 0;
+    this.csumStart = 0;
+    this.csumOffset = 0;
+  }
+}
+
+/** Last in, first out, so that the same few pages stay in the CPU's caches. */
+export class FramePool {
+  readonly size: number;
+  /** Times that take() found nothing. */
+  exhausted = 0;
+  available: number;
+  #free: Frame | null = null;
+
+  /** Throws PortError FC_NO_MEMORY when the address space cannot be had. */
+  constructor(size = 4096) {
+    this.size = size;
+    this.available = size;
+    const bytes = size * FRAME_STRIDE;
+    const flags = MAP_PRIVATE_ANONYMOUS_NORESERVE;
+    const address = Number(raw.mmap(0n, bytes, PROT_READ | PROT_WRITE, flags, -1, 0));
+    if (address === -1) {
+      throw new PortError(
+        'FC_NO_MEMORY',
+        `No address space for ${size} frames (${errnoName(errno())}); lower the number of frames.`,
+      );
+    }
+    const memory = new Uint8Array(koffi.view(BigInt(address), bytes));
+    for (let i = size - 1; i >= 0; i--) {
+      const frame = new Frame(memory, i * FRAME_STRIDE, address + i * FRAME_STRIDE);
+      frame.next = this.#free;
+      this.#free = frame;
+    }
+  }
+
+  /** A frame with one reference, or null when all are in use. */
+  take(): Frame | null {
+    const frame = this.#free;
+    if (frame === null) {
+      this.exhausted++;
+      return null;
+    }
+    this.#free = frame.next;
+    frame.next = null;
+    frame.refs = 1;
+    this.available--;
+    return frame;
+  }
+
+  /** Drops one reference; the last one puts the frame back. */
+  release(frame: Frame): void {
+    if (--frame.refs > 0) return;
+    frame.next = this.#free;
+    this.#free = frame;
+    this.available++;
+  }
+}

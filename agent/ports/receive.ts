@@ -1,0 +1,155 @@
+/** Receiving bursts with recvmmsg: one set of 64 message headers, shared by all ports of the one thread. */
+import { SLOT_FLAG } from '../../sandbox/channel/layout.ts';
+import { FRAME_CAPACITY, FRAME_HEADROOM, type Frame, type FramePool, RECEIVE_OFFSET } from './frames.ts';
+import type { FrameSink, PortCounters } from './port.ts';
+import {
+  addressOf,
+  EAGAIN,
+  EINTR,
+  errno,
+  highWord,
+  IOV_WORDS,
+  lowWord,
+  MMSG,
+  MMSG_WORDS,
+  MSG_DONTWAIT,
+  MSG_TRUNC,
+  sys,
+  TP_STATUS_VLAN_TPID_VALID,
+  TP_STATUS_VLAN_VALID,
+  VIRTIO_NET_HDR_F_NEEDS_CSUM,
+  VNET_HDR_BYTES,
+} from './socket.ts';
+
+export const BURST = 64;
+/** CMSG_SPACE(sizeof(struct tpacket_auxdata)), in words; the data begins after the 4 words of the header. */
+const CONTROL_WORDS = 10;
+const AUX = { STATUS: 4, VLAN: 8 } as const;
+const ETHERTYPE_VLAN = 0x8100;
+
+export class BurstReceiver {
+  readonly #pool: FramePool;
+  readonly #frames: Frame[] = [];
+  readonly #headers = new Uint32Array(BURST * MMSG_WORDS);
+  readonly #iovs = new Uint32Array(BURST * IOV_WORDS);
+  readonly #control = new Uint32Array(BURST * CONTROL_WORDS);
+  readonly #headersAddress = addressOf(this.#headers);
+  readonly #vnet: Uint16Array;
+
+  constructor(pool: FramePool) {
+    this.#pool = pool;
+    const iovs = addressOf(this.#iovs);
+    const control = addressOf(this.#control);
+    for (let i = 0; i < BURST; i++) {
+      const at = i * MMSG_WORDS;
+      const iov = iovs + i * IOV_WORDS * 4;
+      this.#headers[at + MMSG.IOV] = lowWord(iov);
+      this.#headers[at + MMSG.IOV + 1] = highWord(iov);
+      this.#headers[at + MMSG.IOVLEN] = 1;
+      const aux = control + i * CONTROL_WORDS * 4;
+      this.#headers[at + MMSG.CONTROL] = lowWord(aux);
+      this.#headers[at + MMSG.CONTROL + 1] = highWord(aux);
+      this.#headers[at + MMSG.CONTROLLEN] = CONTROL_WORDS * 4;
+      this.#iovs[i * IOV_WORDS + 2] = FRAME_CAPACITY + VNET_HDR_BYTES;
+      const frame = pool.take();
+      if (frame === null) throw new RangeError(`The frame pool must hold more than ${BURST} frames.`);
+      this.#arm(i, frame);
+    }
+    const { buffer } = this.#frames[0].bytes;
+    this.#vnet = new Uint16Array(buffer);
+  }
+
+  /**
+   * Takes up to BURST frames from a socket and hands each to the sink. Returns how many there were, or minus the errno of
+   * a failure other than "nothing there".
+   */
+  receive(fd: number, inPort: number, counters: PortCounters, sink: FrameSink): number {
+    const count = sys.recvmmsg(fd, this.#headersAddress, BURST, MSG_DONTWAIT, 0);
+    if (count < 0) {
+      const error = errno();
+      return error === EAGAIN || error === EINTR ? 0 : -error;
+    }
+    for (let i = 0; i < count; i++) this.#deliver(i, inPort, counters, sink);
+    return count;
+  }
+
+  #deliver(i: number, inPort: number, counters: PortCounters, sink: FrameSink): void {
+    const at = i * MMSG_WORDS;
+    const length = this.#headers[at + MMSG.LEN] - VNET_HDR_BYTES;
+    const truncated = (this.#headers[at + MMSG.FLAGS] & MSG_TRUNC) !== 0;
+    const hasAux = this.#headers[at + MMSG.CONTROLLEN] >= 36;
+    this.#headers[at + MMSG.CONTROLLEN] = CONTROL_WORDS * 4;
+    counters.rxPackets++;
+    counters.rxBytes += length;
+    if (truncated || length < 14) {
+      counters.rxErrors++;
+      return;
+    }
+    const spare = this.#pool.take();
+    if (spare === null) {
+      // The frame stays armed: the packet is lost, but the socket is emptied, so poll() does not spin.
+      counters.rxDropped++;
+      return;
+    }
+    const frame = this.#frames[i];
+    this.#arm(i, spare);
+    frame.offset = frame.base + FRAME_HEADROOM;
+    frame.length = length;
+    frame.inPort = inPort;
+    frame.packetOutXid = 0;
+    this.#readOffload(frame);
+    if (hasAux) this.#restoreTag(frame, i * CONTROL_WORDS);
+    sink(frame);
+  }
+
+  #arm(i: number, frame: Frame): void {
+    this.#frames[i] = frame;
+    const at = frame.address + RECEIVE_OFFSET;
+    this.#iovs[i * IOV_WORDS] = lowWord(at);
+    this.#iovs[i * IOV_WORDS + 1] = highWord(at);
+  }
+
+  #readOffload(frame: Frame): void {
+    const at = (frame.base + RECEIVE_OFFSET) >> 1;
+    const vnet = this.#vnet;
+    const first = vnet[at];
+    frame.flags = 0;
+    frame.gsoType = 0;
+    if (first === 0) return;
+    // Two single bytes read as one native-order word: flags come first in memory.
+    const bytes = frame.bytes;
+    const flags = bytes[at * 2];
+    const gsoType = bytes[at * 2 + 1];
+    if (flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+      frame.flags |= SLOT_FLAG.CSUM_PARTIAL;
+      frame.csumStart = vnet[at + 3];
+      frame.csumOffset = vnet[at + 4];
+    }
+    if (gsoType !== 0) {
+      frame.flags |= SLOT_FLAG.GSO;
+      frame.gsoType = gsoType;
+      frame.headerLength = vnet[at + 1];
+      frame.gsoSize = vnet[at + 2];
+    }
+  }
+
+  /** Puts a VLAN tag that the kernel took out of the packet back in its place. */
+  #restoreTag(frame: Frame, control: number): void {
+    const status = this.#control[control + AUX.STATUS];
+    if ((status & TP_STATUS_VLAN_VALID) === 0) return;
+    const vlan = this.#control[control + AUX.VLAN];
+    const tci = vlan & 0xffff;
+    const tpid = status & TP_STATUS_VLAN_TPID_VALID ? vlan >>> 16 : ETHERTYPE_VLAN;
+    const bytes = frame.bytes;
+    const offset = frame.offset - 4;
+    bytes.copyWithin(offset, frame.offset, frame.offset + 12);
+    bytes[offset + 12] = tpid >>> 8;
+    bytes[offset + 13] = tpid;
+    bytes[offset + 14] = tci >>> 8;
+    bytes[offset + 15] = tci;
+    frame.offset = offset;
+    frame.length += 4;
+    if (frame.flags & SLOT_FLAG.CSUM_PARTIAL) frame.csumStart += 4;
+    if (frame.flags & SLOT_FLAG.GSO) frame.headerLength += 4;
+  }
+}

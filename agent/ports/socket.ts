@@ -1,0 +1,90 @@
+/**
+ * System calls of AF_PACKET and rtnetlink sockets, through koffi, with the numbers of Linux's UAPI headers.
+ * Addresses are plain numbers (user addresses have 47 bits), which koffi takes without making a BigInt.
+ */
+import os from 'node:os';
+import koffi from 'koffi';
+
+const libc = koffi.load('libc.so.6');
+
+export const sys = {
+  socket: libc.func('int socket(int domain, int type, int protocol)'),
+  bind: libc.func('int bind(int fd, const uint8_t *address, uint32_t length)'),
+  setsockopt: libc.func('int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)'),
+  getsockopt: libc.func(
+    'int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
+  ),
+  send: libc.func('ssize_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
+  recv: libc.func('ssize_t recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)'),
+  recvmmsg: libc.func(
+    'int recvmmsg(int fd, uintptr_t messages, uint32_t count, int flags, uintptr_t timeout)',
+  ),
+  sendmmsg: libc.func('int sendmmsg(int fd, uintptr_t messages, uint32_t count, int flags)'),
+};
+
+export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+export const ETH_P_ALL = 3;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_TRUNC = 0x20;
+
+export const SOL_SOCKET = 1;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+
+export const SOL_PACKET = 263;
+export const PACKET_ADD_MEMBERSHIP = 1;
+export const PACKET_STATISTICS = 6;
+export const PACKET_AUXDATA = 8;
+export const PACKET_VNET_HDR = 15;
+export const PACKET_IGNORE_OUTGOING = 23;
+export const PACKET_MR_PROMISC = 1;
+export const TP_STATUS_VLAN_VALID = 1 << 4;
+export const TP_STATUS_VLAN_TPID_VALID = 1 << 6;
+
+/** struct virtio_net_hdr: flags u8, gso_type u8, hdr_len, gso_size, csum_start, csum_offset u16 (native order). */
+export const VNET_HDR_BYTES = 10;
+export const VIRTIO_NET_HDR_F_NEEDS_CSUM = 1;
+
+/** struct mmsghdr as 32-bit words. */
+export const MMSG_WORDS = 16;
+export const MMSG = { IOV: 4, IOVLEN: 6, CONTROL: 8, CONTROLLEN: 10, FLAGS: 12, LEN: 14 } as const;
+/** struct iovec as 32-bit words. */
+export const IOV_WORDS = 4;
+
+export const EINTR = 4;
+export const EAGAIN = 11;
+export const EMSGSIZE = 90;
+export const ENETDOWN = 100;
+export const ENOBUFS = 105;
+
+/** The errno of the call just made: read it before any other call. */
+export const errno = (): number => koffi.errno();
+
+export const errnoName = (value: number): string => {
+  for (const [name, code] of Object.entries(os.constants.errno)) if (code === value) return name;
+  return `errno ${value}`;
+};
+
+/** The address of a typed array's first byte; keep the array referenced for as long as the address is used. */
+export const addressOf = (array: ArrayBufferView): number => Number(koffi.address(array));
+
+export const lowWord = (address: number): number => address >>> 0;
+export const highWord = (address: number): number => Math.floor(address / 4294967296);
+
+export const int32 = (value: number): Uint8Array => new Uint8Array(new Int32Array([value]).buffer);
+
+/** A failed system call on a port or on the link monitor. */
+export class PortError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = 'PortError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,164 @@
+/** Sending in batches with sendmmsg: [vnet header][head from the cell's memory][rest of the received frame]. */
+import { SLOT_FLAG } from '../../sandbox/channel/layout.ts';
+import type { Frame, FramePool } from './frames.ts';
+import type { PortCounters } from './port.ts';
+import {
+  addressOf,
+  EAGAIN,
+  EINTR,
+  ENETDOWN,
+  ENOBUFS,
+  errno,
+  errnoName,
+  highWord,
+  IOV_WORDS,
+  lowWord,
+  MMSG,
+  MMSG_WORDS,
+  MSG_DONTWAIT,
+  sys,
+  VIRTIO_NET_HDR_F_NEEDS_CSUM,
+  VNET_HDR_BYTES,
+} from './socket.ts';
+
+export const BATCH = 64;
+const IOVS_EACH = 3;
+/** Words between two vnet headers: 10 bytes, rounded up to keep them aligned. */
+const VNET_STRIDE = 6;
+
+export class BatchSender {
+  readonly #pool: FramePool;
+  readonly #frames: (Frame | null)[] = new Array(BATCH).fill(null);
+  readonly #headers = new Uint32Array(BATCH * MMSG_WORDS);
+  readonly #iovs = new Uint32Array(BATCH * IOVS_EACH * IOV_WORDS);
+  readonly #vnet = new Uint16Array(BATCH * VNET_STRIDE);
+  readonly #vnetBytes = new Uint8Array(this.#vnet.buffer);
+  readonly #headersAddress = addressOf(this.#headers);
+  #count = 0;
+
+  constructor(pool: FramePool) {
+    this.#pool = pool;
+    const iovs = addressOf(this.#iovs);
+    const vnet = addressOf(this.#vnet);
+    for (let i = 0; i < BATCH; i++) {
+      const iov = iovs + i * IOVS_EACH * IOV_WORDS * 4;
+      this.#headers[i * MMSG_WORDS + MMSG.IOV] = lowWord(iov);
+      this.#headers[i * MMSG_WORDS + MMSG.IOV + 1] = highWord(iov);
+      const header = vnet + i * VNET_STRIDE * 2;
+      const at = i * IOVS_EACH * IOV_WORDS;
+      this.#iovs[at] = lowWord(header);
+      this.#iovs[at + 1] = highWord(header);
+      this.#iovs[at + 2] = VNET_HDR_BYTES;
+    }
+  }
+
+  get pending(): number {
+    return this.#count;
+  }
+
+  get full(): boolean {
+    return this.#count === BATCH;
+  }
+
+  /** Queues one packet. False when its offload data cannot be right any more; it is not queued then. */
+  add(frame: Frame, headAddress: number, headLength: number, consumed: number): boolean {
+    const i = this.#count;
+    const tail = frame.length - consumed;
+    if (!this.#writeOffload(i, frame, headLength - consumed, headLength + tail)) return false;
+    let at = i * IOVS_EACH * IOV_WORDS + IOV_WORDS;
+    let parts = 1;
+    if (headLength > 0) {
+      this.#iovs[at] = lowWord(headAddress);
+      this.#iovs[at + 1] = highWord(headAddress);
+      this.#iovs[at + 2] = headLength;
+      at += IOV_WORDS;
+      parts++;
+    }
+    if (tail > 0) {
+      const address = frame.address + (frame.offset - frame.base) + consumed;
+      this.#iovs[at] = lowWord(address);
+      this.#iovs[at + 1] = highWord(address);
+      this.#iovs[at + 2] = tail;
+      parts++;
+    }
+    this.#headers[i * MMSG_WORDS + MMSG.IOVLEN] = parts;
+    this.#frames[i] = frame;
+    frame.refs++;
+    this.#count = i + 1;
+    return true;
+  }
+
+  /** The packet's headers grew by `growth` bytes in front of what the offload data points at. */
+  #writeOffload(i: number, frame: Frame, growth: number, total: number): boolean {
+    const at = i * VNET_STRIDE;
+    const vnet = this.#vnet;
+    vnet[at] = 0;
+    vnet[at + 1] = 0;
+    vnet[at + 2] = 0;
+    vnet[at + 3] = 0;
+    vnet[at + 4] = 0;
+    if ((frame.flags & (SLOT_FLAG.CSUM_PARTIAL | SLOT_FLAG.GSO)) === 0) return true;
+    if (frame.flags & SLOT_FLAG.CSUM_PARTIAL) {
+      const start = frame.csumStart + growth;
+      if (start < 14 || start + frame.csumOffset + 2 > total) return false;
+      this.#vnetBytes[at * 2] = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+      vnet[at + 3] = start;
+      vnet[at + 4] = frame.csumOffset;
+    }
+    if (frame.flags & SLOT_FLAG.GSO) {
+      const headerLength = frame.headerLength + growth;
+      if (headerLength < 14 || headerLength > total) return false;
+      this.#vnetBytes[at * 2 + 1] = frame.gsoType;
+      vnet[at + 1] = headerLength;
+      vnet[at + 2] = frame.gsoSize;
+    }
+    return true;
+  }
+
+  /** Sends what is queued; every frame loses the reference add() took, sent or not. */
+  flush(fd: number, counters: PortCounters): void {
+    const count = this.#count;
+    let done = 0;
+    while (done < count) {
+      const sent = fd < 0 ? -1 : this.#send(fd, done, count - done);
+      if (sent > 0) {
+        this.#finish(done, done + sent, counters);
+        done += sent;
+        continue;
+      }
+      const error = fd < 0 ? ENETDOWN : errno();
+      if (error === EINTR) continue;
+      // A full socket or a port that is down takes none of the others either.
+      const lost = error === EAGAIN || error === ENETDOWN ? count - done : 1;
+      if (error === EAGAIN || error === ENETDOWN || error === ENOBUFS) counters.txDropped += lost;
+      else counters.txErrors += lost;
+      const name = errnoName(error);
+      counters.errors[name] = (counters.errors[name] ?? 0) + lost;
+      this.#drop(done, done + lost);
+      done += lost;
+    }
+    this.#count = 0;
+  }
+
+  #send(fd: number, from: number, count: number): number {
+    return sys.sendmmsg(fd, this.#headersAddress + from * MMSG_WORDS * 4, count, MSG_DONTWAIT);
+  }
+
+  #finish(from: number, to: number, counters: PortCounters): void {
+    for (let i = from; i < to; i++) {
+      counters.txPackets++;
+      counters.txBytes += this.#headers[i * MMSG_WORDS + MMSG.LEN] - VNET_HDR_BYTES;
+      this.#release(i);
+    }
+  }
+
+  #drop(from: number, to: number): void {
+    for (let i = from; i < to; i++) this.#release(i);
+  }
+
+  #release(i: number): void {
+    const frame = this.#frames[i];
+    this.#frames[i] = null;
+    if (frame !== null) this.#pool.release(frame);
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * What the benchmarks compare: each datapath takes over the switch namespace of a topology, with every port
+ * of it, and gives back the processes whose CPU time and memory are its cost.
+ */
+import type { StdioOptions } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Switch, stop } from '../../mininet/topology.ts';
+
+export interface Running {
+  /** The processes on the data path, children included. */
+  pids(): number[];
+  /** The agent's or controller's local state (Flowcell only). */
+  state?(path: string): Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+export interface Datapath {
+  readonly name: string;
+  start(node: Switch): Promise<Running>;
+}
+
+const flowcell = new URL('../../bin/flowcell', import.meta.url).pathname;
+
+/** Polls until `ready` says so: for peers whose only sign of readiness is their state. */
+export async function until(what: string, ready: () => Promise<boolean> | boolean, timeoutMs = 20_000) {
+  const end = performance.now() + timeoutMs;
+  while (!(await ready())) {
+    if (performance.now() > end) throw new Error(`${what} did not happen within ${timeoutMs / 1000} s`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function descendants(pid: number): number[] {
+  let children: number[] = [];
+  try {
+    children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
+      .trim()
+      .split(' ')
+      .filter(Boolean)
+      .map(Number);
+  } catch {
+    return [];
+  }
+  return [pid, ...children.flatMap(descendants)];
+}
+
+function getJson(socketPath: string, path: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const req = request({ socketPath, path }, (res) => {
+      let text = '';
+      res.setEncoding('utf8');
+      res.on('data', (chunk) => {
+        text += chunk;
+      });
+      res.on('end', () => {
+        try {
+          resolve(JSON.parse(text));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    req.on('error', reject);
+    req.end();
+  });
+}
+
+export interface FlowcellOptions {
+  poolSize?: number;
+  granularity?: string;
+}
+
+/** Our agent and controller, as the command line starts them. */
+export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
+  return {
+    name: 'flowcell',
+    async start(node) {
+      const runDir = mkdtempSync(join(tmpdir(), 'fc-bench-'));
+      const env = { ...process.env, FLOWCELL_RUN_DIR: runDir };
+      const spawnOptions = { stdio: ['ignore', 'ignore', 'inherit'] satisfies StdioOptions, env };
+      const common = ['--log-level', 'error'];
+      const controllerArgs = [
+        'controller',
+        '--port',
+        '6653',
+        '--granularity',
+        options.granularity ?? 'five-tuple',
+      ];
+      const controller = node.spawn([flowcell, ...controllerArgs, ...common], spawnOptions);
+      const agentArgs = ['agent', '--datapath-id', '1', '--controller', '127.0.0.1:6653'];
+      const ports = node.ports.flatMap((name) => ['--port', name]);
+      const pool = ['--pool-size', String(options.poolSize ?? 64)];
+      const agent = node.spawn([flowcell, ...agentArgs, ...ports, ...pool, ...common], spawnOptions);
+      const socketPath = join(runDir, `agent-${(1).toString(16).padStart(16, '0')}.sock`);
+      const state = (path: string) => getJson(socketPath, path);
+      await until('the agent connecting', async () => {
+        const status = await state('/status').catch(() => undefined);
+        return (status as { mode?: string } | undefined)?.mode === 'flow';
+      });
+      return {
+        pids: () => descendants(agent.pid!),
+        state,
+        async stop() {
+          await stop(agent);
+          await stop(controller);
+          rmSync(runDir, { recursive: true, force: true });
+        },
+      };
+    },
+  };
+}
+
+/** Open vSwitch's user-space datapath with a controller: its own test controller, os-ken's, or none (a learning bridge). */
+export function ovsDatapath(controller: 'testcontroller' | 'os-ken' | 'none'): Datapath {
+  return {
+    name: controller === 'none' ? 'ovs-userspace' : `ovs-userspace + ${controller}`,
+    async start(node) {
+      const dir = mkdtempSync(join(tmpdir(), 'fc-ovs-'));
+      const env = { ...process.env, OVS_RUNDIR: dir, OVS_LOGDIR: dir, OVS_DBDIR: dir, OVS_SYSCONFDIR: dir };
+      const run = (...argv: string[]) => node.exec(argv, { env });
+      const quiet = { stdio: 'ignore' as const, env };
+      const database = join(dir, 'conf.db');
+      const remote = `unix:${dir}/db.sock`;
+      await run('ovsdb-tool', 'create', database, '/usr/share/openvswitch/vswitch.ovsschema');
+      const server = node.spawn(
+        ['ovsdb-server', database, `--remote=p${remote}`, `--unixctl=${dir}/ovsdb.ctl`],
+        quiet,
+      );
+      await until('ovsdb-server starting', async () => {
+        const result = await node.exec(['ovs-vsctl', '--timeout=1', `--db=${remote}`, '--no-wait', 'init'], {
+          env,
+          anyExit: true,
+        });
+        return result.code === 0;
+      });
+      const daemon = node.spawn(['ovs-vswitchd', remote, `--unixctl=${dir}/vswitchd.ctl`], quiet);
+      const vsctl = (...argv: string[]) => run('ovs-vsctl', `--db=${remote}`, '--timeout=10', ...argv);
+      await vsctl('add-br', 'br0', '--', 'set', 'bridge', 'br0', 'datapath_type=netdev');
+      await vsctl(
+        ...['set', 'bridge', 'br0', 'protocols=OpenFlow13', 'other-config:disable-in-band=true'],
+        ...[`fail-mode=${controller === 'none' ? 'standalone' : 'secure'}`],
+      );
+      for (const [index, name] of node.ports.entries()) {
+        await vsctl('add-port', 'br0', name, '--', 'set', 'interface', name, `ofport_request=${index + 1}`);
+      }
+      const peers = [daemon, server];
+      if (controller !== 'none') {
+        const app = new URL('../peers/osken_learning_switch.py', import.meta.url).pathname;
+        const argv =
+          controller === 'os-ken'
+            ? ['osken-manager', '--ofp-listen-host', '127.0.0.1', '--ofp-tcp-listen-port', '6653', app]
+            : ['ovs-testcontroller', 'ptcp:6653:127.0.0.1', `--unixctl=${dir}/controller.ctl`];
+        peers.unshift(node.spawn(argv, quiet));
+        await vsctl('set-controller', 'br0', 'tcp:127.0.0.1:6653');
+        await vsctl('set', 'controller', 'br0', 'max_backoff=1000');
+        await until(`${controller} connecting`, async () => {
+          const { stdout } = await vsctl('get', 'controller', 'br0', 'is_connected');
+          return stdout.trim() === 'true';
+        });
+      }
+      return {
+        pids: () => [daemon.pid!],
+        async stop() {
+          for (const peer of peers) await stop(peer);
+          rmSync(dir, { recursive: true, force: true });
+        },
+      };
+    },
+  };
+}
+
+/** The kernel's bridge: no processes, its work is done on the senders' CPUs. */
+export const linuxBridge: Datapath = {
+  name: 'linux-bridge',
+  async start(node) {
+    const attach = node.ports.map((name) => `link set dev ${name} master br0`);
+    await node.configure(['link add br0 type bridge', 'link set br0 up', ...attach]);
+    return {
+      pids: () => [],
+      async stop() {
+        await node.configure(['link del br0']);
+      },
+    };
+  },
+};

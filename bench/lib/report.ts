@@ -1,0 +1,40 @@
+/** Numbers for people and for scripts. */
+
+import { readFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+/** Nearest-rank quantile. */
+export function quantile(values: readonly number[], q: number): number {
+  if (values.length === 0) return Number.NaN;
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))];
+}
+
+export const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
+
+/** Where the figures were taken. */
+export function machine() {
+  return {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    memoryGiB: round(totalmem() / 2 ** 30, 1),
+    kernel: readFileSync('/proc/sys/kernel/osrelease', 'latin1').trim(),
+    node: process.version,
+  };
+}
+
+/** A plain table, columns as wide as needed. */
+export function table(rows: readonly Record<string, string | number>[]): string {
+  if (rows.length === 0) return '';
+  const columns = Object.keys(rows[0]);
+  const width = columns.map((name) =>
+    Math.max(name.length, ...rows.map((row) => String(row[name] ?? '').length)),
+  );
+  const line = (cells: readonly (string | number)[]) =>
+    cells
+      .map((cell, i) => (i === 0 ? String(cell).padEnd(width[i]) : String(cell).padStart(width[i])))
+      .join('  ');
+  return [line(columns), ...rows.map((row) => line(columns.map((name) => row[name] ?? '')))].join('\n');
+}

@@ -1,0 +1,434 @@
+/**
+ * One OpenFlow connection as the controller sees it: hello and version negotiation, the features handshake,
+ * keep-alive, request/response correlation, and what to do with malformed input. Knows nothing of apps or
+ * cells. OpenFlow 1.3.5 sections 6.3 (channel), 7.3.1 (handshake), 7.4.4 (errors), 7.5.1 (hello).
+ */
+
+import type { Socket } from 'node:net';
+import {
+  BadRequestCode,
+  decode,
+  ErrorType,
+  encode,
+  Framer,
+  HelloFailedCode,
+  type Message,
+  type MessageInit,
+  OpenFlowError,
+  toErrorMessage,
+} from '../openflow/index.ts';
+import { errorCode, errorText, FlowcellError } from './errors.ts';
+import type { Limits } from './limits.ts';
+import { LogGate, type Logger } from './log.ts';
+import type { Counters } from './metrics.ts';
+import { Outbox } from './outbox.ts';
+import { type ReplyCallback, Requests } from './requests.ts';
+
+/** Wire version of OpenFlow 1.3. */
+const VERSION = 4;
+const HELLO = 0;
+
+export type FeaturesReply = Extract<Message, { type: 'features_reply' }>;
+
+/** Who uses a session. Exceptions from these are caught, logged and do not end the connection. */
+export interface SessionOwner {
+  /** The handshake is complete. */
+  opened(features: FeaturesReply): void;
+  /** Every message that is neither the session's own business nor a reply. Byte fields are views: copy to keep. */
+  message(message: Message): void;
+  /** About four times a second, for time limits. `now` is in ms (performance.now()). */
+  tick(now: number): void;
+  /** Called once; nothing follows. */
+  closed(reason: string): void;
+}
+
+export interface SessionOptions {
+  limits: Limits;
+  counters: Counters;
+  log: Logger;
+  owner: SessionOwner;
+}
+
+export class Session {
+  readonly remote: string;
+  readonly #socket: Socket;
+  readonly #limits: Limits;
+  readonly #counters: Counters;
+  readonly #log: Logger;
+  readonly #owner: SessionOwner;
+  readonly #framer = new Framer();
+  readonly #outbox: Outbox;
+  readonly #requests: Requests;
+  readonly #gate = new LogGate();
+  readonly #timer: NodeJS.Timeout;
+  readonly #openedAt = performance.now();
+  #state: 'hello' | 'features' | 'open' | 'closing' | 'closed' = 'hello';
+  #xid = 0;
+  #lastHeard = performance.now();
+  #echoSent = false;
+  /** Bytes given to the framer minus bytes of whole messages it gave back: what waits for its rest. */
+  #partialBytes = 0;
+  #partialSince = 0;
+  #errorWindow = 0;
+  #errorsInWindow = 0;
+
+  constructor(socket: Socket, options: SessionOptions) {
+    this.#socket = socket;
+    this.#limits = options.limits;
+    this.#counters = options.counters;
+    this.#log = options.log;
+    this.#owner = options.owner;
+    this.remote = `${socket.remoteAddress ?? 'local'}:${socket.remotePort ?? 0}`;
+    this.#outbox = new Outbox(socket, options.limits.maxOutgoingBytes);
+    this.#requests = new Requests(options.limits.maxRequests, options.limits.maxMultipartBytes);
+    socket.setNoDelay(true);
+    socket.on('data', (chunk) => this.#received(chunk));
+    socket.on('drain', () => socket.resume());
+    socket.on('end', () => this.close('the device closed the connection'));
+    socket.on('error', (error) => this.#gone(`connection lost (${errorText(error)})`));
+    socket.on('close', () => this.#gone('connection closed'));
+    this.#timer = setInterval(() => this.#tick(), tickInterval(options.limits));
+    this.#timer.unref();
+    this.send({ type: 'hello', elements: [{ type: 'versionbitmap', versions: [VERSION] }] });
+  }
+
+  get open(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Sends a message; returns its transaction id. Everything sent in one turn leaves in one write. */
+  send(message: MessageInit): number {
+    const xid = message.xid === undefined || message.xid === 0 ? this.#nextXid() : message.xid;
+    message.xid = xid;
+    this.sendBytes(encode(message));
+    return xid;
+  }
+
+  /** Sends one whole encoded message as it is. */
+  sendBytes(bytes: Uint8Array): void {
+    if (this.#state === 'closed' || this.#state === 'closing') return;
+    if (!this.#outbox.push(bytes)) {
+      this.#counters.outgoing_overflows++;
+      this.#abort(
+        `the device does not read: ${this.#outbox.backlog} bytes wait for it (limit ${this.#limits.maxOutgoingBytes})`,
+      );
+      return;
+    }
+    this.#counters.messages_out++;
+  }
+
+  /**
+   * Sends a request and calls `done` once: with the reply (all parts of a multipart reply joined), with the
+   * device's error, at the time limit, or when the connection ends.
+   */
+  call(message: MessageInit, done: ReplyCallback, timeoutMs = this.#limits.requestMs): void {
+    if (this.#state === 'closed' || this.#state === 'closing') {
+      done(new FlowcellError('FC_DISCONNECTED', 'the device is not connected any more'), undefined);
+      return;
+    }
+    if (this.#requests.full) {
+      this.#counters.requests_refused++;
+      done(
+        new FlowcellError(
+          'FC_TOO_MANY_REQUESTS',
+          `${this.#requests.size} requests to this device are waiting for replies; wait for some of them first`,
+        ),
+        undefined,
+      );
+      return;
+    }
+    const xid = this.#nextXid();
+    message.xid = xid;
+    this.#requests.add(xid, performance.now() + timeoutMs, done);
+    this.sendBytes(encode(message));
+  }
+
+  request(message: MessageInit, timeoutMs?: number): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      this.call(
+        message,
+        (error, reply) => (error === undefined ? resolve(reply!) : reject(error)),
+        timeoutMs,
+      );
+    });
+  }
+
+  /** Ends the connection after what is queued has been written. */
+  close(reason: string): void {
+    if (this.#state === 'closed' || this.#state === 'closing') return;
+    this.#outbox.release();
+    this.#state = 'closing';
+    this.#socket.destroySoon();
+    // A peer that does not read would keep the socket for ever.
+    setTimeout(() => this.#socket.destroy(), 1000).unref();
+    this.#gone(reason);
+  }
+
+  #abort(reason: string): void {
+    if (this.#state === 'closed') return;
+    this.#socket.destroy();
+    this.#gone(reason);
+  }
+
+  #gone(reason: string): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    clearInterval(this.#timer);
+    this.#requests.failAll(new FlowcellError('FC_DISCONNECTED', `the device went away: ${reason}`));
+    this.#guard(() => this.#owner.closed(reason));
+  }
+
+  #nextXid(): number {
+    do {
+      this.#xid = (this.#xid + 1) >>> 0;
+    } while (this.#xid === 0 || this.#requests.has(this.#xid));
+    return this.#xid;
+  }
+
+  #received(chunk: Uint8Array): void {
+    if (this.#state === 'closed' || this.#state === 'closing') return;
+    const now = performance.now();
+    this.#lastHeard = now;
+    this.#echoSent = false;
+    this.#counters.bytes_in += chunk.length;
+    this.#partialBytes += chunk.length;
+    const before = this.#partialBytes;
+    this.#outbox.hold();
+    try {
+      this.#framer.push(chunk, this.#onBytes);
+    } catch (error) {
+      // The length field is wrong, so there is no way to find the next message.
+      if (error instanceof OpenFlowError) this.#replyError(error, chunk.subarray(0, 64));
+      this.#counters.malformed_messages++;
+      this.close(`the message stream is broken (${errorText(error)})`);
+      return;
+    }
+    this.#outbox.release();
+    if (this.#partialBytes > 0 && (this.#partialBytes < before || before === chunk.length)) {
+      this.#partialSince = now;
+    }
+    this.#counters.bytes_out += this.#outbox.bytesOut;
+    this.#counters.writes += this.#outbox.writes;
+    this.#outbox.bytesOut = 0;
+    this.#outbox.writes = 0;
+    if (this.#outbox.backlog > this.#limits.pauseOutgoingBytes && !this.#socket.isPaused()) {
+      this.#counters.reads_paused++;
+      this.#socket.pause();
+    }
+  }
+
+  readonly #onBytes = (bytes: Uint8Array): void => {
+    this.#partialBytes -= bytes.length;
+    if (this.#state === 'closed' || this.#state === 'closing') return;
+    this.#counters.messages_in++;
+    if (this.#state === 'hello') {
+      this.#hello(bytes);
+      return;
+    }
+    let message: Message;
+    try {
+      message = decode(bytes);
+    } catch (error) {
+      this.#malformed(error, bytes);
+      return;
+    }
+    this.#dispatch(message, bytes);
+  };
+
+  #dispatch(message: Message, bytes: Uint8Array): void {
+    switch (message.type) {
+      case 'echo_request':
+        this.send({ type: 'echo_reply', xid: message.xid, data: message.data });
+        return;
+      case 'echo_reply':
+      case 'hello':
+        return;
+      case 'error':
+        this.#counters.errors_in++;
+        break;
+    }
+    if (this.#requests.settle(message, bytes.length)) return;
+    if (this.#state !== 'open') {
+      this.#counters.unexpected_messages++;
+      return;
+    }
+    if (!FROM_DEVICE.has(message.type)) {
+      this.#counters.unexpected_messages++;
+      const code = message.type === 'experimenter' ? BadRequestCode.BAD_EXPERIMENTER : BadRequestCode.BAD_TYPE;
+      this.#replyError(
+        new OpenFlowError(ErrorType.BAD_REQUEST, code, `'${message.type}' is not for a controller`),
+        bytes,
+      );
+      return;
+    }
+    this.#guard(() => this.#owner.message(message));
+  }
+
+  #hello(bytes: Uint8Array): void {
+    const peerVersion = bytes[0];
+    if (bytes[1] !== HELLO) {
+      this.#helloFailed(bytes, 'the first message must be HELLO');
+      return;
+    }
+    let versions: readonly number[] | undefined;
+    try {
+      // The layout of HELLO is the same in every version; its header may carry one that we do not speak.
+      const copy = bytes.slice();
+      copy[0] = VERSION;
+      const hello = decode(copy);
+      if (hello.type === 'hello') {
+        versions = hello.elements.find((element) => element.type === 'versionbitmap')?.versions;
+      }
+    } catch (error) {
+      this.#malformed(error, bytes);
+      this.close(`its HELLO is malformed (${errorText(error)})`);
+      return;
+    }
+    const common = versions === undefined ? peerVersion >= VERSION : versions.includes(VERSION);
+    if (!common) {
+      const offered = versions?.map(versionName).join(', ') ?? `up to ${versionName(peerVersion)}`;
+      this.#helloFailed(bytes, `this controller speaks OpenFlow 1.3, the device offers ${offered}`);
+      return;
+    }
+    this.#state = 'features';
+    this.call(
+      { type: 'features_request' },
+      (error, reply) => {
+        if (error !== undefined) {
+          this.close(`no features reply (${error.message})`);
+        } else if (reply?.type !== 'features_reply') {
+          this.close(`it answered FEATURES_REQUEST with ${reply?.type}`);
+        } else if (reply.auxiliary_id !== 0) {
+          this.close('auxiliary connections are not supported; use one connection per device');
+        } else {
+          this.#state = 'open';
+          this.#guard(() => this.#owner.opened(reply));
+        }
+      },
+      this.#limits.handshakeMs,
+    );
+  }
+
+  #helloFailed(hello: Uint8Array, sentence: string): void {
+    this.#counters.handshakes_failed++;
+    this.#counters.errors_out++;
+    this.send({
+      type: 'error',
+      xid: new DataView(hello.buffer, hello.byteOffset).getUint32(4),
+      error_type: ErrorType.HELLO_FAILED,
+      code: HelloFailedCode.INCOMPATIBLE,
+      data: new TextEncoder().encode(sentence),
+    });
+    this.close(`no version in common: ${sentence}`);
+  }
+
+  #malformed(error: unknown, bytes: Uint8Array): void {
+    this.#counters.malformed_messages++;
+    const held = this.#gate.pass('malformed');
+    if (held >= 0) {
+      this.#log.warn(
+        { code: errorCode(error, 'FC_MALFORMED'), device: this.remote, type: bytes[1], held },
+        `malformed message from the device: ${errorText(error)}`,
+      );
+    }
+    // An ERROR is never answered by an ERROR: two ends would do that for ever.
+    const isError = bytes[1] === 1;
+    if (error instanceof OpenFlowError && !isError) this.#replyError(error, bytes);
+  }
+
+  #replyError(error: OpenFlowError, request: Uint8Array): void {
+    const second = Math.floor(performance.now() / 1000);
+    if (second !== this.#errorWindow) {
+      this.#errorWindow = second;
+      this.#errorsInWindow = 0;
+    }
+    if (++this.#errorsInWindow > this.#limits.maxErrorRepliesPerSecond) {
+      this.#counters.error_replies_suppressed++;
+      return;
+    }
+    this.#counters.errors_out++;
+    this.send(toErrorMessage(error, request));
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    this.#counters.request_timeouts += this.#requests.expire(now);
+    if (this.#state !== 'open') {
+      if (now - this.#openedAt > this.#limits.handshakeMs) {
+        this.#counters.handshakes_failed++;
+        this.close(`the handshake did not finish in ${this.#limits.handshakeMs} ms`);
+      }
+      return;
+    }
+    if (this.#partialBytes > 0 && now - this.#partialSince > this.#limits.partialMessageMs) {
+      this.#counters.partial_message_timeouts++;
+      this.close(
+        `the rest of a message (${this.#partialBytes} bytes came) did not arrive in ${this.#limits.partialMessageMs} ms`,
+      );
+      return;
+    }
+    const silent = now - this.#lastHeard;
+    // While reading is paused the silence is ours.
+    if (silent > this.#limits.echoTimeoutMs && !this.#socket.isPaused()) {
+      this.#counters.keepalive_timeouts++;
+      this.#abort(`not a word from the device in ${this.#limits.echoTimeoutMs} ms`);
+      return;
+    }
+    if (silent > this.#limits.echoIdleMs && !this.#echoSent) {
+      this.#echoSent = true;
+      this.send({ type: 'echo_request', data: new Uint8Array(0) });
+    }
+    this.#guard(() => this.#owner.tick(now));
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#log.error(
+        {
+          code: errorCode(error, 'FC_INTERNAL'),
+          device: this.remote,
+          stack: error instanceof Error ? error.stack : undefined,
+        },
+        `internal error while handling a message: ${errorText(error)}; please report it`,
+      );
+    }
+  }
+}
+
+/** What a device may send to a controller beyond replies (table of section 7.1.1, and our extension). */
+const FROM_DEVICE: ReadonlySet<Message['type']> = new Set<Message['type']>([
+  'error',
+  'packet_in',
+  'flow_removed',
+  'port_status',
+  'features_reply',
+  'get_config_reply',
+  'barrier_reply',
+  'role_reply',
+  'multipart_reply',
+  'dispatch_config',
+  'dispatch_query',
+  'cell_status',
+  'program_reply',
+]);
+
+function versionName(version: number): string {
+  return version >= 1 && version <= 6 ? `1.${version - 1}` : `version ${version}`;
+}
+
+/** Often enough for the shortest limit (tests use short ones), at most four times a second. */
+function tickInterval(limits: Limits): number {
+  const shortest = Math.min(
+    limits.handshakeMs,
+    limits.echoIdleMs,
+    limits.echoTimeoutMs,
+    limits.partialMessageMs,
+    limits.requestMs,
+    limits.dispatchProbeMs,
+    limits.appAnswerMs,
+    limits.cellReadyMs,
+  );
+  return Math.max(5, Math.min(250, Math.floor(shortest / 4)));
+}

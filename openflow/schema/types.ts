@@ -1,0 +1,301 @@
+/**
+ * The vocabulary in which messages and structures are declared: plain data, fields in wire order. The
+ * TypeScript types of messages are inferred from the same declarations (`OutOf`: what decode returns, `InOf`:
+ * what encode takes), and so are the compiled encoders and decoders, the length checks and the tables in docs/.
+ *
+ * All integers on the wire are big-endian.
+ */
+
+/** Carries the TypeScript types of a declaration; never present at run time. */
+export interface Typed<Out, In = Out> {
+  readonly out?: Out;
+  readonly in?: In;
+}
+
+/** An OpenFlow error: [type, code] as in an OFPT_ERROR. */
+export type ErrorPair = readonly [type: number, code: number];
+
+/** Unsigned integer of `size` bytes. */
+export interface UIntNode extends Typed<number> {
+  readonly kind: 'uint';
+  readonly size: 1 | 2 | 3 | 4;
+}
+/** Unsigned 64 bits. */
+export interface U64Node extends Typed<bigint> {
+  readonly kind: 'u64';
+}
+/** 'aa:bb:cc:dd:ee:ff' */
+export interface MacNode extends Typed<string> {
+  readonly kind: 'mac';
+}
+/** '10.0.0.1' */
+export interface Ipv4Node extends Typed<string> {
+  readonly kind: 'ipv4';
+}
+/** Canonical text (RFC 5952), e.g. '2001:db8::1'. */
+export interface Ipv6Node extends Typed<string> {
+  readonly kind: 'ipv6';
+}
+/** `size` bytes as lower-case hexadecimal digits. */
+export interface HexNode extends Typed<string> {
+  readonly kind: 'hex';
+  readonly size: number;
+}
+/** NUL-terminated UTF-8 in a field of `size` bytes. */
+export interface CStringNode extends Typed<string> {
+  readonly kind: 'cstring';
+  readonly size: number;
+}
+/** Zero bytes; ignored when decoding. Has no property in the message. */
+export interface PadNode extends Typed<never> {
+  readonly kind: 'pad';
+  readonly size: number;
+  readonly hidden: true;
+}
+/** Two 32-bit integers (master/equal and slave halves of an asynchronous message mask). */
+export interface PairNode extends Typed<[number, number]> {
+  readonly kind: 'pair';
+}
+/** All bytes up to the end of the structure: decoded as a view, not a copy. */
+export interface RestNode extends Typed<Uint8Array> {
+  readonly kind: 'rest';
+}
+/** UTF-8 up to the end of the structure. */
+export interface TextNode extends Typed<string> {
+  readonly kind: 'text';
+}
+/** An encoding that no other node describes; takes all bytes up to the end of the structure. */
+export interface CustomNode<Out, In = Out> extends Typed<Out, In> {
+  readonly kind: 'custom';
+  /** What the bytes are, for the documentation. */
+  readonly describe: string;
+  readonly decode: (bytes: Uint8Array, offset: number, end: number) => Out;
+  /** Writes at `offset`, returns the offset after it. Must only use indexed writes (they may be out of bounds). */
+  readonly encode: (bytes: Uint8Array, offset: number, value: In) => number;
+}
+/** Length in bytes of the field named `of`, a list in the same structure. Computed when encoding. */
+export interface LengthOfNode extends Typed<never> {
+  readonly kind: 'lengthOf';
+  readonly size: 1 | 2 | 4;
+  readonly of: string;
+  readonly hidden: true;
+}
+/** Number of elements of the list field named `of`. Computed when encoding. */
+export interface CountOfNode extends Typed<never> {
+  readonly kind: 'countOf';
+  readonly size: 1 | 2 | 4;
+  readonly of: string;
+  readonly hidden: true;
+}
+/** Length in bytes of the structure it is in (16 bits). Computed when encoding. */
+export interface SelfLengthNode extends Typed<never> {
+  readonly kind: 'selfLength';
+  readonly size: 2;
+  readonly hidden: true;
+}
+/** Says which variant (16 bits) the `choice` field named `of` is. Computed when encoding. */
+export interface TagOfNode extends Typed<never> {
+  readonly kind: 'tagOf';
+  readonly size: 2;
+  readonly of: string;
+  readonly hidden: true;
+}
+
+/** Fields in wire order. Names of padding start with `pad`. */
+export type Fields = { readonly [name: string]: Node };
+
+export interface StructNode<F extends Fields = Fields> extends Typed<OutOf<F>, InOf<F>> {
+  readonly kind: 'struct';
+  readonly name: string;
+  readonly fields: F;
+  /** What a wrong length of this structure is answered with; BAD_REQUEST/BAD_LEN if absent. */
+  readonly badLen?: ErrorPair;
+}
+
+export interface Variant<F extends Fields = Fields> {
+  readonly tag: number;
+  readonly fields: F;
+}
+export type Variants = { readonly [name: string]: Variant };
+
+/** How the elements of a tagged union lie on the wire: type u16, length u16, fields. */
+export interface UnionOptions {
+  readonly name: string;
+  /** Whether the length counts the padding to 8 bytes (actions, instructions) or not (properties, elements). */
+  readonly padded: 'inside' | 'outside' | 'none';
+  readonly badType: ErrorPair;
+  readonly badLen: ErrorPair;
+  /** Elements of unknown type are left out rather than an error. */
+  readonly skipUnknown?: boolean;
+}
+/** Type-length-value: a union told apart by its `type`. */
+export interface UnionNode<V extends Variants = Variants> extends Typed<VariantOut<V>, VariantIn<V>> {
+  readonly kind: 'union';
+  readonly options: UnionOptions;
+  readonly variants: V;
+}
+/** Elements up to the end of the structure, or as many bytes or elements as a lengthOf or countOf field says. */
+export interface ListNode<T extends ItemNode = ItemNode> extends Typed<Out<T>[], readonly In<T>[]> {
+  readonly kind: 'list';
+  readonly item: T;
+}
+export type ItemNode = UIntNode | StructNode<any> | UnionNode<any>;
+
+/** Rest of the structure, one of several bodies; which one stands in the tagOf field before it. */
+export interface ChoiceNode<V extends Variants = Variants> extends Typed<VariantOut<V>, VariantIn<V>> {
+  readonly kind: 'choice';
+  readonly name: string;
+  readonly badType: ErrorPair;
+  readonly variants: V;
+}
+
+/** A match field as an OXM TLV. Spec: OpenFlow 1.3, 7.2.3. */
+export interface OxmField<T extends OxmValueNode = OxmValueNode, M extends boolean = boolean> {
+  readonly oxmClass: number;
+  readonly field: number;
+  /** For class 0xffff: the experimenter id that the payload starts with (counted in the TLV's length). */
+  readonly experimenter?: number;
+  readonly type: T;
+  readonly maskable: M;
+  /** Significant bits; values above are BAD_VALUE. */
+  readonly bits: number;
+  /** May be the argument of a set_field action. */
+  readonly settable: boolean;
+}
+export type OxmValueNode = UIntNode | U64Node | MacNode | Ipv4Node | Ipv6Node;
+export type OxmFields = { readonly [name: string]: OxmField };
+
+/** ofp_match: padded to 8 bytes. An object by field name; [value, mask] where masked. */
+export interface MatchNode<F extends OxmFields = OxmFields> extends Typed<MatchOut<F>, MatchIn<F>> {
+  readonly kind: 'match';
+  readonly oxm: F;
+}
+/** One OXM TLV without mask (set_field), padded to the end of the structure: an object with one property. */
+export interface OxmNode<F extends OxmFields = OxmFields> extends Typed<OneOf<F>> {
+  readonly kind: 'oxm';
+  readonly oxm: F;
+}
+
+export type HiddenNode = PadNode | LengthOfNode | CountOfNode | SelfLengthNode | TagOfNode;
+export type Node = (
+  | UIntNode
+  | U64Node
+  | MacNode
+  | Ipv4Node
+  | Ipv6Node
+  | HexNode
+  | CStringNode
+  | PairNode
+  | RestNode
+  | TextNode
+  | CustomNode<any, any>
+  | StructNode<any>
+  | ListNode<any>
+  | ChoiceNode<any>
+  | MatchNode<any>
+  | OxmNode<any>
+  | HiddenNode
+) & { readonly default?: unknown };
+
+// Inference -------------------------------------------------------------------------------------------------
+
+export type Out<T> = T extends Typed<infer O, any> ? O : never;
+export type In<T> = T extends { readonly in?: infer I } ? I : never;
+
+/** Flattens intersections, so that editors show the fields. */
+export type Simplify<T> = { [K in keyof T]: T[K] } & {};
+type Visible<F> = { [K in keyof F]: F[K] extends { readonly hidden: true } ? never : K }[keyof F];
+type Optional<F> = { [K in keyof F]: F[K] extends { readonly optional: true } ? K : never }[keyof F];
+
+export type OutOf<F> = { -readonly [K in Visible<F>]: Out<F[K]> };
+export type InOf<F> = Simplify<
+  { [K in Exclude<Visible<F>, Optional<F>>]: In<F[K]> } & { [K in Visible<F> & Optional<F>]?: In<F[K]> }
+>;
+export type VariantOut<V> = {
+  [K in keyof V]: V[K] extends Variant<infer F> ? Simplify<{ type: K } & OutOf<F>> : never;
+}[keyof V];
+export type VariantIn<V> = {
+  [K in keyof V]: V[K] extends Variant<infer F> ? Simplify<{ type: K } & InOf<F>> : never;
+}[keyof V];
+
+export type MatchOut<F> = {
+  -readonly [K in keyof F]?: F[K] extends OxmField<infer T, infer M>
+    ? true extends M
+      ? Out<T> | [value: Out<T>, mask: Out<T>]
+      : Out<T>
+    : never;
+};
+export type MatchIn<F> = {
+  [K in keyof F]?: F[K] extends OxmField<infer T, infer M>
+    ? true extends M
+      ? Out<T> | readonly [value: Out<T>, mask: Out<T>]
+      : Out<T>
+    : never;
+};
+export type OneOf<F> = {
+  [K in keyof F]: F[K] extends OxmField<infer T, boolean> ? { [P in K]: Out<T> } : never;
+}[keyof F];
+
+// Constructors ----------------------------------------------------------------------------------------------
+
+export const u8: UIntNode = { kind: 'uint', size: 1 };
+export const u16: UIntNode = { kind: 'uint', size: 2 };
+export const u24: UIntNode = { kind: 'uint', size: 3 };
+export const u32: UIntNode = { kind: 'uint', size: 4 };
+export const u64: U64Node = { kind: 'u64' };
+export const mac: MacNode = { kind: 'mac' };
+export const ipv4: Ipv4Node = { kind: 'ipv4' };
+export const ipv6: Ipv6Node = { kind: 'ipv6' };
+export const pair: PairNode = { kind: 'pair' };
+export const rest: RestNode = { kind: 'rest' };
+export const text: TextNode = { kind: 'text' };
+export const selfLength: SelfLengthNode = { kind: 'selfLength', size: 2, hidden: true };
+
+export const hex = (size: number): HexNode => ({ kind: 'hex', size });
+export const cstring = (size: number): CStringNode => ({ kind: 'cstring', size });
+export const pad = (size: number): PadNode => ({ kind: 'pad', size, hidden: true });
+export const lengthOf = (of: string, size: 1 | 2 | 4 = 2): LengthOfNode => ({
+  kind: 'lengthOf',
+  size,
+  of,
+  hidden: true,
+});
+export const countOf = (of: string, size: 1 | 2 | 4): CountOfNode => ({
+  kind: 'countOf',
+  size,
+  of,
+  hidden: true,
+});
+export const tagOf = (of: string): TagOfNode => ({ kind: 'tagOf', size: 2, of, hidden: true });
+
+/** May be left out when encoding; `value` is written then. */
+export const opt = <T extends Node>(type: T, value: In<T>): T & { readonly optional: true } => ({
+  ...type,
+  default: value,
+  optional: true,
+});
+
+export const struct = <const F extends Fields>(
+  name: string,
+  fields: F,
+  badLen?: ErrorPair,
+): StructNode<F> => ({ kind: 'struct', name, fields, badLen });
+
+export const list = <T extends ItemNode>(item: T): ListNode<T> => ({ kind: 'list', item });
+
+export const variant = <const F extends Fields>(tag: number, fields: F): Variant<F> => ({ tag, fields });
+
+export const union = <const V extends Variants>(options: UnionOptions, variants: V): UnionNode<V> => ({
+  kind: 'union',
+  options,
+  variants,
+});
+
+export const choice = <const V extends Variants>(
+  name: string,
+  badType: ErrorPair,
+  variants: V,
+): ChoiceNode<V> => ({ kind: 'choice', name, badType, variants });
+
+export const match = <F extends OxmFields>(oxm: F): MatchNode<F> => ({ kind: 'match', oxm });
+export const oxm = <F extends OxmFields>(fields: F): OxmNode<F> => ({ kind: 'oxm', oxm: fields });

@@ -1,0 +1,73 @@
+/** Addresses as people write them, to and from integers. */
+
+const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
+
+/** 'aa:bb:cc:dd:ee:ff' as a 48-bit integer. Throws RangeError when it is not a MAC address. */
+export function parseMac(text: string): bigint {
+  if (!MAC.test(text)) throw new RangeError(`'${text}' is not a MAC address (aa:bb:cc:dd:ee:ff)`);
+  return BigInt(`0x${text.replaceAll(':', '')}`);
+}
+
+/** A 48-bit integer as 'aa:bb:cc:dd:ee:ff'. */
+export function formatMac(value: bigint): string {
+  return value
+    .toString(16)
+    .padStart(12, '0')
+    .replace(/..(?!$)/g, '$&:');
+}
+
+/** '10.0.0.1' as an unsigned 32-bit number. Throws RangeError when it is not an IPv4 address. */
+export function parseIpv4(text: string): number {
+  const parts = text.split('.');
+  let value = 0;
+  for (const part of parts) {
+    const byte = Number(part);
+    if (!/^\d{1,3}$/.test(part) || byte > 255) throw new RangeError(`'${text}' is not an IPv4 address`);
+    value = value * 256 + byte;
+  }
+  if (parts.length !== 4) throw new RangeError(`'${text}' is not an IPv4 address`);
+  return value;
+}
+
+/** An unsigned 32-bit number as '10.0.0.1'. */
+export function formatIpv4(value: number): string {
+  return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
+}
+
+/** 'fe80::1' or '::ffff:10.0.0.1' as a 128-bit integer. Throws RangeError when it is not an IPv6 address. */
+export function parseIpv6(text: string): bigint {
+  const bad = () => new RangeError(`'${text}' is not an IPv6 address`);
+  const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
+  if (dotted) {
+    const low = parseIpv4(dotted[2]);
+    return parseIpv6(`${dotted[1]}${(low >>> 16).toString(16)}:${(low & 0xffff).toString(16)}`);
+  }
+  const halves = text.split('::');
+  if (halves.length > 2) throw bad();
+  const groups = (half: string) => (half === '' ? [] : half.split(':'));
+  const head = groups(halves[0]);
+  const tail = halves.length === 2 ? groups(halves[1]) : [];
+  const missing = 8 - head.length - tail.length;
+  if (halves.length === 2 ? missing < 1 : missing !== 0) throw bad();
+  let value = 0n;
+  for (const group of [...head, ...Array<string>(missing).fill('0'), ...tail]) {
+    if (!/^[0-9a-f]{1,4}$/i.test(group)) throw bad();
+    value = (value << 16n) | BigInt(`0x${group}`);
+  }
+  return value;
+}
+
+/** A 128-bit integer in the canonical text form (RFC 5952, without dotted quads). */
+export function formatIpv6(value: bigint): string {
+  const groups: string[] = [];
+  for (let shift = 112n; shift >= 0n; shift -= 16n) groups.push(((value >> shift) & 0xffffn).toString(16));
+  let best = 0;
+  let bestLength = 1;
+  for (let i = 0; i < 8; i++) {
+    let length = 0;
+    while (i + length < 8 && groups[i + length] === '0') length++;
+    if (length > bestLength) [best, bestLength] = [i, length];
+  }
+  if (bestLength < 2) return groups.join(':');
+  return `${groups.slice(0, best).join(':')}::${groups.slice(best + bestLength).join(':')}`;
+}
