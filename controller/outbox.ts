@@ -1,21 +1,24 @@
 /**
- * Outgoing bytes of one connection. Everything sent in one turn of the event loop leaves as one buffer and
- * one system call (facts: one write per message costs 25 times as much), and what the device has not taken
- * yet is bounded.
+ * Outgoing bytes of one connection. Messages are encoded straight into one buffer; everything sent in one
+ * turn of the event loop leaves with one system call (one write per message costs 25 times as much). What the
+ * device has not taken yet is bounded.
  */
 
 import type { Socket } from 'node:net';
+import { encodeInto, MAX_MESSAGE, type MessageInit } from '../openflow/index.ts';
+
+const FIRST_BYTES = 16 * 1024;
 
 export class Outbox {
   readonly #socket: Socket;
   readonly #limit: number;
-  #queue: Uint8Array[] = [];
-  #bytes = 0;
+  #buffer = new Uint8Array(FIRST_BYTES);
+  #end = 0;
   #scheduled = false;
   #held = false;
-  /** Buffers handed to the socket, and bytes in them. */
+  /** System calls and bytes since the owner last looked (it resets them). */
   writes = 0;
-  bytesOut = 0;
+  bytes = 0;
 
   constructor(socket: Socket, limit: number) {
     this.#socket = socket;
@@ -24,14 +27,24 @@ export class Outbox {
 
   /** Bytes not yet taken by the kernel. */
   get backlog(): number {
-    return this.#socket.writableLength + this.#bytes;
+    return this.#socket.writableLength + this.#end;
   }
 
-  /** Queues a message for the end of this turn. False when the backlog limit would be passed. */
-  push(bytes: Uint8Array): boolean {
-    if (this.backlog + bytes.length > this.#limit) return false;
-    this.#queue.push(bytes);
-    this.#bytes += bytes.length;
+  /**
+   * Queues a message for the end of this turn. False when the backlog limit is passed.
+   *
+   * @throws EncodeError; nothing is queued then.
+   */
+  push(message: MessageInit): boolean {
+    if (this.backlog > this.#limit) return false;
+    let end = encodeInto(message, this.#buffer, this.#end);
+    if (end > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(2 * this.#buffer.length, this.#end + MAX_MESSAGE));
+      grown.set(this.#buffer.subarray(0, this.#end));
+      this.#buffer = grown;
+      end = encodeInto(message, grown, this.#end);
+    }
+    this.#end = end;
     if (!this.#held && !this.#scheduled) {
       this.#scheduled = true;
       process.nextTick(() => {
@@ -53,12 +66,14 @@ export class Outbox {
   }
 
   flush(): void {
-    if (this.#queue.length === 0 || this.#held) return;
-    const bytes = this.#queue.length === 1 ? this.#queue[0] : Buffer.concat(this.#queue, this.#bytes);
-    this.#queue = [];
-    this.#bytes = 0;
+    if (this.#end === 0 || this.#held) return;
+    const bytes = this.#buffer.subarray(0, this.#end);
+    this.#end = 0;
     this.writes++;
-    this.bytesOut += bytes.length;
-    if (this.#socket.writable) this.#socket.write(bytes);
+    this.bytes += bytes.length;
+    if (!this.#socket.writable) return;
+    this.#socket.write(bytes);
+    // What the kernel has not taken at once is still read from this buffer.
+    if (this.#socket.writableLength > 0) this.#buffer = new Uint8Array(FIRST_BYTES);
   }
 }

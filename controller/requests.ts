@@ -3,10 +3,10 @@
  * parts of multipart replies. No timers of its own; the session calls `expire`.
  */
 
-import type { Message } from '../openflow/index.ts';
+import type { Message, MessageOf } from '../openflow/index.ts';
 import { DeviceError, FlowcellError } from './errors.ts';
 
-export type MultipartReply = Extract<Message, { type: 'multipart_reply' }>;
+export type MultipartReply = MessageOf<'multipart_reply'>;
 export type ReplyCallback = (error: FlowcellError | undefined, reply: Message | undefined) => void;
 
 interface Pending {
@@ -19,6 +19,18 @@ interface Pending {
 
 /** OFPMPF_REPLY_MORE. */
 const REPLY_MORE = 1;
+
+/** What can be a reply; a device's own messages have transaction ids of its own, which may be equal to ours. */
+const REPLIES: ReadonlySet<Message['type']> = new Set<Message['type']>([
+  'error',
+  'features_reply',
+  'get_config_reply',
+  'barrier_reply',
+  'role_reply',
+  'multipart_reply',
+  'dispatch_config',
+  'program_reply',
+]);
 
 /** List members of multipart reply bodies: what is joined when a reply comes in parts. */
 const LISTS = ['flows', 'tables', 'ports', 'queues', 'groups', 'meters'] as const;
@@ -52,11 +64,11 @@ export class Requests {
 
   /**
    * Gives a message to the request it answers. False when nothing waits for it. `length` is its size on the
-   * wire. `reply_overflow` errors mean that a multipart reply outgrew its limit.
+   * wire.
    */
   settle(message: Message, length: number): boolean {
     const pending = this.#pending.get(message.xid);
-    if (pending === undefined) return false;
+    if (pending === undefined || !REPLIES.has(message.type)) return false;
     if (message.type === 'error') {
       this.#pending.delete(message.xid);
       pending.done(

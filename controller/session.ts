@@ -9,11 +9,15 @@ import {
   BadRequestCode,
   decode,
   ErrorType,
-  encode,
   Framer,
   HelloFailedCode,
   type Message,
   type MessageInit,
+  type MessageOf,
+  messageType,
+  messageVersion,
+  messageXid,
+  OFP_VERSION,
   OpenFlowError,
   toErrorMessage,
 } from '../openflow/index.ts';
@@ -24,11 +28,11 @@ import type { Counters } from './metrics.ts';
 import { Outbox } from './outbox.ts';
 import { type ReplyCallback, Requests } from './requests.ts';
 
-/** Wire version of OpenFlow 1.3. */
-const VERSION = 4;
+/** ofp_type of the two messages that matter before anything is decoded. */
 const HELLO = 0;
+const ERROR = 1;
 
-export type FeaturesReply = Extract<Message, { type: 'features_reply' }>;
+export type FeaturesReply = MessageOf<'features_reply'>;
 
 /** Who uses a session. Exceptions from these are caught, logged and do not end the connection. */
 export interface SessionOwner {
@@ -66,9 +70,9 @@ export class Session {
   #xid = 0;
   #lastHeard = performance.now();
   #echoSent = false;
-  /** Bytes given to the framer minus bytes of whole messages it gave back: what waits for its rest. */
-  #partialBytes = 0;
+  /** When the message that is not complete yet began. */
   #partialSince = 0;
+  #wholeMessages = 0;
   #errorWindow = 0;
   #errorsInWindow = 0;
 
@@ -82,14 +86,14 @@ export class Session {
     this.#outbox = new Outbox(socket, options.limits.maxOutgoingBytes);
     this.#requests = new Requests(options.limits.maxRequests, options.limits.maxMultipartBytes);
     socket.setNoDelay(true);
-    socket.on('data', (chunk) => this.#received(chunk));
+    socket.on('data', (chunk: Buffer) => this.#received(chunk));
     socket.on('drain', () => socket.resume());
     socket.on('end', () => this.close('the device closed the connection'));
     socket.on('error', (error) => this.#gone(`connection lost (${errorText(error)})`));
     socket.on('close', () => this.#gone('connection closed'));
     this.#timer = setInterval(() => this.#tick(), tickInterval(options.limits));
     this.#timer.unref();
-    this.send({ type: 'hello', elements: [{ type: 'versionbitmap', versions: [VERSION] }] });
+    this.send({ type: 'hello', elements: [{ type: 'versionbitmap', versions: [OFP_VERSION] }] });
   }
 
   get open(): boolean {
@@ -100,14 +104,13 @@ export class Session {
   send(message: MessageInit): number {
     const xid = message.xid === undefined || message.xid === 0 ? this.#nextXid() : message.xid;
     message.xid = xid;
-    this.sendBytes(encode(message));
+    this.#write(message);
     return xid;
   }
 
-  /** Sends one whole encoded message as it is. */
-  sendBytes(bytes: Uint8Array): void {
+  #write(message: MessageInit): void {
     if (this.#state === 'closed' || this.#state === 'closing') return;
-    if (!this.#outbox.push(bytes)) {
+    if (!this.#outbox.push(message)) {
       this.#counters.outgoing_overflows++;
       this.#abort(
         `the device does not read: ${this.#outbox.backlog} bytes wait for it (limit ${this.#limits.maxOutgoingBytes})`,
@@ -139,8 +142,8 @@ export class Session {
     }
     const xid = this.#nextXid();
     message.xid = xid;
+    this.#write(message);
     this.#requests.add(xid, performance.now() + timeoutMs, done);
-    this.sendBytes(encode(message));
   }
 
   request(message: MessageInit, timeoutMs?: number): Promise<Message> {
@@ -174,7 +177,9 @@ export class Session {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     clearInterval(this.#timer);
-    this.#requests.failAll(new FlowcellError('FC_DISCONNECTED', `the device went away: ${reason}`));
+    this.#guard(() =>
+      this.#requests.failAll(new FlowcellError('FC_DISCONNECTED', `the device went away: ${reason}`)),
+    );
     this.#guard(() => this.#owner.closed(reason));
   }
 
@@ -191,8 +196,8 @@ export class Session {
     this.#lastHeard = now;
     this.#echoSent = false;
     this.#counters.bytes_in += chunk.length;
-    this.#partialBytes += chunk.length;
-    const before = this.#partialBytes;
+    const partial = this.#framer.buffered > 0;
+    const messages = this.#wholeMessages;
     this.#outbox.hold();
     try {
       this.#framer.push(chunk, this.#onBytes);
@@ -204,21 +209,23 @@ export class Session {
       return;
     }
     this.#outbox.release();
-    if (this.#partialBytes > 0 && (this.#partialBytes < before || before === chunk.length)) {
-      this.#partialSince = now;
-    }
-    this.#counters.bytes_out += this.#outbox.bytesOut;
-    this.#counters.writes += this.#outbox.writes;
-    this.#outbox.bytesOut = 0;
-    this.#outbox.writes = 0;
+    if (!partial || this.#wholeMessages !== messages) this.#partialSince = now;
+    this.#account();
     if (this.#outbox.backlog > this.#limits.pauseOutgoingBytes && !this.#socket.isPaused()) {
       this.#counters.reads_paused++;
       this.#socket.pause();
     }
   }
 
+  #account(): void {
+    this.#counters.bytes_out += this.#outbox.bytes;
+    this.#counters.writes += this.#outbox.writes;
+    this.#outbox.bytes = 0;
+    this.#outbox.writes = 0;
+  }
+
   readonly #onBytes = (bytes: Uint8Array): void => {
-    this.#partialBytes -= bytes.length;
+    this.#wholeMessages++;
     if (this.#state === 'closed' || this.#state === 'closing') return;
     this.#counters.messages_in++;
     if (this.#state === 'hello') {
@@ -247,14 +254,19 @@ export class Session {
         this.#counters.errors_in++;
         break;
     }
-    if (this.#requests.settle(message, bytes.length)) return;
+    let settled = true;
+    this.#guard(() => {
+      settled = this.#requests.settle(message, bytes.length);
+    });
+    if (settled) return;
     if (this.#state !== 'open') {
       this.#counters.unexpected_messages++;
       return;
     }
     if (!FROM_DEVICE.has(message.type)) {
       this.#counters.unexpected_messages++;
-      const code = message.type === 'experimenter' ? BadRequestCode.BAD_EXPERIMENTER : BadRequestCode.BAD_TYPE;
+      const code =
+        message.type === 'experimenter' ? BadRequestCode.BAD_EXPERIMENTER : BadRequestCode.BAD_TYPE;
       this.#replyError(
         new OpenFlowError(ErrorType.BAD_REQUEST, code, `'${message.type}' is not for a controller`),
         bytes,
@@ -265,17 +277,14 @@ export class Session {
   }
 
   #hello(bytes: Uint8Array): void {
-    const peerVersion = bytes[0];
-    if (bytes[1] !== HELLO) {
+    const peerVersion = messageVersion(bytes);
+    if (messageType(bytes) !== HELLO) {
       this.#helloFailed(bytes, 'the first message must be HELLO');
       return;
     }
     let versions: readonly number[] | undefined;
     try {
-      // The layout of HELLO is the same in every version; its header may carry one that we do not speak.
-      const copy = bytes.slice();
-      copy[0] = VERSION;
-      const hello = decode(copy);
+      const hello = decode(bytes);
       if (hello.type === 'hello') {
         versions = hello.elements.find((element) => element.type === 'versionbitmap')?.versions;
       }
@@ -284,7 +293,7 @@ export class Session {
       this.close(`its HELLO is malformed (${errorText(error)})`);
       return;
     }
-    const common = versions === undefined ? peerVersion >= VERSION : versions.includes(VERSION);
+    const common = versions === undefined ? peerVersion >= OFP_VERSION : versions.includes(OFP_VERSION);
     if (!common) {
       const offered = versions?.map(versionName).join(', ') ?? `up to ${versionName(peerVersion)}`;
       this.#helloFailed(bytes, `this controller speaks OpenFlow 1.3, the device offers ${offered}`);
@@ -314,7 +323,7 @@ export class Session {
     this.#counters.errors_out++;
     this.send({
       type: 'error',
-      xid: new DataView(hello.buffer, hello.byteOffset).getUint32(4),
+      xid: messageXid(hello),
       error_type: ErrorType.HELLO_FAILED,
       code: HelloFailedCode.INCOMPATIBLE,
       data: new TextEncoder().encode(sentence),
@@ -327,12 +336,12 @@ export class Session {
     const held = this.#gate.pass('malformed');
     if (held >= 0) {
       this.#log.warn(
-        { code: errorCode(error, 'FC_MALFORMED'), device: this.remote, type: bytes[1], held },
+        { code: errorCode(error, 'FC_MALFORMED'), device: this.remote, type: messageType(bytes), held },
         `malformed message from the device: ${errorText(error)}`,
       );
     }
     // An ERROR is never answered by an ERROR: two ends would do that for ever.
-    const isError = bytes[1] === 1;
+    const isError = messageType(bytes) === ERROR;
     if (error instanceof OpenFlowError && !isError) this.#replyError(error, bytes);
   }
 
@@ -352,7 +361,10 @@ export class Session {
 
   #tick(): void {
     const now = performance.now();
-    this.#counters.request_timeouts += this.#requests.expire(now);
+    this.#account();
+    this.#guard(() => {
+      this.#counters.request_timeouts += this.#requests.expire(now);
+    });
     if (this.#state !== 'open') {
       if (now - this.#openedAt > this.#limits.handshakeMs) {
         this.#counters.handshakes_failed++;
@@ -360,10 +372,10 @@ export class Session {
       }
       return;
     }
-    if (this.#partialBytes > 0 && now - this.#partialSince > this.#limits.partialMessageMs) {
+    if (this.#framer.buffered > 0 && now - this.#partialSince > this.#limits.partialMessageMs) {
       this.#counters.partial_message_timeouts++;
       this.close(
-        `the rest of a message (${this.#partialBytes} bytes came) did not arrive in ${this.#limits.partialMessageMs} ms`,
+        `the rest of a message (${this.#framer.buffered} bytes came) did not arrive in ${this.#limits.partialMessageMs} ms`,
       );
       return;
     }

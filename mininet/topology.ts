@@ -34,7 +34,7 @@ export interface TopologySpec<S extends string, H extends string> {
   switches: Record<S, SwitchOptions>;
   hosts: Record<H, HostOptions>;
   /** Pairs of names. A host takes one link; a switch numbers its ports in the order of the links, from 1. */
-  links: readonly (readonly [S | H, S | H])[];
+  links: readonly (readonly [NoInfer<S | H>, NoInfer<S | H>])[];
   /** Leave IPv6 on (default: off, so that nothing is sent that nobody asked for). */
   ipv6?: boolean;
   /** Every host knows every other host's MAC address from the start (no ARP). */

@@ -22,7 +22,7 @@ export interface CompiledMatch {
   mask: Uint32Array;
 }
 
-type Plain = number | bigint | string;
+export type Plain = number | bigint | string;
 type MatchValue = Plain | readonly [Plain, Plain];
 
 /**
@@ -57,7 +57,7 @@ function prerequisiteHolds(field: Field, values: Record<string, MatchValue | und
   return field.prerequisites.some(({ field: name, value }) => {
     const given = values[name];
     if (given === undefined) return false;
-    if (value !== 'present') return given === value;
+    if (value !== 'present') return (Array.isArray(given) ? given[0] : given) === value;
     if (name !== 'vlan_vid') return true;
     const [vid, bits] = Array.isArray(given) ? given : [given, OFPVID_PRESENT];
     return (Number(vid) & Number(bits) & OFPVID_PRESENT) !== 0;
@@ -73,8 +73,7 @@ function describePrerequisite(field: Field): string {
 function valueAndMask(field: Field, given: MatchValue): [bigint, bigint] {
   const all = (1n << BigInt(field.bits)) - 1n;
   const masked = splitMask(field, given);
-  const value = plainValue(field, masked[0]);
-  if (value > all) throw badMatch(BadMatchCode.BAD_VALUE, `${field.name} has ${field.bits} bits`);
+  const value = fieldValue(field, masked[0]);
   if (masked[1] === undefined) {
     if (field.name === 'vlan_vid' && value !== 0n && (value & BigInt(OFPVID_PRESENT)) === 0n) {
       throw badMatch(BadMatchCode.BAD_VALUE, 'vlan_vid is 0 (no tag) or has OFPVID_PRESENT (0x1000) set');
@@ -101,6 +100,13 @@ function splitMask(field: Field, given: MatchValue): [Plain, Plain | undefined] 
   const host = (1n << BigInt(field.bits - prefix)) - 1n;
   const mask = ((1n << BigInt(field.bits)) - 1n) ^ host;
   return [plainValue(field, address) & mask, mask];
+}
+
+/** One value of a field, as OpenFlow messages give it. Throws OpenFlowError (BAD_VALUE). */
+export function fieldValue(field: Field, given: Plain): bigint {
+  const value = plainValue(field, given);
+  if (value >> BigInt(field.bits) === 0n) return value;
+  throw badMatch(BadMatchCode.BAD_VALUE, `${field.name} has ${field.bits} bits`);
 }
 
 function plainValue(field: Field, given: Plain): bigint {

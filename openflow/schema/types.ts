@@ -52,6 +52,10 @@ export interface PadNode extends Typed<never> {
   readonly size: number;
   readonly hidden: true;
 }
+/** The version byte of the message's header; takes no room in the body. */
+export interface VersionNode extends Typed<number> {
+  readonly kind: 'version';
+}
 /** Two 32-bit integers (master/equal and slave halves of an asynchronous message mask). */
 export interface PairNode extends Typed<[number, number]> {
   readonly kind: 'pair';
@@ -149,6 +153,11 @@ export interface ChoiceNode<V extends Variants = Variants> extends Typed<Variant
   readonly variants: V;
 }
 
+/** OFPXMC_OPENFLOW_BASIC */
+export const OXM_CLASS_BASIC = 0x8000;
+/** OFPXMC_EXPERIMENTER */
+export const OXM_CLASS_EXPERIMENTER = 0xffff;
+
 /** A match field as an OXM TLV. Spec: OpenFlow 1.3, 7.2.3. */
 export interface OxmField<T extends OxmValueNode = OxmValueNode, M extends boolean = boolean> {
   readonly oxmClass: number;
@@ -185,6 +194,7 @@ export type Node = (
   | Ipv6Node
   | HexNode
   | CStringNode
+  | VersionNode
   | PairNode
   | RestNode
   | TextNode
@@ -209,7 +219,9 @@ type Optional<F> = { [K in keyof F]: F[K] extends { readonly optional: true } ? 
 
 export type OutOf<F> = { -readonly [K in Visible<F>]: Out<F[K]> };
 export type InOf<F> = Simplify<
-  { [K in Exclude<Visible<F>, Optional<F>>]: In<F[K]> } & { [K in Visible<F> & Optional<F>]?: In<F[K]> }
+  { [K in Exclude<Visible<F>, Optional<F>>]: In<F[K]> } & {
+    [K in Extract<Visible<F>, Optional<F>>]?: In<F[K]>;
+  }
 >;
 export type VariantOut<V> = {
   [K in keyof V]: V[K] extends Variant<infer F> ? Simplify<{ type: K } & OutOf<F>> : never;
@@ -246,6 +258,7 @@ export const u64: U64Node = { kind: 'u64' };
 export const mac: MacNode = { kind: 'mac' };
 export const ipv4: Ipv4Node = { kind: 'ipv4' };
 export const ipv6: Ipv6Node = { kind: 'ipv6' };
+export const version: VersionNode = { kind: 'version' };
 export const pair: PairNode = { kind: 'pair' };
 export const rest: RestNode = { kind: 'rest' };
 export const text: TextNode = { kind: 'text' };
@@ -269,11 +282,8 @@ export const countOf = (of: string, size: 1 | 2 | 4): CountOfNode => ({
 export const tagOf = (of: string): TagOfNode => ({ kind: 'tagOf', size: 2, of, hidden: true });
 
 /** May be left out when encoding; `value` is written then. */
-export const opt = <T extends Node>(type: T, value: In<T>): T & { readonly optional: true } => ({
-  ...type,
-  default: value,
-  optional: true,
-});
+export const opt = <T extends Node>(type: T, value: In<T>): T & { readonly optional: true } =>
+  ({ ...type, default: value, optional: true }) as unknown as T & { readonly optional: true };
 
 export const struct = <const F extends Fields>(
   name: string,

@@ -1,8 +1,8 @@
-import { list, match, opt, oxm, pad, rest, u8, u16, u32, u64, union, variant } from '../schema/types.ts';
 import { cellField } from '../flowcell.ts';
+import { list, match, opt, oxm, pad, rest, u8, u16, u32, u64, union, variant } from '../schema/types.ts';
+import { ControllerMaxLen } from './constants.ts';
 import { BadActionCode, BadInstructionCode, ErrorType } from './errors.ts';
 import { basicFields } from './oxm.ts';
-import { ControllerMaxLen } from './constants.ts';
 
 /** Every match field this codec knows: the 40 of the specification and `cell`. */
 export const oxmFields = { ...basicFields, cell: cellField } as const;

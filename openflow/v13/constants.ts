@@ -133,7 +133,12 @@ export const GroupModCommand = { ADD: 0, MODIFY: 1, DELETE: 2 } as const;
 export const GroupType = { ALL: 0, SELECT: 1, INDIRECT: 2, FF: 3 } as const;
 
 /** ofp_group_capabilities: bits. */
-export const GroupCapability = { SELECT_WEIGHT: 1, SELECT_LIVENESS: 2, CHAINING: 4, CHAINING_CHECKS: 8 } as const;
+export const GroupCapability = {
+  SELECT_WEIGHT: 1,
+  SELECT_LIVENESS: 2,
+  CHAINING: 4,
+  CHAINING_CHECKS: 8,
+} as const;
 
 /** ofp_meter_mod_command */
 export const MeterModCommand = { ADD: 0, MODIFY: 1, DELETE: 2 } as const;

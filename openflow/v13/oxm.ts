@@ -1,47 +1,35 @@
+import { fixedSize } from '../schema/source.ts';
 import type { OxmField, OxmValueNode } from '../schema/types.ts';
-import { ipv4, ipv6, mac, u8, u16, u24, u32, u64 } from '../schema/types.ts';
-
-/** OFPXMC_OPENFLOW_BASIC */
-export const OXM_CLASS_BASIC = 0x8000;
-/** OFPXMC_EXPERIMENTER */
-export const OXM_CLASS_EXPERIMENTER = 0xffff;
-
-/** Size on the wire of an OXM value, bytes. */
-export function oxmSize(type: OxmValueNode): number {
-  switch (type.kind) {
-    case 'uint':
-      return type.size;
-    case 'u64':
-      return 8;
-    case 'mac':
-      return 6;
-    case 'ipv4':
-      return 4;
-    case 'ipv6':
-      return 16;
-  }
-}
+import { ipv4, ipv6, mac, OXM_CLASS_BASIC, u8, u16, u24, u32, u64 } from '../schema/types.ts';
 
 interface Options {
   bits?: number;
   settable?: boolean;
 }
 
-const exact = <T extends OxmValueNode>(field: number, type: T, options: Options = {}): OxmField<T, false> => ({
+const exact = <T extends OxmValueNode>(
+  field: number,
+  type: T,
+  options: Options = {},
+): OxmField<T, false> => ({
   oxmClass: OXM_CLASS_BASIC,
   field,
   type,
   maskable: false,
-  bits: options.bits ?? oxmSize(type) * 8,
+  bits: options.bits ?? (fixedSize(type) as number) * 8,
   settable: options.settable ?? true,
 });
 
-const masked = <T extends OxmValueNode>(field: number, type: T, options: Options = {}): OxmField<T, true> => ({
+const masked = <T extends OxmValueNode>(
+  field: number,
+  type: T,
+  options: Options = {},
+): OxmField<T, true> => ({
   oxmClass: OXM_CLASS_BASIC,
   field,
   type,
   maskable: true,
-  bits: options.bits ?? oxmSize(type) * 8,
+  bits: options.bits ?? (fixedSize(type) as number) * 8,
   settable: options.settable ?? true,
 });
 

@@ -41,6 +41,8 @@ export const H = {
   TIMER_SET: 10,
   /** This cell's number, for the program's information; written by the host. */
   CELL_ID: 11,
+  /** Counted by the cell: packets that wanted more records or heads than the region has, and were cut short. */
+  CUT: 12,
 } as const;
 export const HEADER_BYTES = 256;
 

@@ -1,0 +1,255 @@
+/** The packet loop: frame -> flow key -> rule -> cell; or held, while the controller is asked once per flow. */
+import { DispatchMiss, DispatchQueryReason } from '../../openflow/index.ts';
+import { extractKey, KEY_WORDS } from '../../packet/index.ts';
+import { DATA_MAX } from '../../sandbox/channel/layout.ts';
+import type { CellRecord } from '../cells.ts';
+import type { Clock } from '../clock.ts';
+import type { Frame, FramePool } from '../ports/frames.ts';
+import type { Admission } from './admission.ts';
+import type { FrameQueue, Holding } from './hold.ts';
+import { type PendingFlow, PendingFlows } from './pending.ts';
+import type { Rule, RuleTable } from './rules.ts';
+
+/** Tenant of packets that no rule claims yet. */
+const DEFAULT_TENANT = 0;
+
+export interface DispatcherOptions {
+  rules: RuleTable;
+  holding: Holding;
+  admission: Admission;
+  pool: FramePool;
+  clock: Clock;
+  fields: bigint;
+  /** Sends the query for a flow; `frame` is its first packet. False while there is nobody to ask. */
+  ask: (flow: PendingFlow, frame: Frame, key: Uint32Array) => boolean;
+  /** A rule whose cell is gone and whose next packet has come: to be taken out of the table. */
+  retire: (rule: Rule) => void;
+}
+
+export class Dispatcher {
+  readonly counters = {
+    received: 0,
+    /** Packets dropped, by the reason. */
+    dropped: {
+      /** No room to hold it (see the hold queues' own counters). */
+      hold: 0,
+      /** Too many new flows. */
+      admission: 0,
+      /** The controller did not answer in time. */
+      timeout: 0,
+      refused: 0,
+      /** No rule, and the device is configured to drop. */
+      miss: 0,
+      quarantined: 0,
+      /** The cell could not be had, or its rule ended with packets waiting. */
+      noCell: 0,
+    },
+    queries: 0,
+  };
+  readonly pending: PendingFlows;
+  /** DispatchMiss in force; DEFAULT_CELL is plain mode. */
+  miss: number = DispatchMiss.DEFAULT_CELL;
+  defaultCell: CellRecord | undefined;
+  /** Takes packets without a rule while it is set (fail mode standalone). */
+  standaloneCell: CellRecord | undefined;
+  readonly #options: DispatcherOptions;
+  readonly #key = new Uint32Array(KEY_WORDS);
+  readonly #at = { l3: 0, l4: 0 };
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.pending = new PendingFlows(options.fields);
+  }
+
+  /** One frame, from a port or taken out of a queue. It is the dispatcher's from here on. */
+  receive(frame: Frame): void {
+    this.counters.received++;
+    this.#dispatch(frame);
+  }
+
+  /** A frame for one cell, whatever the rules say (PACKET_OUT). */
+  deliver(cell: CellRecord, frame: Frame): void {
+    this.#parse(frame);
+    this.#toCell(cell, frame);
+  }
+
+  /** The cell that the rules have for this packet. */
+  cellFor(frame: Frame): CellRecord | undefined {
+    this.#parse(frame);
+    const rule = this.#options.rules.lookup(this.#key);
+    if (rule !== undefined) return rule.state === 'active' ? rule.cell : undefined;
+    return this.defaultCell;
+  }
+
+  /** Packets that waited for a cell go in, in order, as far as there is room. */
+  release(cell: CellRecord): void {
+    const { holding } = this.#options;
+    if (cell.phase !== 'running' || cell.handle === undefined) return;
+    for (let frame = cell.queue.head; frame !== null; frame = cell.queue.head) {
+      this.#parse(frame);
+      if (!cell.handle.push(frame, this.#key)) return;
+      holding.shift(cell.queue);
+      cell.packets++;
+      cell.bytes += frame.length;
+    }
+  }
+
+  /** Packets held for flows that this rule covers find their way again. */
+  adopt(rule: Rule, answered: PendingFlow | undefined): void {
+    if (answered !== undefined) this.#redispatchFlow(answered);
+    if (this.pending.size === 0) return;
+    const covered: PendingFlow[] = [];
+    for (const flow of this.pending.all()) if (rule.covers(flow.value)) covered.push(flow);
+    for (const flow of covered) this.#redispatchFlow(flow);
+  }
+
+  /** The controller will not have this flow: what is held is dropped; the next packet asks again. */
+  refuse(flow: PendingFlow): void {
+    this.pending.remove(flow);
+    this.counters.dropped.refused += this.#drop(flow.queue);
+  }
+
+  /** Drops what has waited too long for an answer. */
+  expire(now: number, timeoutMs: number): void {
+    for (;;) {
+      const flow = this.pending.expired(now, timeoutMs);
+      if (flow === undefined) return;
+      this.pending.remove(flow);
+      this.counters.dropped.timeout += this.#drop(flow.queue);
+    }
+  }
+
+  /** Asks for the flows that came while there was nobody to ask. */
+  askAgain(): void {
+    for (const flow of this.pending.all()) {
+      const first = flow.queue.head;
+      if (flow.asked || first === null) continue;
+      this.#parse(first);
+      flow.asked = this.#ask(flow, first);
+    }
+  }
+
+  /** All held packets go the way of the mode that is in force now. */
+  redispatchAll(): void {
+    for (const flow of [...this.pending.all()]) this.#redispatchFlow(flow);
+  }
+
+  /** Frames of a queue find their way as if they had just arrived. */
+  redispatch(queue: FrameQueue): void {
+    const { holding } = this.#options;
+    // No more than there are now: a frame may come back to the same queue.
+    for (let count = queue.count; count > 0; count--) {
+      const frame = holding.shift(queue);
+      if (frame === null) return;
+      this.#dispatch(frame);
+    }
+  }
+
+  /** Drops what waits for a cell that will not come. */
+  abandon(queue: FrameQueue): void {
+    this.counters.dropped.noCell += this.#drop(queue);
+  }
+
+  #parse(frame: Frame): void {
+    const length = frame.length < DATA_MAX ? frame.length : DATA_MAX;
+    extractKey(frame.bytes, frame.offset, length, frame.inPort, this.#key, this.#at);
+    frame.l3Offset = this.#at.l3;
+    frame.l4Offset = this.#at.l4;
+  }
+
+  #dispatch(frame: Frame): void {
+    this.#parse(frame);
+    const rule = this.#options.rules.lookup(this.#key);
+    if (rule === undefined) this.#toMiss(frame, DispatchQueryReason.NO_MATCH);
+    else this.#toRule(rule, frame);
+  }
+
+  #toRule(rule: Rule, frame: Frame): void {
+    rule.packets++;
+    rule.bytes += frame.length;
+    rule.lastUsed = this.#options.clock.now;
+    if (rule.state === 'active' && rule.cell !== undefined) {
+      this.#toCell(rule.cell, frame);
+    } else if (rule.state === 'asking') {
+      this.#options.retire(rule);
+      this.#toMiss(frame, DispatchQueryReason.CELL_ENDED);
+    } else {
+      this.counters.dropped.quarantined++;
+      this.#options.pool.release(frame);
+    }
+  }
+
+  #toMiss(frame: Frame, reason: number): void {
+    const cell = this.standaloneCell ?? this.defaultCell;
+    if ((this.standaloneCell !== undefined || this.miss === DispatchMiss.DEFAULT_CELL) && cell !== undefined) {
+      this.#toCell(cell, frame);
+    } else if (this.miss === DispatchMiss.QUERY) {
+      this.#hold(frame, reason);
+    } else {
+      this.counters.dropped.miss++;
+      this.#options.pool.release(frame);
+    }
+  }
+
+  #toCell(cell: CellRecord, frame: Frame): void {
+    const { handle, queue } = cell;
+    if (cell.phase === 'running' && queue.count === 0 && handle?.push(frame, this.#key) === true) {
+      cell.packets++;
+      cell.bytes += frame.length;
+      return;
+    }
+    if (cell.phase === 'ended') {
+      this.counters.dropped.noCell++;
+    } else if (this.#options.holding.push(queue, frame)) {
+      return;
+    } else {
+      this.counters.dropped.hold++;
+    }
+    this.#options.pool.release(frame);
+  }
+
+  #hold(frame: Frame, reason: number): void {
+    const { holding, admission, clock, pool } = this.#options;
+    const known = this.pending.find(this.#key);
+    if (known !== undefined) {
+      if (holding.push(known.queue, frame)) return;
+      this.counters.dropped.hold++;
+      pool.release(frame);
+      return;
+    }
+    if (!admission.admit(frame.inPort, DEFAULT_TENANT, clock.now)) {
+      this.counters.dropped.admission++;
+      pool.release(frame);
+      return;
+    }
+    const queue = holding.queueFor(DEFAULT_TENANT);
+    if (!holding.push(queue, frame)) {
+      this.counters.dropped.hold++;
+      pool.release(frame);
+      return;
+    }
+    const flow = this.pending.add(this.#key, queue, reason, clock.now);
+    flow.asked = this.#ask(flow, frame);
+  }
+
+  #ask(flow: PendingFlow, frame: Frame): boolean {
+    const asked = this.#options.ask(flow, frame, this.#key);
+    if (asked) this.counters.queries++;
+    return asked;
+  }
+
+  #redispatchFlow(flow: PendingFlow): void {
+    this.pending.remove(flow);
+    this.redispatch(flow.queue);
+  }
+
+  #drop(queue: FrameQueue): number {
+    const { holding, pool } = this.#options;
+    let count = 0;
+    for (let frame = holding.shift(queue); frame !== null; frame = holding.shift(queue)) {
+      pool.release(frame);
+      count++;
+    }
+    return count;
+  }
+}

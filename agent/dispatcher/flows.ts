@@ -1,0 +1,358 @@
+/** The life of flows: rules and their cells, from the controller's answer to the end, whatever ends them. */
+import type { Logger } from 'pino';
+import {
+  CellReason,
+  CellState,
+  DispatchFlag,
+  type Message,
+  type MessageInit,
+  OnFailure,
+  Wall,
+} from '../../openflow/index.ts';
+import { type CellEnd, type CellLimits, DEFAULT_LIMITS, type ProgramImage } from '../../sandbox/client/types.ts';
+import { type CellListener, type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
+import type { Clock } from '../clock.ts';
+import type { Programs } from '../programs.ts';
+import { TokenBucket } from './admission.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { PendingFlow } from './pending.ts';
+import { Rule, type RuleTable } from './rules.ts';
+
+export type DispatchRule = Extract<Message, { type: 'dispatch_rule' }>;
+type CellStatus = Extract<MessageInit, { type: 'cell_status' }>;
+
+/** After host deaths, cells are started again by the agent at most this often per minute; then the flow asks anew. */
+const HOST_DEATHS_PER_MINUTE = 5;
+/** The default cell and the standalone cell come back after this, ms, doubled each time up to the most. */
+const RETRY_MS = 100;
+const MAX_RETRY_MS = 10_000;
+
+const END_STATES: Record<Exclude<CellEnd, 'closed'>, [state: number, reason: number]> = {
+  memory: [CellState.KILLED, CellReason.MEMORY],
+  cpu: [CellState.KILLED, CellReason.CPU],
+  exception: [CellState.EXITED, CellReason.EXCEPTION],
+  'host-died': [CellState.EXITED, CellReason.HOST_DIED],
+};
+
+const RULE_ENDS = {
+  idle: CellReason.IDLE_TIMEOUT,
+  hard: CellReason.HARD_TIMEOUT,
+  delete: CellReason.DELETE,
+} as const;
+export type RuleEnd = keyof typeof RULE_ENDS;
+
+const microseconds = (value: number): number => Math.min(0xffffffff, Math.max(0, Math.round(value)));
+
+export interface FlowsOptions {
+  rules: RuleTable;
+  cells: Cells;
+  dispatcher: Dispatcher;
+  programs: Programs;
+  clock: Clock;
+  /** To the controller, if one is there. */
+  send: (message: MessageInit) => void;
+  /** How long an openflow cell waits for its first barrier before it runs with the entries it has, ms. */
+  firstBarrierMs: () => number;
+  logger: Logger;
+}
+
+export class Flows implements CellListener {
+  readonly counters = { added: 0, failed: 0, restarted: 0, askedAgain: 0, quarantined: 0 };
+  /** What cells say to the controller. */
+  reply: (cell: CellRecord, reply: CellReply) => void = () => {};
+  readonly #options: FlowsOptions;
+  readonly #waiting = new Set<CellRecord>();
+  readonly #hostDeaths: TokenBucket;
+  #hostDiedAt = -Infinity;
+  readonly #retries = new Map<number, { at: number; delay: number; start: () => void }>();
+
+  constructor(options: FlowsOptions) {
+    this.#options = options;
+    this.#hostDeaths = new TokenBucket(HOST_DEATHS_PER_MINUTE / 60, HOST_DEATHS_PER_MINUTE, options.clock.now);
+  }
+
+  /** Opens a cell that belongs to the device, not to a rule; it is kept alive. */
+  openOwn(id: number, program: ProgramImage): CellRecord {
+    return this.#options.cells.open({ id, tenant: 0, program, limits: DEFAULT_LIMITS });
+  }
+
+  /** ADD. Throws OpenFlowError for a match that the specification does not allow. */
+  add(message: DispatchRule): void {
+    const { rules, cells, programs, dispatcher, clock } = this.#options;
+    const rule = new Rule(
+      { ...ruleInit(message), bothDirections: (message.flags & DispatchFlag.BOTH_DIRECTIONS) !== 0 },
+      clock.now,
+    );
+    if (message.wall !== Wall.ISOLATE || message.cells.length !== 1) {
+      const what = message.cells.length === 1 ? `wall ${message.wall}` : `${message.cells.length} cells`;
+      this.#refuse(rule, message, CellReason.UNSUPPORTED, `${what} in a rule is not supported: give one isolate`);
+      return;
+    }
+    const [spec] = message.cells;
+    const program = programs.find(spec.program);
+    if (program === undefined) {
+      this.#refuse(rule, message, CellReason.BAD_PROGRAM, `program ${spec.program} was not uploaded`);
+      return;
+    }
+    const displaced = rules.add(rule);
+    if (displaced === undefined) {
+      this.#refuse(rule, message, CellReason.NO_RESOURCES, `the dispatch table is full (${rules.limit} rules)`);
+      return;
+    }
+    this.counters.added++;
+    for (const other of displaced) this.#finish(other, 'delete');
+    const limits: CellLimits = {
+      memoryMiB: spec.memory_mib || DEFAULT_LIMITS.memoryMiB,
+      runMs: spec.run_ms || DEFAULT_LIMITS.runMs,
+    };
+    const answered = dispatcher.pending.get(message.query_id);
+    cells.open({ tenant: rule.tenant, program, limits, rule, queryId: message.query_id });
+    if (rules.has(rule)) dispatcher.adopt(rule, answered);
+    else if (answered !== undefined) dispatcher.refuse(answered);
+  }
+
+  /** MODIFY: timeouts, flags, cookie and policy of the rule with this match and priority. */
+  modify(message: DispatchRule): void {
+    const { rules, clock } = this.#options;
+    const wanted = new Rule({ ...ruleInit(message), bothDirections: false }, clock.now);
+    const rule = rules.find(wanted.forward, message.priority);
+    if (rule === undefined) {
+      this.#refuse(wanted, message, CellReason.NONE, 'there is no rule with this match and priority');
+      return;
+    }
+    rule.idleTimeout = message.idle_timeout;
+    rule.hardTimeout = message.hard_timeout;
+    rule.cookie = message.cookie;
+    rule.onFailure = message.on_failure;
+    // Which directions a rule covers is part of what it is, not of what can be changed.
+    rule.flags = (message.flags & ~DispatchFlag.BOTH_DIRECTIONS) | (rule.flags & DispatchFlag.BOTH_DIRECTIONS);
+    if (rule.cell?.handle !== undefined) this.#ready(rule.cell, rule, message.query_id);
+  }
+
+  /** DELETE: all rules at least as specific, and of this cell when it is not 0. */
+  delete(message: DispatchRule): void {
+    const { rules, clock } = this.#options;
+    const wanted = new Rule({ ...ruleInit(message), bothDirections: false }, clock.now);
+    for (const rule of rules.within(wanted.forward)) {
+      if (message.cell === 0 || rule.cell?.id === message.cell) this.end(rule, 'delete');
+    }
+  }
+
+  deleteStrict(message: DispatchRule): void {
+    const { rules, clock } = this.#options;
+    const wanted = new Rule({ ...ruleInit(message), bothDirections: false }, clock.now);
+    const rule = rules.find(wanted.forward, message.priority);
+    if (rule !== undefined && (message.cell === 0 || rule.cell?.id === message.cell)) this.end(rule, 'delete');
+  }
+
+  refuse(queryId: number): void {
+    const flow: PendingFlow | undefined = this.#options.dispatcher.pending.get(queryId);
+    if (flow !== undefined) this.#options.dispatcher.refuse(flow);
+  }
+
+  /** Takes a rule out of the table and disposes its cell. */
+  end(rule: Rule, why: RuleEnd): void {
+    this.#options.rules.remove(rule);
+    this.#finish(rule, why);
+  }
+
+  /** A rule whose cell is gone: its next packet asks the controller. */
+  retire(rule: Rule): void {
+    this.counters.askedAgain++;
+    this.#options.rules.remove(rule);
+  }
+
+  /** A cell's entries are in: it gets its packets. */
+  run(cell: CellRecord): void {
+    if (cell.phase !== 'waiting') return;
+    this.#waiting.delete(cell);
+    cell.phase = 'running';
+    this.#options.dispatcher.release(cell);
+  }
+
+  /** CELL_STATUS ready for every live cell of a rule. */
+  reportAll(): void {
+    for (const rule of this.#options.rules.all()) {
+      if (rule.state === 'active' && rule.cell?.handle !== undefined) this.#ready(rule.cell, rule, 0);
+    }
+  }
+
+  /** Timeouts, cells that wait for a barrier that does not come, cells to start again. A few times a second. */
+  sweep(): void {
+    const { rules, clock, cells } = this.#options;
+    const { now } = clock;
+    for (const [rule, why] of [...rules.expired(now)]) this.end(rule, why);
+    const limit = this.#options.firstBarrierMs();
+    for (const cell of this.#waiting) {
+      if (now - cell.readyAt < limit) continue;
+      this.#options.logger.warn({ cell: cell.id }, 'no barrier after CELL_STATUS ready; the cell runs as it is');
+      this.run(cell);
+    }
+    for (const [id, retry] of this.#retries) {
+      if (now < retry.at || cells.get(id) !== undefined) continue;
+      retry.at = Infinity;
+      retry.start();
+    }
+    for (const cell of cells.all()) if (cell.control.waiting) cell.control.pump();
+  }
+
+  opened(cell: CellRecord): void {
+    const { rule } = cell;
+    if (rule !== undefined) this.#ready(cell, rule, cell.queryId);
+    if (cell.restored) this.#replay(cell);
+    // Programs other than openflow need no entries. What the device opens itself runs as it is.
+    else if (rule !== undefined && cell.program.name === 'openflow') this.#waiting.add(cell);
+    else this.run(cell);
+  }
+
+  failed(cell: CellRecord, code: string, detail: string): void {
+    this.counters.failed++;
+    this.#options.dispatcher.abandon(cell.queue);
+    const { rule } = cell;
+    if (rule === undefined) {
+      this.#retryOwn(cell);
+      return;
+    }
+    this.#options.rules.remove(rule);
+    rule.cell = undefined;
+    const reason = code === 'FC_BAD_PROGRAM' ? CellReason.BAD_PROGRAM : CellReason.NO_RESOURCES;
+    this.#status(CellState.FAILED, reason, rule, cell, { query_id: cell.queryId, detail });
+  }
+
+  ended(cell: CellRecord, end: CellEnd, detail: string): void {
+    this.#waiting.delete(cell);
+    const { rule } = cell;
+    if (rule === undefined) {
+      this.#retryOwn(cell);
+      return;
+    }
+    // A cell that ends "closed" without our closing it is one whose host would have it so.
+    const [state, reason] = END_STATES[end === 'closed' ? 'host-died' : end];
+    this.#status(state, reason, rule, cell, { detail });
+    if (end === 'host-died' && cell.log.complete && this.#mayRestart()) this.#restart(rule, cell);
+    else this.#applyPolicy(rule, cell);
+  }
+
+  drained(cell: CellRecord): void {
+    this.#options.dispatcher.release(cell);
+  }
+
+  /** One death of a host ends many cells at once: it counts once. */
+  #mayRestart(): boolean {
+    const { now } = this.#options.clock;
+    if (now - this.#hostDiedAt < 1000) return true;
+    if (!this.#hostDeaths.ready(now)) return false;
+    this.#hostDeaths.take();
+    this.#hostDiedAt = now;
+    return true;
+  }
+
+  #restart(rule: Rule, before: CellRecord): void {
+    const { cells } = this.#options;
+    const { tenant, program, limits, log, queue } = before;
+    this.counters.restarted++;
+    cells.open({ tenant, program, limits, rule, log, queue });
+  }
+
+  #replay(cell: CellRecord): void {
+    for (const message of cell.log.replay(this.#options.clock.now)) cell.control.tell(message);
+    cell.control.barrier(() => this.run(cell));
+  }
+
+  #applyPolicy(rule: Rule, cell: CellRecord): void {
+    const { dispatcher, rules } = this.#options;
+    switch (rule.onFailure) {
+      case OnFailure.QUARANTINE:
+        this.counters.quarantined++;
+        rule.state = 'quarantined';
+        dispatcher.abandon(cell.queue);
+        this.#status(CellState.QUARANTINED, CellReason.NONE, rule, cell, {});
+        break;
+      case OnFailure.DROP:
+        rules.remove(rule);
+        dispatcher.abandon(cell.queue);
+        break;
+      default:
+        rule.state = 'asking';
+        dispatcher.redispatch(cell.queue);
+    }
+  }
+
+  #finish(rule: Rule, why: RuleEnd): void {
+    const { cells, dispatcher } = this.#options;
+    const { cell } = rule;
+    if (cell !== undefined) {
+      this.#waiting.delete(cell);
+      cells.close(cell);
+      // A replaced rule's packets go to the new one; otherwise they are new flows again.
+      dispatcher.redispatch(cell.queue);
+    }
+    if (rule.flags & DispatchFlag.NOTIFY_REMOVED) {
+      this.#status(CellState.REMOVED, RULE_ENDS[why], rule, cell, {});
+    }
+  }
+
+  #retryOwn(cell: CellRecord): void {
+    const { now } = this.#options.clock;
+    const settled = cell.readyAt > 0 && now - cell.readyAt > MAX_RETRY_MS;
+    const known = settled ? undefined : this.#retries.get(cell.id);
+    const delay = Math.min(MAX_RETRY_MS, (known?.delay ?? RETRY_MS / 2) * 2);
+    this.#retries.set(cell.id, { at: now + delay, delay, start: () => this.#reopenOwn(cell) });
+  }
+
+  #reopenOwn(before: CellRecord): void {
+    const { cells, dispatcher } = this.#options;
+    const { id, tenant, program, limits, log, queue } = before;
+    const record = cells.open({ id, tenant, program, limits, log, queue });
+    if (id === DEFAULT_CELL) dispatcher.defaultCell = record;
+    else if (dispatcher.standaloneCell !== undefined) dispatcher.standaloneCell = record;
+  }
+
+  #refuse(rule: Rule, message: DispatchRule, reason: number, detail: string): void {
+    this.counters.failed++;
+    this.refuse(message.query_id);
+    this.#status(CellState.FAILED, reason, rule, undefined, { query_id: message.query_id, detail });
+  }
+
+  #ready(cell: CellRecord, rule: Rule, queryId: number): void {
+    const init = { query_id: queryId, setup_us: microseconds(cell.setupUs) };
+    this.#status(CellState.READY, CellReason.NONE, rule, cell, init);
+  }
+
+  #status(
+    state: number,
+    reason: number,
+    rule: Rule,
+    cell: CellRecord | undefined,
+    more: Partial<CellStatus>,
+  ): void {
+    const usage = cell?.handle?.usage;
+    this.#options.send({
+      type: 'cell_status',
+      state,
+      reason,
+      priority: rule.priority,
+      cell: cell?.id ?? 0,
+      tenant: rule.tenant,
+      cookie: rule.cookie,
+      cpu_us: microseconds(usage?.cpuUs ?? 0),
+      memory_bytes: microseconds(usage?.heapBytes ?? 0),
+      duration_sec: Math.floor((this.#options.clock.now - rule.createdAt) / 1000),
+      packet_count: BigInt(rule.packets),
+      byte_count: BigInt(rule.bytes),
+      match: rule.match,
+      ...more,
+    });
+  }
+}
+
+const ruleInit = (message: DispatchRule) => ({
+  match: message.match,
+  priority: message.priority,
+  idleTimeout: message.idle_timeout,
+  hardTimeout: message.hard_timeout,
+  flags: message.flags,
+  cookie: message.cookie,
+  tenant: message.tenant,
+  onFailure: message.on_failure,
+});

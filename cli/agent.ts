@@ -1,0 +1,69 @@
+/** `flowcell agent` */
+
+import type { Command } from 'commander';
+import { commandLogger } from './lib/log.ts';
+import {
+  type Address,
+  address,
+  collect,
+  datapathId,
+  integer,
+  LOG_LEVELS,
+  oneOf,
+  portSpec,
+} from './lib/options.ts';
+import { runDir } from './lib/run-dir.ts';
+import { untilSignal } from './lib/service.ts';
+
+const FAIL_MODES = ['secure', 'standalone'] as const;
+
+interface Options {
+  datapathId: bigint;
+  controller: Address[];
+  port: string[];
+  failMode: (typeof FAIL_MODES)[number];
+  poolSize: number;
+  logLevel: string;
+  runDir?: string;
+}
+
+export function configure(command: Command): void {
+  command
+    .requiredOption(
+      '-d, --datapath-id <id>',
+      'OpenFlow datapath id: 1, 0x1 or 16 hexadecimal digits',
+      datapathId,
+    )
+    .requiredOption('-c, --controller <host:port>', 'controller to connect to; repeatable', collect(address))
+    .requiredOption(
+      '-p, --port <name[=number]>',
+      'network interface that is a port of the switch; repeatable, numbered in this order unless told',
+      collect(portSpec),
+    )
+    .option(
+      '--fail-mode <mode>',
+      'without a controller: secure (live cells go on, new flows wait) or standalone (a learning switch)',
+      oneOf(FAIL_MODES),
+      'secure',
+    )
+    .option('--pool-size <cells>', 'cells kept warm for new flows', integer(0, 2000), 64)
+    .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, oneOf(LOG_LEVELS), 'info')
+    .option('--run-dir <folder>', 'folder for the local socket (default: $FLOWCELL_RUN_DIR)')
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  const ended = untilSignal();
+  const { Agent } = await import('../agent/index.ts');
+  const agent = await Agent.start({
+    datapathId: options.datapathId,
+    controllers: options.controller,
+    ports: options.port,
+    failMode: options.failMode,
+    poolSize: options.poolSize,
+    logger: commandLogger('agent', options.logLevel),
+    runDir: options.runDir ?? runDir(),
+  });
+  await ended;
+  await agent.stop();
+}

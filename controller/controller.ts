@@ -1,0 +1,198 @@
+/** The controller: devices, apps, and what there is to see of both. */
+
+import { randomInt } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { type App, defineApp } from './app.ts';
+import { AppsHost } from './apps-host.ts';
+import { CookieJar } from './cells.ts';
+import type { Datapath } from './datapath.ts';
+import { DEFAULT_DISPATCH, Device, type DeviceContext, type DispatchSettings } from './device.ts';
+import { EventHub } from './events.ts';
+import { DEFAULT_CONTROLLER_LIMITS, type Limits } from './limits.ts';
+import { LocalState } from './local.ts';
+import { defaultLogger, type Logger } from './log.ts';
+import { FIVE_TUPLE_FIELDS, fieldBits } from './match.ts';
+import { Counters, Durations } from './metrics.ts';
+import { DEFAULT_PORT, Server } from './server.ts';
+import { type FeaturesReply, Session } from './session.ts';
+
+export interface ControllerOptions {
+  /** TCP port for devices; default 6653, 0 lets the system choose. */
+  port?: number;
+  /** Address to listen at; default: all. */
+  host?: string;
+  /** Asked in this order. */
+  apps: readonly App[];
+  log?: Logger;
+  limits?: Partial<Limits>;
+  /** What devices are told by DISPATCH_CONFIG; `fields` comes from the apps' `flowFields` unless given. */
+  dispatch?: Partial<DispatchSettings>;
+  /** Local state for `flowcell cells` and the like (controller/local.ts); default true. */
+  local?: boolean;
+}
+
+export class Controller {
+  readonly apps: readonly App[];
+  readonly events = new EventHub();
+  readonly counters = new Counters();
+  /** Query received to barrier answered, microseconds. */
+  readonly setup = new Durations();
+  readonly startedAt = Date.now();
+  readonly #log: Logger;
+  readonly #limits: Limits;
+  readonly #context: DeviceContext;
+  readonly #devices = new Map<bigint, Device>();
+  readonly #sessions = new Set<Session>();
+  #server: Server | undefined;
+  #local: LocalState | undefined;
+  #stopping: Promise<void> | undefined;
+
+  private constructor(options: ControllerOptions) {
+    this.apps = options.apps.map((app) => defineApp(app));
+    this.#log = options.log ?? defaultLogger();
+    this.#limits = { ...DEFAULT_CONTROLLER_LIMITS, ...options.limits };
+    const fields = new Set(this.apps.flatMap((app) => app.flowFields ?? []));
+    this.#context = {
+      apps: new AppsHost(this.apps, this.counters, this.#log),
+      cookies: new CookieJar(randomInt(0x10000)),
+      limits: this.#limits,
+      counters: this.counters,
+      setup: this.setup,
+      events: this.events,
+      log: this.#log,
+      dispatch: {
+        ...DEFAULT_DISPATCH,
+        fields: fieldBits(fields.size > 0 ? fields : FIVE_TUPLE_FIELDS),
+        ...options.dispatch,
+      },
+      ready: (device) => this.#ready(device),
+    };
+  }
+
+  /**
+   * Starts a controller; it accepts devices when the promise resolves.
+   *
+   * @throws FlowcellError FC_LISTEN (port in use, no permission), FC_LOCAL_STATE (its socket cannot be made),
+   *   FC_APP_INVALID, FC_APP_NAME_TAKEN, FC_FIELD_UNKNOWN.
+   */
+  static async start(options: ControllerOptions): Promise<Controller> {
+    const controller = new Controller(options);
+    controller.#server = await Server.listen({
+      port: options.port ?? DEFAULT_PORT,
+      host: options.host,
+      maxConnections: controller.#limits.maxConnections,
+      counters: controller.counters,
+      log: controller.#log,
+      connected: (socket) => controller.#accept(socket),
+    });
+    if (options.local !== false) {
+      try {
+        controller.#local = await LocalState.open(controller);
+      } catch (error) {
+        await controller.stop();
+        throw error;
+      }
+    }
+    controller.#log.info(
+      { port: controller.port, apps: controller.apps.map((app) => app.name) },
+      'the controller accepts devices',
+    );
+    return controller;
+  }
+
+  /** The port devices connect to. */
+  get port(): number {
+    return this.#server?.port ?? 0;
+  }
+
+  /** Path of the unix socket with the local state, if it is offered. */
+  get localPath(): string | undefined {
+    return this.#local?.path;
+  }
+
+  /** Connected devices by datapath id. */
+  get datapaths(): ReadonlyMap<bigint, Datapath> {
+    return new Map([...this.#devices].map(([id, device]) => [id, device.datapath]));
+  }
+
+  /** Flows whose set-up is under way, on all devices. */
+  get pendingFlows(): number {
+    let pending = 0;
+    for (const device of this.#devices.values()) pending += device.dispatch.pending;
+    return pending;
+  }
+
+  /** Errors of apps by name. */
+  get appErrors(): ReadonlyMap<string, number> {
+    return this.#context.apps.errors;
+  }
+
+  /** Closes all connections and stops listening. Devices go on by their fail mode. May be called twice. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    const closed = this.#server?.close();
+    for (const session of [...this.#sessions]) session.close('the controller stops');
+    await this.#local?.close();
+    await closed;
+  }
+
+  #accept(socket: Socket): void {
+    let device: Device | undefined;
+    const session: Session = new Session(socket, {
+      limits: this.#limits,
+      counters: this.counters,
+      log: this.#log,
+      owner: {
+        opened: (features: FeaturesReply) => {
+          device = new Device(session, features, this.#context);
+          device.start();
+        },
+        message: (message) => device?.receive(message),
+        tick: (now) => device?.dispatch.tick(now),
+        closed: (reason) => {
+          this.#sessions.delete(session);
+          if (device !== undefined) this.#gone(device, reason);
+          else this.#log.warn({ remote: session.remote }, `a device left before it was known: ${reason}`);
+        },
+      },
+    });
+    this.#sessions.add(session);
+  }
+
+  #ready(device: Device): void {
+    const { datapath } = device;
+    const before = this.#devices.get(datapath.id);
+    if (before !== undefined) {
+      before.session.close(`datapath ${datapath.name} connected again from ${datapath.remote}`);
+    }
+    this.#devices.set(datapath.id, device);
+    this.#log.info(
+      {
+        datapath: datapath.name,
+        remote: datapath.remote,
+        flow_mode: datapath.flowMode,
+        ports: datapath.ports.size,
+        cells: datapath.cells.size,
+      },
+      datapath.flowMode ? 'a device is connected (flow mode)' : 'an ordinary OpenFlow switch is connected',
+    );
+    this.events.emit('connected', {
+      datapath: datapath.name,
+      remote: datapath.remote,
+      flow_mode: datapath.flowMode,
+      cells: datapath.cells.size,
+    });
+  }
+
+  #gone(device: Device, reason: string): void {
+    const { datapath } = device;
+    if (this.#devices.get(datapath.id) === device) this.#devices.delete(datapath.id);
+    this.#log.info({ datapath: datapath.name, remote: datapath.remote }, `a device is gone: ${reason}`);
+    this.events.emit('disconnected', { datapath: datapath.name, reason });
+    device.closed(reason);
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * The controller's public API: what apps and the CLI import. docs/apps.md shows how to write an app.
+ *
+ * OpenFlow types (Match, Action, Port, ...) come from `openflow/index.ts`.
+ */
+
+export {
+  type App,
+  type CellSpec,
+  defineApp,
+  type FlowAnswer,
+  type FlowDecision,
+  type FlowEntry,
+  type FlowQuery,
+  type FlowRefusal,
+  type FlowRemoved,
+  type PacketIn,
+  type PortDesc,
+  type PortStatus,
+} from './app.ts';
+export type { CellRecord, CellStage, CellState, CellStatus } from './cells.ts';
+export { Controller, type ControllerOptions } from './controller.ts';
+export type { Datapath, FlowFilter, PacketOut } from './datapath.ts';
+export type { DispatchSettings } from './device.ts';
+export { DeviceError, FlowcellError } from './errors.ts';
+export type { ControllerEvent, EventHub, EventListener, EventType } from './events.ts';
+export { DEFAULT_CONTROLLER_LIMITS, type Limits } from './limits.ts';
+export { localPath, runDir } from './local.ts';
+export type { Logger } from './log.ts';
+export { FIELD_NAMES, FIVE_TUPLE_FIELDS, type FieldName, matchKey } from './match.ts';
+export type { Counters, Durations, Quantiles } from './metrics.ts';
+export type { ProgramSource } from './programs.ts';
+export { DEFAULT_PORT } from './server.ts';

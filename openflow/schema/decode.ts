@@ -1,0 +1,256 @@
+import { compileMatchDecoder, matchEnd, oxmEnd } from './match.ts';
+import type { MessageDef } from './messages.ts';
+import * as R from './runtime.ts';
+import { describeItem, fieldsSize, fixedSize, once, readUInt, Source, selfLengthAt } from './source.ts';
+import type {
+  ErrorPair,
+  Fields,
+  ItemNode,
+  ListNode,
+  Node,
+  OxmFields,
+  StructNode,
+  UnionNode,
+} from './types.ts';
+
+/** Decodes b[o .. end), which it must fill exactly. */
+export type PartDecoder = (b: Uint8Array, o: number, end: number) => unknown;
+
+/** Writes decoders as straight-line JavaScript; one per list, structure and set of match fields, made at first use. */
+export class DecoderCompiler {
+  readonly #parts = new Map<object, PartDecoder>();
+  readonly #lists = new Map<object, PartDecoder>();
+  readonly #badLen: ErrorPair;
+
+  /** @param badLen error for a message (or a structure that names no other) of the wrong length */
+  constructor(badLen: ErrorPair) {
+    this.#badLen = badLen;
+  }
+
+  /** Decoder of a whole message `b`: header at 0, body checked against b.length. */
+  message(name: string, def: MessageDef, start: number): (b: Uint8Array) => unknown {
+    const source = new Source();
+    const head = [`type:${JSON.stringify(name)}`, `xid:${readUInt(4, '4')}`];
+    const body = this.#fields(source, def.fields, name, this.#badLen, start, head);
+    return source.build('b', `let p=0;const e=b.length;${body.code}return ${body.value}`) as never;
+  }
+
+  /** Returns the code that reads `fields` from `start` bytes after p up to e, and the resulting object. */
+  #fields(
+    source: Source,
+    fields: Fields,
+    label: string,
+    badLen: ErrorPair,
+    start: number,
+    head: readonly string[] = [],
+  ): { code: string; value: string } {
+    const short = `${source.ref(R.short)}(${badLen[0]},${badLen[1]},${JSON.stringify(label)},e-p)`;
+    const entries = [...head];
+    const derived = new Map<string, string>();
+    const names = Object.keys(fields);
+    const whole = fieldsSize(fields);
+    let code = whole === undefined ? '' : `if(e-p!==${start + whole})${short};`;
+    let off = start;
+    let checked = whole === undefined ? start : start + whole;
+    // Where the fields so far end: at p+off, or exactly at e.
+    let atEnd = whole !== undefined;
+
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i];
+      const node = fields[name];
+      const size = fixedSize(node);
+      if (size !== undefined && off + size > checked) {
+        // One check for all fields up to the next of varying size.
+        checked = off;
+        for (let j = i; j < names.length; j++) {
+          const next = fixedSize(fields[names[j]]);
+          if (next === undefined) break;
+          checked += next;
+        }
+        code += `if(e-p<${checked})${short};`;
+      }
+      const at = off === 0 ? 'p' : `p+${off}`;
+      if (node.kind === 'pad' || node.kind === 'selfLength') {
+        off += node.size;
+        continue;
+      }
+      const variable = source.temporary();
+      if (node.kind === 'lengthOf' || node.kind === 'countOf' || node.kind === 'tagOf') {
+        code += `const ${variable}=${readUInt(node.size, at)};`;
+        derived.set(node.of, variable);
+        off += node.size;
+        continue;
+      }
+      entries.push(`${name}:${variable}`);
+      if (size !== undefined) {
+        code += `const ${variable}=${this.#fixed(source, node, at)};`;
+        off += size;
+        continue;
+      }
+      const bound = derived.get(name);
+      code += this.#varying(source, node, at, variable, bound, short, badLen);
+      off = 0;
+      checked = 0;
+      // A list without a bound of its own, and everything but a match, takes the rest.
+      atEnd = node.kind !== 'match' && (node.kind !== 'list' || bound === undefined);
+    }
+    if (!atEnd) code += `if(e-p!==${off})${short};`;
+    return { code, value: `{${entries.join(',')}}` };
+  }
+
+  /** Expression for a node of fixed size at `at`. */
+  #fixed(source: Source, node: Node, at: string): string {
+    switch (node.kind) {
+      case 'uint':
+        return readUInt(node.size, at);
+      case 'u64':
+        return `${source.ref(R.u64)}(b,${at})`;
+      case 'mac':
+        return `${source.ref(R.mac)}(b,${at})`;
+      case 'ipv4':
+        return `${source.ref(R.ipv4)}(b,${at})`;
+      case 'ipv6':
+        return `${source.ref(R.ipv6)}(b,${at})`;
+      case 'hex':
+        return `${source.ref(R.hex)}(b,${at},${node.size})`;
+      case 'cstring':
+        return `${source.ref(R.cstring)}(b,${at},${node.size})`;
+      case 'version':
+        return 'b[0]';
+      case 'pair':
+        return `[${readUInt(4, at)},${readUInt(4, `${at}+4`)}]`;
+      case 'struct':
+        return `${source.ref(this.struct(node))}(b,${at},${at}+${fieldsSize(node.fields)})`;
+      default:
+        throw new TypeError(`a ${node.kind} has no fixed size`);
+    }
+  }
+
+  /** Statements that define `variable` from a node of varying size at `at` and move p behind it. */
+  #varying(
+    source: Source,
+    node: Node,
+    at: string,
+    variable: string,
+    bound: string | undefined,
+    short: string,
+    badLen: ErrorPair,
+  ): string {
+    switch (node.kind) {
+      case 'rest':
+        return `const ${variable}=${source.ref(R.view)}(b,${at},e);p=e;`;
+      case 'text':
+        return `const ${variable}=${source.ref(R.utf8)}(b,${at},e);p=e;`;
+      case 'custom':
+        return `const ${variable}=${source.ref(node.decode)}(b,${at},e);p=e;`;
+      case 'list': {
+        const decoder = source.ref(this.list(node as ListNode));
+        if (bound === undefined) return `const ${variable}=${decoder}(b,${at},e);p=e;`;
+        const end = source.temporary();
+        const scale = node.item.kind === 'struct' ? fieldsSize(node.item.fields) : undefined;
+        const length = scale === undefined ? bound : `${bound}*${scale}`;
+        return (
+          `const ${end}=${at}+${length};if(${end}>e)${short};` +
+          `const ${variable}=${decoder}(b,${at},${end});p=${end};`
+        );
+      }
+      case 'match': {
+        const end = source.temporary();
+        return (
+          `const ${end}=${source.ref(matchEnd)}(b,${at},e);` +
+          `const ${variable}=${source.ref(this.#match(node.oxm))}(b,${at}+4,${end},false);p=${at}+(${end}-(${at})+7&-8);`
+        );
+      }
+      case 'oxm': {
+        const end = source.temporary();
+        return (
+          `const ${end}=${source.ref(oxmEnd)}(b,${at},e,${badLen[0]},${badLen[1]});` +
+          `const ${variable}=${source.ref(this.#match(node.oxm))}(b,${at},${end},true);p=e;`
+        );
+      }
+      case 'choice': {
+        const tag = bound as string;
+        let code = `let ${variable};switch(${tag}){`;
+        for (const name in node.variants) {
+          const { tag: value, fields } = node.variants[name];
+          const part = this.#part(node.variants[name], () =>
+            this.#buildPart(fields, `${node.name} ${name}`, badLen, [`type:${JSON.stringify(name)}`]),
+          );
+          code += `case ${value}:${variable}=${source.ref(part)}(b,${at},e);break;`;
+        }
+        const text = `\`${node.name}: there is no type \${${tag}}\``;
+        return `${code}default:${source.ref(R.fail)}(${node.badType[0]},${node.badType[1]},${text})}p=e;`;
+      }
+      default:
+        throw new TypeError(`a ${node.kind} cannot stand here`);
+    }
+  }
+
+  #part(key: object, build: () => PartDecoder): PartDecoder {
+    return once(this.#parts, key, build);
+  }
+
+  #buildPart(fields: Fields, label: string, badLen: ErrorPair, head: readonly string[] = []): PartDecoder {
+    const source = new Source();
+    const body = this.#fields(source, fields, label, badLen, 0, head);
+    return source.build('b,p,e', `${body.code}return ${body.value}`) as PartDecoder;
+  }
+
+  #match(oxm: OxmFields) {
+    return this.#part(oxm, () => compileMatchDecoder(oxm) as PartDecoder);
+  }
+
+  struct(node: StructNode): PartDecoder {
+    return this.#part(node, () => this.#buildPart(node.fields, node.name, node.badLen ?? this.#badLen));
+  }
+
+  /** Decoder of the elements in b[o .. end). Every round consumes at least one byte, so it always ends. */
+  list(node: ListNode): PartDecoder {
+    return once(this.#lists, node.item, () => this.#buildList(node.item, describeItem(node)));
+  }
+
+  #buildList(item: ItemNode, label: string): PartDecoder {
+    const source = new Source();
+    let loop: string;
+    if (item.kind === 'union') {
+      loop = this.#unionLoop(source, item);
+    } else {
+      const badLen = (item.kind === 'struct' ? item.badLen : undefined) ?? this.#badLen;
+      const short = `${source.ref(R.short)}(${badLen[0]},${badLen[1]},${JSON.stringify(label)},e-o)`;
+      const size = fixedSize(item);
+      if (size !== undefined) {
+        loop = `if((e-o)%${size})${short};for(;o<e;o+=${size})out.push(${this.#fixed(source, item, 'o')});`;
+      } else {
+        const lengthAt = selfLengthAt(item as StructNode);
+        const decoder = source.ref(this.struct(item as StructNode));
+        loop =
+          `while(o<e){if(e-o<${lengthAt + 2})${short};const n=${readUInt(2, `o+${lengthAt}`)};` +
+          `if(n<${lengthAt + 2}||n>e-o)${short};out.push(${decoder}(b,o,o+n));o+=n}`;
+      }
+    }
+    return source.build('b,o,end', `const e=end,out=[];${loop}return out`) as PartDecoder;
+  }
+
+  #unionLoop(source: Source, union: UnionNode): string {
+    const { name, padded, badType, badLen, skipUnknown } = union.options;
+    const short = `${source.ref(R.short)}(${badLen[0]},${badLen[1]},${JSON.stringify(name)},end-o)`;
+    let cases = '';
+    for (const variantName in union.variants) {
+      const { tag, fields } = union.variants[variantName];
+      const head = [`type:${JSON.stringify(variantName)}`];
+      const body = this.#fields(source, fields, `${name} ${variantName}`, badLen, 4, head);
+      cases += `case ${tag}:{${body.code}out.push(${body.value});break}`;
+    }
+    const unknown = skipUnknown
+      ? ''
+      : `${source.ref(R.fail)}(${badType[0]},${badType[1]},\`${name}: there is no type \${${readUInt(2, 'o')}}\`)`;
+    const alignment = padded === 'inside' ? '||n&7' : '';
+    const next = padded === 'outside' ? 'o+(n+7&-8)' : 'o+n';
+    const within = padded === 'outside' ? `if(${next}>end)${short};` : '';
+    return (
+      `while(o<end){if(end-o<4)${short};const n=${readUInt(2, 'o+2')};` +
+      `if(n<4||n>end-o${alignment})${short};${within}let p=o;const e=o+n;` +
+      `switch(${readUInt(2, 'o')}){${cases}default:${unknown}}o=${next}}`
+    );
+  }
+}

@@ -1,0 +1,329 @@
+/**
+ * Match fields (OXM, spec 7.2.3): the compiled decoder switches on the field number of the class
+ * OPENFLOW_BASIC, the encoder on the field's name; fields of other classes and masked values go the general
+ * way through the table.
+ */
+import { BadActionCode, BadMatchCode, ErrorType } from '../v13/errors.ts';
+import type { PartEncoder } from './encode.ts';
+import * as R from './runtime.ts';
+import { fixedSize, readUInt, Source, writeUInt } from './source.ts';
+import {
+  OXM_CLASS_BASIC,
+  OXM_CLASS_EXPERIMENTER,
+  type OxmField,
+  type OxmFields,
+  type OxmValueNode,
+} from './types.ts';
+
+type Match = Record<string, unknown>;
+interface Entry {
+  readonly name: string;
+  readonly field: OxmField;
+}
+
+/** What a damaged match field is answered with; in a set_field action it is an error of the action. */
+const Fault = {
+  FIELD: [BadMatchCode.BAD_FIELD, BadActionCode.BAD_SET_TYPE],
+  LEN: [BadMatchCode.BAD_LEN, BadActionCode.BAD_SET_LEN],
+  VALUE: [BadMatchCode.BAD_VALUE, BadActionCode.BAD_SET_ARGUMENT],
+  MASK: [BadMatchCode.BAD_MASK, BadActionCode.BAD_SET_TYPE],
+  WILDCARDS: [BadMatchCode.BAD_WILDCARDS, BadActionCode.BAD_SET_TYPE],
+  DUPLICATE: [BadMatchCode.DUP_FIELD, BadActionCode.BAD_SET_TYPE],
+} as const;
+
+function fault(which: keyof typeof Fault, set: boolean, text: string): never {
+  const [inMatch, inAction] = Fault[which];
+  if (set) R.fail(ErrorType.BAD_ACTION, inAction, `set_field: ${text}`);
+  return R.fail(ErrorType.BAD_MATCH, inMatch, `match: ${text}`);
+}
+
+export const oxmSize = (field: OxmField): number => fixedSize(field.type) as number;
+
+/** The 32-bit OXM header of a field. */
+export function oxmHeaderOf(field: OxmField, hasmask: boolean): number {
+  const length = oxmSize(field) * (hasmask ? 2 : 1) + (field.experimenter === undefined ? 0 : 4);
+  return ((field.oxmClass << 16) | (field.field << 9) | (hasmask ? 256 : 0) | length) >>> 0;
+}
+
+// Decoding --------------------------------------------------------------------------------------------------
+
+function getValue(type: OxmValueNode, b: Uint8Array, o: number): number | bigint | string {
+  switch (type.kind) {
+    case 'uint': {
+      let value = 0;
+      for (let i = 0; i < type.size; i++) value = value * 256 + b[o + i];
+      return value;
+    }
+    case 'u64':
+      return R.u64(b, o);
+    case 'mac':
+      return R.mac(b, o);
+    case 'ipv4':
+      return R.ipv4(b, o);
+    case 'ipv6':
+      return R.ipv6(b, o);
+  }
+}
+
+function getMasked(entry: Entry, b: Uint8Array, o: number, set: boolean): [unknown, unknown] {
+  const size = oxmSize(entry.field);
+  for (let i = 0; i < size; i++) {
+    if (b[o + i] & ~b[o + size + i]) fault('WILDCARDS', set, `${entry.name} has bits outside its mask`);
+  }
+  return [getValue(entry.field.type, b, o), getValue(entry.field.type, b, o + size)];
+}
+
+/** Throws what is wrong with the length or mask bit of a known field. */
+function misfit(entry: Entry, header: number, set: boolean): never {
+  const masked = (header & 256) !== 0;
+  if (masked && (set || !entry.field.maskable)) fault('MASK', set, `${entry.name} cannot have a mask here`);
+  const expected = oxmHeaderOf(entry.field, masked) & 255;
+  return fault('LEN', set, `${entry.name} of ${header & 255} bytes, not ${expected}`);
+}
+
+/** Reads a field that is not of the class OPENFLOW_BASIC into `out`. */
+function foreign(
+  fields: ReadonlyMap<number, Entry>,
+  out: Match,
+  b: Uint8Array,
+  o: number,
+  header: number,
+  set: boolean,
+): void {
+  const oxmClass = header >>> 16;
+  const length = header & 255;
+  const experimenter =
+    oxmClass === OXM_CLASS_EXPERIMENTER && length >= 4
+      ? ((b[o] << 24) | (b[o + 1] << 16) | (b[o + 2] << 8) | b[o + 3]) >>> 0
+      : 0;
+  const entry = fields.get(fieldKey(oxmClass, (header >>> 9) & 127, experimenter));
+  if (entry === undefined) return fault('FIELD', set, `no field of header 0x${(header >>> 0).toString(16)}`);
+  const { name, field } = entry;
+  if (set && !field.settable) fault('FIELD', set, `${name} cannot be set`);
+  if (out[name] !== undefined) fault('DUPLICATE', set, `${name} occurs twice`);
+  const at = field.experimenter === undefined ? o : o + 4;
+  if (header >>> 0 === oxmHeaderOf(field, false)) {
+    out[name] = getValue(field.type, b, at);
+  } else if (!set && field.maskable && header >>> 0 === oxmHeaderOf(field, true)) {
+    out[name] = getMasked(entry, b, at, set);
+  } else {
+    misfit(entry, header, set);
+  }
+}
+
+/** One number for class, field and experimenter id. */
+const fieldKey = (oxmClass: number, field: number, experimenter: number): number =>
+  oxmClass === OXM_CLASS_EXPERIMENTER ? 2 ** 40 + experimenter * 128 + field : oxmClass * 128 + field;
+
+/** Decodes the OXM TLVs in b[o .. end); `set`: the one of a set_field action. */
+export type MatchDecoder = (b: Uint8Array, o: number, end: number, set: boolean) => Match;
+
+export function compileMatchDecoder(fields: OxmFields): MatchDecoder {
+  const source = new Source();
+  const others = new Map<number, Entry>();
+  let cases = '';
+  let bit = 0;
+  let words = 0;
+  for (const name in fields) {
+    const field = fields[name];
+    const entry: Entry = { name, field };
+    if (field.oxmClass !== OXM_CLASS_BASIC) {
+      others.set(fieldKey(field.oxmClass, field.field, field.experimenter ?? 0), entry);
+      continue;
+    }
+    const size = oxmSize(field);
+    const seen = `s${bit >> 5}`;
+    words = (bit >> 5) + 1;
+    const mask = `${1 << (bit & 31)}`;
+    bit++;
+    const raise = (which: keyof typeof Fault, text: string) =>
+      `${source.ref(fault)}("${which}",set,"${name} ${text}");`;
+    cases += `case ${field.field}:`;
+    if (!field.settable) cases += `if(set)${raise('FIELD', 'cannot be set')}`;
+    cases += `if(${seen}&${mask})${raise('DUPLICATE', 'occurs twice')}${seen}|=${mask};`;
+    cases += `if((h&511)===${size})m.${name}=${readValue(source, field.type, 'o')};`;
+    if (field.maskable) {
+      const masked = `m.${name}=${source.ref(getMasked)}(${source.ref(entry)},b,o,set)`;
+      cases += `else if((h&511)===${256 + 2 * size}&&!set)${masked};`;
+    }
+    cases += `else ${source.ref(misfit)}(${source.ref(entry)},h,set);`;
+    if (field.type.kind === 'uint' && field.bits < size * 8) {
+      const value = field.maskable ? `${readUInt(size, 'o')}` : `m.${name}`;
+      cases += `if((${value})>${2 ** field.bits - 1})${raise('VALUE', `does not fit ${field.bits} bits`)}`;
+    }
+    cases += 'break;';
+  }
+  const seen = Array.from({ length: words }, (_, word) => `s${word}=0`).join(',');
+  const rest = `${source.ref(foreign)}(${source.ref(others)},m,b,o,h,set)`;
+  const long = `${source.ref(fault)}("LEN",set,"a field reaches beyond the end")`;
+  const unknown = `${source.ref(fault)}("FIELD",set,"there is no field "+(h>>>9&127))`;
+  return source.build(
+    'b,o,end,set',
+    `const m={};let ${seen};while(o<end){if(end-o<4)${long};` +
+      `const h=${readUInt(4, 'o').replace('>>>0', '')},next=o+4+b[o+3];if(next>end)${long};o+=4;` +
+      `if(h>>>16===${OXM_CLASS_BASIC})switch(h>>>9&127){${cases}default:${unknown}}else ${rest};` +
+      'o=next}return m',
+  ) as MatchDecoder;
+}
+
+function readValue(source: Source, type: OxmValueNode, at: string): string {
+  if (type.kind === 'uint') return readUInt(type.size, at);
+  return `${source.ref(R[type.kind])}(b,${at})`;
+}
+
+/** Checks type and length of the ofp_match at `o`; returns the end of its fields. Its padding is within `end`, too. */
+export function matchEnd(b: Uint8Array, o: number, end: number): number {
+  if (end - o < 4) R.fail(ErrorType.BAD_MATCH, BadMatchCode.BAD_LEN, 'match: cut off');
+  const type = (b[o] << 8) | b[o + 1];
+  const length = (b[o + 2] << 8) | b[o + 3];
+  if (type !== 1) R.fail(ErrorType.BAD_MATCH, BadMatchCode.BAD_TYPE, `match: type ${type} is not OFPMT_OXM`);
+  if (length < 4 || ((length + 7) & -8) > end - o) {
+    R.fail(ErrorType.BAD_MATCH, BadMatchCode.BAD_LEN, `match: length ${length} with ${end - o} bytes left`);
+  }
+  return o + length;
+}
+
+/** Checks that b[o .. end) is one OXM TLV and less than 8 bytes of padding; returns the end of the TLV. */
+export function oxmEnd(b: Uint8Array, o: number, end: number, errorType: number, errorCode: number): number {
+  if (end - o < 4) R.short(errorType, errorCode, 'set_field', end - o);
+  const stop = o + 4 + b[o + 3];
+  if (stop > end || end - stop > 7) {
+    fault('LEN', true, `a field of ${b[o + 3]} bytes does not fill an action with ${end - o} bytes for it`);
+  }
+  return stop;
+}
+
+// Encoding --------------------------------------------------------------------------------------------------
+
+function putValue(type: OxmValueNode, b: Uint8Array, o: number, value: unknown, label: string): void {
+  switch (type.kind) {
+    case 'uint': {
+      const most = 2 ** (8 * type.size) - 1;
+      if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > most) {
+        R.bad(label, value, `an integer of 0..${most}`);
+      }
+      for (let i = 0; i < type.size; i++) b[o + i] = (value as number) >>> (8 * (type.size - 1 - i));
+      return;
+    }
+    case 'u64':
+      return R.putU64(b, o, value, label);
+    case 'mac':
+      return R.putMac(b, o, value, label);
+    case 'ipv4':
+      return R.putIpv4(b, o, value, label);
+    case 'ipv6':
+      return R.putIpv6(b, o, value, label);
+  }
+}
+
+function putHeader(field: OxmField, hasmask: boolean, b: Uint8Array, o: number): number {
+  const header = oxmHeaderOf(field, hasmask);
+  b[o] = header >>> 24;
+  b[o + 1] = header >>> 16;
+  b[o + 2] = header >>> 8;
+  b[o + 3] = header;
+  if (field.experimenter === undefined) return o + 4;
+  b[o + 4] = field.experimenter >>> 24;
+  b[o + 5] = field.experimenter >>> 16;
+  b[o + 6] = field.experimenter >>> 8;
+  b[o + 7] = field.experimenter;
+  return o + 8;
+}
+
+/**
+ * Writes any form of a field's value: plain, [value, mask], and 'address/bits' or 'address/mask' for IP
+ * addresses. Bits of the value outside the mask are cleared, as the specification demands.
+ */
+function putField(entry: Entry, b: Uint8Array, o: number, given: unknown): number {
+  const { name, field } = entry;
+  const size = oxmSize(field);
+  const label = `match.${name}`;
+  let value = given;
+  let mask: unknown;
+  if (Array.isArray(given)) {
+    if (given.length !== 2) R.bad(label, given, 'a value or [value, mask]');
+    [value, mask] = given;
+  } else if (typeof given === 'string' && (field.type.kind === 'ipv4' || field.type.kind === 'ipv6')) {
+    const slash = given.indexOf('/');
+    if (slash >= 0) {
+      value = given.slice(0, slash);
+      mask = given.slice(slash + 1);
+    }
+  }
+  if (typeof value === 'number' && value >= 2 ** field.bits) R.bad(label, value, `of ${field.bits} bits`);
+  if (mask === undefined) {
+    const at = putHeader(field, false, b, o);
+    putValue(field.type, b, at, value, label);
+    return at + size;
+  }
+  if (!field.maskable) R.bad(label, given, 'a value without mask');
+  const at = putHeader(field, true, b, o);
+  putValue(field.type, b, at, value, label);
+  const stop = at + 2 * size;
+  if (typeof mask === 'string' && /^\d+$/.test(mask)) {
+    const bits = Number(mask);
+    if (bits > size * 8) R.bad(label, given, `of at most ${size * 8} bits of prefix`);
+    for (let i = 0; i < size; i++) b[at + size + i] = 0xff00 >> Math.min(8, Math.max(0, bits - 8 * i));
+  } else {
+    putValue(field.type, b, at + size, mask, label);
+  }
+  for (let i = 0; i < size; i++) b[at + i] &= b[at + size + i];
+  return stop;
+}
+
+/** Statements that write field `entry` from the value `x` at p, and move p behind it. */
+function emitField(source: Source, entry: Entry): string {
+  const { name, field } = entry;
+  const size = oxmSize(field);
+  const general = `p=${source.ref(putField)}(${source.ref(entry)},b,p,x);`;
+  const header = writeUInt(4, 'p', String(oxmHeaderOf(field, false)));
+  const label = JSON.stringify(`match.${name}`);
+  if (field.oxmClass !== OXM_CLASS_BASIC) return general;
+  switch (field.type.kind) {
+    case 'uint': {
+      const most = 2 ** field.bits - 1;
+      const test = `typeof x==="number"&&x>=0&&x<=${most}&&(x>>>0)===x`;
+      return `if(${test}){${header}${writeUInt(size, 'p+4', 'x')}p+=${4 + size};}else ${general}`;
+    }
+    case 'ipv4':
+    case 'ipv6': {
+      const put = source.ref(field.type.kind === 'ipv4' ? R.putIpv4 : R.putIpv6);
+      return `if(typeof x==="string"&&x.indexOf("/")<0){${header}${put}(b,p+4,x,${label});p+=${4 + size};}else ${general}`;
+    }
+    case 'mac':
+      return `if(typeof x==="string"){${header}${source.ref(R.putMac)}(b,p+4,x,${label});p+=${4 + size};}else ${general}`;
+    case 'u64':
+      return `if(typeof x==="bigint"){${header}${source.ref(R.putU64)}(b,p+4,x,${label});p+=${4 + size};}else ${general}`;
+  }
+}
+
+/** Encodes an ofp_match with its header and padding. Fields are written in the order of the object's keys. */
+export function compileMatchEncoder(fields: OxmFields): PartEncoder {
+  const source = new Source();
+  let cases = '';
+  for (const name in fields) {
+    cases += `case ${JSON.stringify(name)}:${emitField(source, { name, field: fields[name] })}break;`;
+  }
+  const unknown = `default:${source.ref(R.unknownType)}("match",k)`;
+  return source.build(
+    'b,o,m',
+    `let p=o+4;for(const k in m){const x=m[k];if(x!==undefined)switch(k){${cases}${unknown}}}` +
+      `const n=p-o;b[o]=0;b[o+1]=1;${writeUInt(2, 'o+2', 'n')}return ${source.ref(R.pad8)}(b,o,p)`,
+  ) as PartEncoder;
+}
+
+/** Encodes the one field of a set_field action, padded so that the action (4 bytes before `o`) is of 8-byte size. */
+export function compileOxmEncoder(fields: OxmFields): PartEncoder {
+  const entries = new Map<string, Entry>();
+  for (const name in fields) entries.set(name, { name, field: fields[name] });
+  return (b, o, value) => {
+    const set = value as Match;
+    const names = Object.keys(set).filter((name) => set[name] !== undefined);
+    const entry = entries.get(names[0]);
+    if (names.length !== 1) R.bad('set_field.field', names.length, 'an object with exactly one field');
+    if (entry === undefined) return R.unknownType('set_field.field', names[0]);
+    if (!entry.field.settable) R.bad('set_field.field', names[0], 'a field that can be set');
+    if (Array.isArray(set[names[0]])) R.bad(`set_field.${names[0]}`, set[names[0]], 'a value without mask');
+    return R.pad8(b, o - 4, putField(entry, b, o, set[names[0]]));
+  };
+}

@@ -1,0 +1,588 @@
+/** One sandbox host as the agent sees it: opens cells in it, feeds them, takes what they produce. */
+import type { Logger } from 'pino';
+import {
+  C,
+  CELL_BLOCKED,
+  CELL_DONE,
+  CELL_ID,
+  CELL_READY,
+  CELL_RUN_MS,
+  CELL_TAKEN,
+  CELL_WANT,
+  CONTROL_BYTES,
+  DONE_RING,
+  HOST_CELLS,
+  READY_RING,
+  RING_SIZE,
+  regionOffset,
+  type ToAgent,
+} from '../channel/control.ts';
+import { REGION_BYTES } from '../channel/layout.ts';
+import { closeFd, EventFd, memfdCreate, punchHole } from '../sys/libc.ts';
+import type { PollLoop } from '../sys/loop.ts';
+import { MappedMemory } from '../sys/memory.ts';
+import { type CellOwner, HostCell } from './cell.ts';
+import { SandboxError } from './errors.ts';
+import { HostProcess } from './process.ts';
+import {
+  type CellEnd,
+  type CellEvents,
+  type CellHandle,
+  type CellLimits,
+  DEFAULT_LIMITS,
+  type FrameRef,
+  type ProgramImage,
+  type Verdict,
+} from './types.ts';
+
+/** First uid of tenants: tenant n runs as FIRST_UID + n. */
+const FIRST_UID = 64000;
+const DEFAULT_POOL = 32;
+/** Packets a cell may handle before the next one has its turn. */
+const BUDGET = 64;
+/** The host is looked at this often; ticks without a heartbeat after which it is killed. */
+const WATCH_MS = 100;
+const STUCK_TICKS = 10;
+const SILENT_TICKS = 20;
+/** Pause before a host that died is started again, doubled each time it dies young, ms. */
+const RESTART_MS = 50;
+const MAX_RESTART_MS = 5000;
+const YOUNG_MS = 10_000;
+const MEMORY_MIB = { least: 8, most: 4096 };
+const RING_MASK = RING_SIZE - 1;
+/** Who has a cell index: the host; the agent, as a warm isolate or a cell; nobody until it is wiped. */
+const OWNER = { HOST: 0, WARM: 1, CELL: 2, RELEASED: 3 } as const;
+
+export interface SandboxHostOptions<F extends FrameRef> {
+  tenant: number;
+  loop: PollLoop;
+  events: CellEvents<F>;
+  /** Kept warm; the first is the default program. */
+  programs: ProgramImage[];
+  /** Isolates to keep warm of each program. Default 32. */
+  poolSize?: number;
+  /** User and group id of the host. Default 64000 + tenant. */
+  uid?: number;
+  logger: Logger;
+}
+
+export interface SandboxHostStats {
+  /** Cells now, and warm isolates. */
+  live: number;
+  warm: number;
+  /** Requests waiting for an isolate. */
+  waiting: number;
+  opened: number;
+  openFailed: number;
+  ended: Record<CellEnd, number>;
+  /** Frames pushed into cells, records and control messages taken from them. */
+  frames: number;
+  records: number;
+  messages: number;
+  /** Cells that were ended because what they wrote into shared memory was nonsense. */
+  badRecords: number;
+  /** Times the host process was started again. */
+  restarts: number;
+}
+
+export type OpenCallback<F extends FrameRef> = (
+  error: Error | null,
+  cell: CellHandle<F> | null,
+  setupUs: number,
+) => void;
+
+interface Waiter<F extends FrameRef> {
+  readonly id: number;
+  readonly program: ProgramImage;
+  readonly limits: CellLimits;
+  readonly since: number;
+  readonly callback: OpenCallback<F>;
+}
+
+export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+  readonly address: bigint;
+  readonly events: CellEvents<F>;
+  readonly verdict: Verdict<F>;
+  readonly counters = { frames: 0, records: 0, messages: 0 };
+  readonly #options: SandboxHostOptions<F>;
+  readonly #logger: Logger;
+  readonly #loop: PollLoop;
+  readonly #memoryFd: number;
+  readonly #memory: MappedMemory;
+  readonly #toHost = new EventFd();
+  readonly #toAgent = new EventFd();
+  /** By index; a cell that ended stays until its index is the host's again. */
+  readonly #cells: (HostCell<F> | null)[] = new Array(HOST_CELLS).fill(null);
+  /** Warm indexes and waiting requests by program hash and memory. */
+  readonly #warm = new Map<string, number[]>();
+  readonly #waiting = new Map<string, Waiter<F>[]>();
+  /** Programs the present process has got. */
+  readonly #known = new Set<string>();
+  readonly #dirty: (HostCell<F> | null)[] = new Array(RING_SIZE).fill(null);
+  #dirtyCount = 0;
+  readonly #taken = new Uint16Array(RING_SIZE);
+  /** Who has each index. */
+  readonly #owners = new Uint8Array(HOST_CELLS);
+  /** Indexes to give back when the present batch has been sent. */
+  readonly #releases: number[] = [];
+  #inBatch = false;
+  #readyHead = 0;
+  #doneTail = 0;
+  #process: HostProcess | null = null;
+  #starting: Promise<void> | null = null;
+  #closed = false;
+  #heartbeat = 0;
+  #silentTicks = 0;
+  #startedAt = 0;
+  #restartMs = RESTART_MS;
+  #watch: NodeJS.Timeout | undefined;
+  #restart: NodeJS.Timeout | undefined;
+  #onExit: (() => void) | null = null;
+  readonly #stats = { live: 0, warm: 0, opened: 0, openFailed: 0, badRecords: 0, restarts: 0 };
+  readonly #ended: Record<CellEnd, number> = { closed: 0, memory: 0, cpu: 0, exception: 0, 'host-died': 0 };
+  readonly #each = (): boolean => this.#turn();
+  readonly #beforeSleep = (): boolean => this.#goingToSleep();
+  readonly #afterWake = (): void => void Atomics.store(this.words, C.AGENT_SLEEPING, 0);
+
+  /** Starts the process; resolves when it is locked down and warming. */
+  static async start<F extends FrameRef>(options: SandboxHostOptions<F>): Promise<SandboxHost<F>> {
+    const host = new SandboxHost(options);
+    try {
+      await host.#startProcess();
+    } catch (error) {
+      host.#release();
+      const message = error instanceof Error ? error.message : String(error);
+      throw new SandboxError('FC_HOST_UNAVAILABLE', message, { cause: error });
+    }
+    return host;
+  }
+
+  private constructor(options: SandboxHostOptions<F>) {
+    this.#options = options;
+    this.#logger = options.logger;
+    this.#loop = options.loop;
+    this.events = options.events;
+    const bytes = CONTROL_BYTES + HOST_CELLS * REGION_BYTES;
+    this.#memoryFd = memfdCreate(`flowcell-${options.tenant}`, bytes);
+    this.#memory = new MappedMemory(this.#memoryFd, bytes);
+    this.words = new Int32Array(this.#memory.buffer);
+    this.bytes = new Uint8Array(this.#memory.buffer);
+    this.address = this.#memory.address;
+    this.verdict = {
+      kind: 0,
+      last: false,
+      cacheable: false,
+      frame: undefined as unknown as F,
+      port: 0,
+      region: this.bytes,
+      regionAddress: this.address,
+      headOffset: 0,
+      headLength: 0,
+      headConsumed: 0,
+      maxLen: 0,
+      tableId: 0,
+      cookie: 0n,
+      metadata: 0n,
+    };
+    this.#loop.watch(this.#toAgent.fd, () => this.#toAgent.drain());
+    this.#loop.each(this.#each);
+    this.#loop.beforeSleep(this.#beforeSleep);
+    this.#loop.afterWake(this.#afterWake);
+  }
+
+  /** Process id of the present host process, or -1 between two. */
+  get pid(): number {
+    return this.#process?.pid ?? -1;
+  }
+
+  /**
+   * Opens a cell. The callback runs before open() returns when an isolate is warm; `setupUs` is the time from
+   * this call to the cell being there. Errors are SandboxErrors.
+   */
+  open(id: number, program: ProgramImage, limits: CellLimits, callback: OpenCallback<F>): void {
+    const since = performance.now();
+    const problem = this.#refusal(limits);
+    if (problem) {
+      this.#stats.openFailed++;
+      callback(problem, null, 0);
+      return;
+    }
+    const key = shelfKey(program.hash, limits.memoryMiB);
+    const waiter = { id, program, limits, since, callback };
+    const index = this.#process ? this.#warm.get(key)?.pop() : undefined;
+    if (index !== undefined) {
+      this.#take(index, waiter);
+      return;
+    }
+    let waiting = this.#waiting.get(key);
+    if (!waiting) {
+      waiting = [];
+      this.#waiting.set(key, waiting);
+    }
+    waiting.push(waiter);
+    this.#request(waiter);
+  }
+
+  /** Tells the host of everything pushed and sent since the last call. The loop's turn does it too. */
+  kick(): void {
+    if (this.#dirtyCount === 0) return;
+    for (let i = 0; i < this.#dirtyCount; i++) {
+      const cell = this.#dirty[i]!;
+      this.#dirty[i] = null;
+      cell.isDirty = false;
+      if (!cell.alive) continue;
+      if (cell.waiting) Atomics.store(this.words, CELL_WANT + cell.index, 1);
+      this.#ready(cell.index);
+    }
+    this.#dirtyCount = 0;
+    this.#wake();
+  }
+
+  stats(): SandboxHostStats {
+    let waiting = 0;
+    for (const list of this.#waiting.values()) waiting += list.length;
+    return { ...this.#stats, waiting, ended: { ...this.#ended }, ...this.counters };
+  }
+
+  /** Ends the process and every cell ('closed'). Views on the host's memory become empty. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#restart);
+    await this.#starting;
+    const exited = new Promise<void>((resolve) => {
+      this.#onExit = resolve;
+    });
+    if (this.#process) {
+      this.#process.kill();
+      await exited;
+    }
+    this.#endAll('closed', 'the sandbox host was closed');
+    this.#failWaiting(new SandboxError('FC_HOST_UNAVAILABLE', 'the sandbox host was closed'));
+    this.#release();
+  }
+
+  dirty(cell: HostCell<F>): void {
+    cell.isDirty = true;
+    this.#dirty[this.#dirtyCount++] = cell;
+  }
+
+  /** Ends a cell at the agent's wish (CellHandle.close). */
+  closeCell(cell: HostCell<F>): void {
+    this.#endCell(cell, 'closed', '');
+  }
+
+  #refusal(limits: CellLimits): SandboxError | null {
+    if (this.#closed) return new SandboxError('FC_HOST_UNAVAILABLE', 'the sandbox host was closed');
+    const { memoryMiB, runMs } = limits;
+    if (!Number.isInteger(memoryMiB) || memoryMiB < MEMORY_MIB.least || memoryMiB > MEMORY_MIB.most) {
+      const range = `${MEMORY_MIB.least} to ${MEMORY_MIB.most}`;
+      return new SandboxError('FC_BAD_LIMITS', `a cell's memory is ${range} MiB, not ${memoryMiB}`);
+    }
+    if (!(runMs >= 1 && runMs <= 1000)) {
+      return new SandboxError('FC_BAD_LIMITS', `a cell's run may take 1 to 1000 ms, not ${runMs}`);
+    }
+    return null;
+  }
+
+  async #startProcess(): Promise<void> {
+    const { tenant, uid } = this.#options;
+    this.#startedAt = performance.now();
+    const started = await HostProcess.start({
+      arguments: { tenant, uid: uid ?? FIRST_UID + tenant, budget: BUDGET },
+      memory: this.#memoryFd,
+      toHost: this.#toHost.fd,
+      toAgent: this.#toAgent.fd,
+      logger: this.#logger,
+      events: {
+        message: (message) => this.#receive(message),
+        exit: (detail) => this.#exited(detail),
+      },
+    });
+    this.#process = started;
+    if (this.#closed) return;
+    this.#logger.info({ tenant, pid: started.pid }, 'sandbox host started');
+    this.#heartbeat = Atomics.load(this.words, C.HEARTBEAT);
+    this.#silentTicks = 0;
+    this.#watch = setInterval(() => this.#checkHeartbeat(), WATCH_MS);
+    for (const program of this.#options.programs) this.#sendProgram(program, true);
+    for (const list of this.#waiting.values()) for (const waiter of list) this.#request(waiter);
+  }
+
+  #sendProgram(program: ProgramImage, pooled: boolean): void {
+    const { hash, name, code, trusted } = program;
+    const target = pooled ? (this.#options.poolSize ?? DEFAULT_POOL) : 0;
+    const memoryMiB = DEFAULT_LIMITS.memoryMiB;
+    this.#known.add(hash);
+    this.#process?.send({ type: 'program', hash, name, code, trusted, target, memoryMiB });
+  }
+
+  #request({ program, limits }: Waiter<F>): void {
+    if (!this.#process) return;
+    if (!this.#known.has(program.hash)) this.#sendProgram(program, false);
+    this.#process.send({ type: 'make', hash: program.hash, memoryMiB: limits.memoryMiB });
+  }
+
+  #take(index: number, waiter: Waiter<F>): void {
+    const { id, program, limits, since, callback } = waiter;
+    const cell = new HostCell<F>(this, index, regionOffset(index), id, program);
+    this.#cells[index] = cell;
+    this.#owners[index] = OWNER.CELL;
+    this.words[CELL_ID + index] = id | 0;
+    this.words[CELL_RUN_MS + index] = limits.runMs;
+    Atomics.store(this.words, CELL_TAKEN + index, 1);
+    this.#ready(index);
+    this.#wake();
+    this.#stats.warm--;
+    this.#stats.live++;
+    this.#stats.opened++;
+    callback(null, cell, (performance.now() - since) * 1000);
+  }
+
+  #ready(index: number): void {
+    const words = this.words;
+    if (Atomics.exchange(words, CELL_READY + index, 1) === 1) return;
+    words[READY_RING + (this.#readyHead & RING_MASK)] = index;
+    this.#readyHead = (this.#readyHead + 1) | 0;
+    Atomics.store(words, C.READY_HEAD, this.#readyHead);
+  }
+
+  #wake(): void {
+    if (Atomics.compareExchange(this.words, C.HOST_SLEEPING, 1, 0) === 1) this.#toHost.signal();
+  }
+
+  #goingToSleep(): boolean {
+    Atomics.store(this.words, C.AGENT_SLEEPING, 1);
+    return this.#dirtyCount > 0 || Atomics.load(this.words, C.DONE_HEAD) !== this.#doneTail;
+  }
+
+  #turn(): boolean {
+    const worked = this.#takeDone();
+    this.kick();
+    return worked;
+  }
+
+  #takeDone(): boolean {
+    const words = this.words;
+    const head = Atomics.load(words, C.DONE_HEAD);
+    if (head === this.#doneTail) return false;
+    if ((head - this.#doneTail) >>> 0 > RING_SIZE) {
+      this.#distrust(`done ring position ${head >>> 0} is out of range`);
+      return false;
+    }
+    this.#inBatch = true;
+    let count = 0;
+    while (this.#doneTail !== head) {
+      const index = words[DONE_RING + (this.#doneTail & RING_MASK)]! >>> 0;
+      this.#doneTail = (this.#doneTail + 1) | 0;
+      if (index >= HOST_CELLS) {
+        this.#distrust(`done ring names cell index ${index}`);
+        break;
+      }
+      Atomics.store(words, CELL_DONE + index, 0);
+      const cell = this.#cells[index];
+      if (!cell?.alive) continue;
+      this.#taken[count++] = index;
+      const wrong = cell.take();
+      if (wrong !== null && cell.alive) {
+        this.#stats.badRecords++;
+        this.#endCell(cell, 'exception', wrong);
+      }
+    }
+    Atomics.store(words, C.DONE_TAIL, this.#doneTail);
+    this.#endBatch();
+    for (let i = 0; i < count; i++) {
+      const cell = this.#cells[this.#taken[i]!];
+      if (!cell?.alive) continue;
+      const moved = cell.settle();
+      const blocked = Atomics.exchange(words, CELL_BLOCKED + cell.index, 0) === 1;
+      if ((moved || blocked || cell.waiting) && cell.alive && !cell.isDirty) this.dirty(cell);
+    }
+    return true;
+  }
+
+  /** What was taken is sent now; only then may the memory it is in be used for something else. */
+  #endBatch(): void {
+    this.events.batchEnd?.();
+    this.#inBatch = false;
+    for (const index of this.#releases) this.#process?.send({ type: 'release', index });
+    this.#releases.length = 0;
+  }
+
+  #receive(message: ToAgent): void {
+    if (message.type === 'warm') this.#warmed(message.index, message.hash, message.memoryMiB);
+    else if (message.type === 'failed') {
+      const code = message.reason === 'no_resources' ? 'FC_NO_RESOURCES' : 'FC_BAD_PROGRAM';
+      this.#failWaiting(
+        new SandboxError(code, String(message.detail)),
+        shelfKey(message.hash, message.memoryMiB),
+      );
+    } else if (message.type === 'ended') this.#endedByHost(message.index, message.end, message.detail);
+    else if (message.type === 'released') this.#released(message.index);
+    else if (message.type === 'usage') {
+      for (const [index, cpuUs, heapBytes] of message.cells) {
+        const cell = this.#cells[index];
+        if (!cell?.alive) continue;
+        cell.usage.cpuUs = Number(cpuUs);
+        cell.usage.heapBytes = Number(heapBytes);
+      }
+    }
+  }
+
+  #warmed(index: number, hash: string, memoryMiB: number): void {
+    // (An index that is no such number finds undefined, which is no owner.)
+    if (this.#owners[index] !== OWNER.HOST) {
+      this.#distrust(`index ${index} is announced as warm`);
+      return;
+    }
+    this.#owners[index] = OWNER.WARM;
+    const key = shelfKey(hash, memoryMiB);
+    this.#stats.warm++;
+    const waiter = this.#waiting.get(key)?.shift();
+    if (waiter) {
+      this.#take(index, waiter);
+      return;
+    }
+    const warm = this.#warm.get(key);
+    if (warm) warm.push(index);
+    else this.#warm.set(key, [index]);
+  }
+
+  #endedByHost(index: number, end: CellEnd, detail: string): void {
+    // Both sides ended it at the same time.
+    if (this.#owners[index] === OWNER.RELEASED) return;
+    const cell = this.#cells[index];
+    if (!cell) {
+      this.#distrust(`cell index ${index} is reported as ended`);
+      return;
+    }
+    // Verdicts it gave before its end still count.
+    this.#inBatch = true;
+    const wrong = cell.take();
+    this.#endBatch();
+    if (wrong !== null) this.#stats.badRecords++;
+    this.#endCell(cell, end in this.#ended ? end : 'exception', String(detail));
+  }
+
+  #released(index: number): void {
+    if (this.#owners[index] === OWNER.RELEASED) this.#owners[index] = OWNER.HOST;
+    else this.#distrust(`index ${index} is reported as released`);
+  }
+
+  /** Ends a cell on this side and gives its region back; `lost` and `ended` are told before this returns. */
+  #endCell(cell: HostCell<F>, end: CellEnd, detail: string): void {
+    if (!cell.alive) return;
+    cell.alive = false;
+    this.#cells[cell.index] = null;
+    this.#stats.live--;
+    this.#ended[end]++;
+    this.#owners[cell.index] = OWNER.RELEASED;
+    cell.lose();
+    if (this.#inBatch) this.#releases.push(cell.index);
+    else this.#process?.send({ type: 'release', index: cell.index });
+    this.events.ended(cell, end, detail);
+  }
+
+  #endAll(end: CellEnd, detail: string): void {
+    for (const cell of this.#cells) if (cell) this.#endCell(cell, end, detail);
+  }
+
+  #failWaiting(error: SandboxError, key?: string): void {
+    for (const [each, list] of this.#waiting) {
+      if (key !== undefined && each !== key) continue;
+      this.#waiting.delete(each);
+      this.#stats.openFailed += list.length;
+      for (const { callback, since } of list) callback(error, null, (performance.now() - since) * 1000);
+    }
+  }
+
+  #checkHeartbeat(): void {
+    const heartbeat = Atomics.load(this.words, C.HEARTBEAT);
+    if (heartbeat !== this.#heartbeat) {
+      this.#heartbeat = heartbeat;
+      this.#silentTicks = 0;
+      return;
+    }
+    this.#silentTicks++;
+    const pending = Atomics.load(this.words, C.READY_TAIL) !== this.#readyHead || this.#anyBusy();
+    if (this.#silentTicks < (pending ? STUCK_TICKS : SILENT_TICKS)) return;
+    const seconds = (this.#silentTicks * WATCH_MS) / 1000;
+    this.#silentTicks = 0;
+    this.#distrust(`no heartbeat for ${seconds} s`);
+  }
+
+  #anyBusy(): boolean {
+    for (const cell of this.#cells) if (cell?.busy) return true;
+    return false;
+  }
+
+  #distrust(why: string): void {
+    this.#logger.error({ tenant: this.#options.tenant, pid: this.pid }, `sandbox host is killed: ${why}`);
+    this.#process?.kill();
+  }
+
+  #exited(detail: string): void {
+    this.#process = null;
+    clearInterval(this.#watch);
+    if (this.#closed) {
+      this.#onExit?.();
+      return;
+    }
+    const { tenant } = this.#options;
+    this.#logger.error({ tenant, detail, live: this.#stats.live }, 'sandbox host died; starting another');
+    this.#reset();
+    this.#endAll('host-died', `the sandbox host ${detail}`);
+    this.#owners.fill(OWNER.HOST);
+    if (performance.now() - this.#startedAt > YOUNG_MS) this.#restartMs = RESTART_MS;
+    this.#scheduleRestart();
+  }
+
+  #scheduleRestart(): void {
+    this.#restart = setTimeout(() => {
+      this.#stats.restarts++;
+      this.#starting = this.#startProcess().catch((error) => {
+        if (this.#closed) return;
+        this.#logger.error({ tenant: this.#options.tenant, err: error }, 'sandbox host does not start');
+        this.#failWaiting(new SandboxError('FC_HOST_UNAVAILABLE', 'the sandbox host does not start'));
+        this.#scheduleRestart();
+      });
+    }, this.#restartMs);
+    this.#restartMs = Math.min(this.#restartMs * 2, MAX_RESTART_MS);
+  }
+
+  /** Memory and bookkeeping as for a new process. */
+  #reset(): void {
+    punchHole(this.#memoryFd, 0, this.#memory.bytes);
+    this.#readyHead = 0;
+    this.#doneTail = 0;
+    for (let i = 0; i < this.#dirtyCount; i++) {
+      this.#dirty[i]!.isDirty = false;
+      this.#dirty[i] = null;
+    }
+    this.#dirtyCount = 0;
+    this.#warm.clear();
+    this.#known.clear();
+    this.#stats.warm = 0;
+    this.#releases.length = 0;
+    this.#toHost.drain();
+    this.#toAgent.drain();
+  }
+
+  #release(): void {
+    clearInterval(this.#watch);
+    this.#loop.remove(this.#each);
+    this.#loop.remove(this.#beforeSleep);
+    this.#loop.remove(this.#afterWake);
+    this.#loop.unwatch(this.#toAgent.fd);
+    this.#toAgent.close();
+    this.#toHost.close();
+    this.#memory.unmap();
+    closeFd(this.#memoryFd);
+  }
+}
+
+function shelfKey(hash: string, memoryMiB: number): string {
+  return `${hash}/${memoryMiB}`;
+}

@@ -1,0 +1,233 @@
+/** One flow entry: what the controller said, what it compiles to, and its counters. */
+import {
+  type Action,
+  BadInstructionCode,
+  ErrorType,
+  encode,
+  FlowModFlag,
+  type Instruction,
+  type Match,
+  OpenFlowError,
+  Table as TableNumber,
+} from '../../../openflow/index.ts';
+import { type CompiledMatch, compileMatch } from '../../match.ts';
+import { compileActionSet, compileActions, type Op } from './actions.ts';
+
+/** Tables 0 .. 253; goto-table needs one after it. */
+export const TABLES = 254;
+
+/** Instructions, ready to execute. */
+export interface Compiled {
+  readonly apply: readonly Op[] | undefined;
+  readonly clear: boolean;
+  /** In the action set's order. */
+  readonly write: readonly Op[] | undefined;
+  readonly writesMetadata: boolean;
+  readonly metadataHi: number;
+  readonly metadataLo: number;
+  readonly metadataMaskHi: number;
+  readonly metadataMaskLo: number;
+  /** Next table, or -1. */
+  readonly goto: number;
+}
+
+export interface EntryInit {
+  tableId: number;
+  priority: number;
+  cookie: bigint;
+  flags: number;
+  idleTimeout: number;
+  hardTimeout: number;
+  match: Match;
+  instructions: readonly Instruction[];
+}
+
+export class FlowEntry {
+  readonly tableId: number;
+  readonly priority: number;
+  readonly cookie: bigint;
+  /** The cookie as transmit records carry it. */
+  readonly cookieHi: number;
+  readonly cookieLo: number;
+  readonly flags: number;
+  /** Seconds; 0: none. */
+  readonly idleTimeout: number;
+  readonly hardTimeout: number;
+  readonly match: Match;
+  readonly value: Uint32Array;
+  readonly mask: Uint32Array;
+  instructions: readonly Instruction[];
+  compiled: Compiled;
+
+  packets = 0;
+  bytes = 0;
+  readonly countsPackets: boolean;
+  readonly countsBytes: boolean;
+  /** Clock milliseconds. */
+  created = 0;
+  lastUsed = 0;
+  private statsBytes = 0;
+
+  /** Checks everything; throws OpenFlowError. */
+  constructor(init: EntryInit) {
+    const { value, mask } = compileMatch(init.match);
+    this.tableId = init.tableId;
+    this.priority = init.priority;
+    this.cookie = init.cookie;
+    this.cookieHi = Number(BigInt.asIntN(32, init.cookie >> 32n));
+    this.cookieLo = Number(BigInt.asIntN(32, init.cookie));
+    this.flags = init.flags;
+    this.idleTimeout = init.idleTimeout;
+    this.hardTimeout = init.hardTimeout;
+    this.match = init.match;
+    this.value = value;
+    this.mask = mask;
+    this.instructions = init.instructions;
+    this.compiled = compileInstructions(init.instructions, this);
+    this.countsPackets = (init.flags & FlowModFlag.NO_PKT_COUNTS) === 0;
+    this.countsBytes = (init.flags & FlowModFlag.NO_BYT_COUNTS) === 0;
+  }
+
+  get sendsFlowRemoved(): boolean {
+    return (this.flags & FlowModFlag.SEND_FLOW_REM) !== 0;
+  }
+
+  /** Replaces the instructions, as compiled by compileInstructions for this entry. */
+  modify(instructions: readonly Instruction[], compiled: Compiled): void {
+    this.instructions = instructions;
+    this.compiled = compiled;
+    this.statsBytes = 0;
+  }
+
+  resetCounters(): void {
+    this.packets = 0;
+    this.bytes = 0;
+  }
+
+  /** Whether any of its actions sends to the port. */
+  outputsTo(port: number): boolean {
+    return this.instructions.some(
+      (instruction) =>
+        'actions' in instruction &&
+        instruction.actions.some((action: Action) => action.type === 'output' && action.port === port),
+    );
+  }
+
+  /** Size of its ofp_flow_stats. */
+  get statsLength(): number {
+    if (this.statsBytes === 0) {
+      const reply = encode({
+        type: 'multipart_reply',
+        body: { type: 'flow', flows: [flowStats(this, this.created)] },
+      });
+      this.statsBytes = reply.length - 16;
+    }
+    return this.statsBytes;
+  }
+}
+
+/** ofp_flow_stats of an entry at this time. */
+export function flowStats(entry: FlowEntry, now: number) {
+  return {
+    table_id: entry.tableId,
+    ...duration(entry, now),
+    priority: entry.priority,
+    idle_timeout: entry.idleTimeout,
+    hard_timeout: entry.hardTimeout,
+    flags: entry.flags,
+    cookie: entry.cookie,
+    packet_count: counter(entry.packets, entry.countsPackets),
+    byte_count: counter(entry.bytes, entry.countsBytes),
+    match: entry.match,
+    instructions: [...entry.instructions],
+  };
+}
+
+export function duration(entry: FlowEntry, now: number): { duration_sec: number; duration_nsec: number } {
+  const ms = now - entry.created;
+  return { duration_sec: Math.floor(ms / 1000), duration_nsec: (ms % 1000) * 1_000_000 };
+}
+
+/** A counter that is not kept is all ones (section 7.2.4). */
+export function counter(value: number, kept: boolean): bigint {
+  return kept ? BigInt(value) : 0xffffffffffffffffn;
+}
+
+interface EntryContext extends CompiledMatch {
+  tableId: number;
+  priority: number;
+  match: Match;
+}
+
+function badInstruction(code: number, text: string): OpenFlowError {
+  return new OpenFlowError(ErrorType.BAD_INSTRUCTION, code, text);
+}
+
+/** Checks instructions for an entry with this match, in this table. Throws OpenFlowError. */
+export function compileInstructions(instructions: readonly Instruction[], entry: EntryContext): Compiled {
+  const tableMiss = entry.priority === 0 && entry.mask.every((word) => word === 0);
+  const context = { match: entry.match, tableMiss, packetOut: false };
+  const seen = new Set<string>();
+  const compiled: { -readonly [name in keyof Compiled]: Compiled[name] } = {
+    apply: undefined,
+    clear: false,
+    write: undefined,
+    writesMetadata: false,
+    metadataHi: 0,
+    metadataLo: 0,
+    metadataMaskHi: 0,
+    metadataMaskLo: 0,
+    goto: -1,
+  };
+  for (const instruction of instructions) {
+    if (seen.has(instruction.type)) {
+      throw badInstruction(BadInstructionCode.UNSUP_INST, `${instruction.type} twice in one entry`);
+    }
+    seen.add(instruction.type);
+    switch (instruction.type) {
+      case 'apply_actions':
+        compiled.apply = compileActions(instruction.actions, context);
+        break;
+      case 'write_actions':
+        compiled.write = compileActionSet(instruction.actions, context);
+        break;
+      case 'clear_actions':
+        compiled.clear = true;
+        break;
+      case 'write_metadata': {
+        const { metadata, metadata_mask: mask } = instruction;
+        compiled.writesMetadata = true;
+        compiled.metadataHi = Number(BigInt.asIntN(32, (metadata & mask) >> 32n));
+        compiled.metadataLo = Number(BigInt.asIntN(32, metadata & mask));
+        compiled.metadataMaskHi = Number(BigInt.asIntN(32, mask >> 32n));
+        compiled.metadataMaskLo = Number(BigInt.asIntN(32, mask));
+        break;
+      }
+      case 'goto_table':
+        if (instruction.table_id <= entry.tableId || instruction.table_id >= TABLES) {
+          throw badInstruction(
+            BadInstructionCode.BAD_TABLE_ID,
+            `goto_table ${instruction.table_id} from table ${entry.tableId}: tables go up, to ${TABLES - 1}`,
+          );
+        }
+        compiled.goto = instruction.table_id;
+        break;
+      case 'experimenter':
+        throw badInstruction(
+          BadInstructionCode.BAD_EXPERIMENTER,
+          'no experimenter instructions are known here',
+        );
+      default:
+        throw badInstruction(
+          BadInstructionCode.UNSUP_INST,
+          `instruction ${instruction.type} is not supported`,
+        );
+    }
+  }
+  return compiled;
+}
+
+/** Whether a FLOW_MOD or statistics request means the table: its own number, or all. */
+export function meansTable(wanted: number, tableId: number): boolean {
+  return wanted === TableNumber.ALL || wanted === tableId;
+}

@@ -1,0 +1,190 @@
+/** The packet a program works on: one object per cell, moved from slot to slot. */
+import type { HeaderOffsets } from '../../packet/index.ts';
+import {
+  DATA_MAX,
+  DATA_OFFSET,
+  HEADROOM_OFFSET,
+  KEY_WORDS,
+  RX_OFFSET,
+  RX_SLOTS,
+  SCRATCH_BYTES,
+  SLOT,
+  SLOT_BYTES,
+  SLOT_FLAG,
+  SLOT_WORDS,
+  TX,
+  TX_FLAG,
+  TX_KIND,
+} from '../channel/layout.ts';
+import type { Packet } from './program.ts';
+import { type HeadBuffer, slotHead, type Transmit } from './transmit.ts';
+
+/**
+ * Besides what every program gets, the built-in ones use the parsed offsets, numbers in place of bigint, and
+ * save/restore.
+ */
+export class PacketView implements Packet {
+  inPort = 0;
+  frameLength = 0;
+  bytes: Uint8Array;
+  offset = 0;
+  length = 0;
+  partialChecksum = false;
+  key: Uint32Array;
+  packetOutXid = 0;
+  /** Brought by a PACKET_OUT (whose xid may be 0). */
+  isPacketOut = false;
+  /** Where L3 and L4 start, from the Ethernet header; 0: no such header. Whoever moves headers keeps them. */
+  readonly at: HeaderOffsets = { l3: 0, l4: 0 };
+
+  private readonly words: Int32Array;
+  private readonly region: Uint8Array;
+  private readonly transmit: Transmit;
+  private readonly keys: Uint32Array[];
+  private readonly head: HeadBuffer;
+  /** Bytes of the head as received: what a record's head stands for. */
+  private consumed = 0;
+  /** The present head was sent: it must not change any more. */
+  private sent = false;
+  private flags = 0;
+
+  constructor(words: Int32Array, region: Uint8Array, transmit: Transmit) {
+    this.words = words;
+    this.region = region;
+    this.transmit = transmit;
+    this.bytes = region;
+    this.head = { bytes: region, base: 0 };
+    this.keys = Array.from({ length: RX_SLOTS }, (_, slot) => {
+      const start = region.byteOffset + RX_OFFSET + slot * SLOT_BYTES + SLOT.KEY * 4;
+      return new Uint32Array(region.buffer, start, KEY_WORDS);
+    });
+    this.key = this.keys[0];
+  }
+
+  /** Moves to the packet in a receive slot. */
+  begin(slot: number): void {
+    const { words, head } = this;
+    const at = RX_OFFSET / 4 + slot * SLOT_WORDS;
+    const flags = words[at + SLOT.FLAGS];
+    this.inPort = words[at + SLOT.IN_PORT] >>> 0;
+    this.frameLength = words[at + SLOT.FRAME_LEN];
+    this.consumed = Math.min(words[at + SLOT.HEAD_LEN] >>> 0, DATA_MAX);
+    this.length = this.consumed;
+    this.partialChecksum = (flags & SLOT_FLAG.CSUM_PARTIAL) !== 0;
+    this.isPacketOut = (flags & SLOT_FLAG.PACKET_OUT) !== 0;
+    this.packetOutXid = this.isPacketOut ? words[at + SLOT.PACKET_OUT_XID] >>> 0 : 0;
+    this.at.l3 = words[at + SLOT.L3_OFFSET];
+    this.at.l4 = words[at + SLOT.L4_OFFSET];
+    this.bytes = this.region;
+    this.key = this.keys[slot];
+    head.bytes = this.region;
+    head.base = slotHead(slot);
+    this.offset = head.base + (DATA_OFFSET - HEADROOM_OFFSET);
+    this.sent = false;
+    this.flags = 0;
+    this.transmit.begin(slot);
+  }
+
+  /** True when all records of the packet are published. */
+  finish(): boolean {
+    return this.transmit.finish(this.flags);
+  }
+
+  /** Bytes in front of the head into which headers may be pushed. */
+  get headroom(): number {
+    return this.offset - this.head.base;
+  }
+
+  edit(): void {
+    if (!this.sent) return;
+    const from = this.head.base;
+    const bytes = this.head.bytes;
+    this.transmit.newHead(this.head);
+    const { base } = this.head;
+    const start = Math.max(this.offset, from);
+    const end = Math.min(this.offset + this.length, from + SCRATCH_BYTES);
+    const target = this.head.bytes;
+    for (let i = start; i < end; i++) target[i - from + base] = bytes[i];
+    this.bytes = target;
+    this.offset += base - from;
+    this.sent = false;
+  }
+
+  output(port: number): void {
+    this.sent = true;
+    this.transmit.record(TX_KIND.OUTPUT, port, this.bytes, this.offset, this.length, this.consumed);
+  }
+
+  toController(reason: number, maxLen: number, tableId: number, cookie: bigint, metadata: bigint): void {
+    const [cookieHi, cookieLo] = halves(cookie);
+    const [metadataHi, metadataLo] = halves(metadata);
+    this.sendToController(reason, maxLen, tableId, cookieHi, cookieLo, metadataHi, metadataLo);
+  }
+
+  /** toController without bigint: allocates nothing. */
+  sendToController(
+    reason: number,
+    maxLen: number,
+    tableId: number,
+    cookieHi: number,
+    cookieLo: number,
+    metadataHi: number,
+    metadataLo: number,
+  ): void {
+    this.sent = true;
+    const { transmit } = this;
+    transmit.record(TX_KIND.TO_CONTROLLER, reason, this.bytes, this.offset, this.length, this.consumed);
+    const at = transmit.recordAt;
+    if (at < 0) return;
+    const words = transmit.recordWords;
+    words[at + TX.MAX_LEN] = maxLen;
+    words[at + TX.TABLE_ID] = tableId;
+    words[at + TX.COOKIE_LO] = cookieLo;
+    words[at + TX.COOKIE_HI] = cookieHi;
+    words[at + TX.METADATA_LO] = metadataLo;
+    words[at + TX.METADATA_HI] = metadataHi;
+  }
+
+  cacheable(): void {
+    this.flags = TX_FLAG.CACHEABLE;
+  }
+
+  /** Remembers the packet as it is; whatever is done to it then, restore() brings back. */
+  save(into: SavedPacket): void {
+    this.sent = true;
+    into.bytes = this.bytes;
+    into.base = this.head.base;
+    into.offset = this.offset;
+    into.length = this.length;
+    into.l3 = this.at.l3;
+    into.l4 = this.at.l4;
+  }
+
+  restore(from: SavedPacket): void {
+    this.sent = true;
+    this.bytes = from.bytes;
+    this.head.bytes = from.bytes;
+    this.head.base = from.base;
+    this.offset = from.offset;
+    this.length = from.length;
+    this.at.l3 = from.l3;
+    this.at.l4 = from.l4;
+  }
+}
+
+export interface SavedPacket {
+  bytes: Uint8Array;
+  base: number;
+  offset: number;
+  length: number;
+  l3: number;
+  l4: number;
+}
+
+export function savedPacket(): SavedPacket {
+  return { bytes: new Uint8Array(0), base: 0, offset: 0, length: 0, l3: 0, l4: 0 };
+}
+
+function halves(value: bigint): [number, number] {
+  return [Number(BigInt.asIntN(32, value >> 32n)), Number(BigInt.asIntN(32, value))];
+}

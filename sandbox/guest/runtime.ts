@@ -1,0 +1,170 @@
+/**
+ * The trusted loop inside a cell: takes control messages and packets from the region, gives them to the
+ * program, publishes what it decides. Works on any SharedArrayBuffer, so it runs in plain Node as well.
+ */
+import { H, REGION_BYTES, RUN, RX_SLOTS } from '../channel/layout.ts';
+import { ControlIn, ControlOut } from './control.ts';
+import { PacketView } from './packet-view.ts';
+import type { Cell, Program } from './program.ts';
+import { Transmit } from './transmit.ts';
+
+/** Captured before any foreign code can replace it. */
+const { load, store } = Atomics;
+
+export class Runtime {
+  private readonly program: Program;
+  private readonly words: Int32Array;
+  private readonly transmit: Transmit;
+  private readonly packet: PacketView;
+  private readonly controlIn: ControlIn;
+  private readonly controlOut: ControlOut;
+  private readonly cell: Cell;
+  private readonly onFailure: ((error: unknown) => void) | undefined;
+  private rxTail = 0;
+  private nowMs = 0;
+  private timerSet = false;
+  private timerAt = 0;
+  private produced = false;
+  private running = false;
+
+  /**
+   * `onFailure` gets what the program threw. Leave it out for foreign programs: their exceptions must not be
+   * touched (a getter in one could do anything).
+   */
+  constructor(
+    program: Program,
+    buffer: SharedArrayBuffer,
+    offset: number,
+    onFailure?: (error: unknown) => void,
+  ) {
+    const bytes = new Uint8Array(buffer, offset, REGION_BYTES);
+    this.program = program;
+    this.words = new Int32Array(buffer, offset, REGION_BYTES / 4);
+    this.transmit = new Transmit(this.words, bytes);
+    this.packet = new PacketView(this.words, bytes, this.transmit);
+    this.controlIn = new ControlIn(this.words, bytes);
+    this.controlOut = new ControlOut(this.words, bytes);
+    this.onFailure = onFailure;
+    this.rxTail = load(this.words, H.RX_TAIL);
+    this.nowMs = load(this.words, H.NOW_MS);
+    this.cell = {
+      id: load(this.words, H.CELL_ID) >>> 0,
+      now: () => this.nowMs,
+      send: (message) => this.send(message),
+      setTimer: (at) => this.setTimer(true, at),
+      clearTimer: () => this.setTimer(false, 0),
+    };
+  }
+
+  /** Starts the program; returns RUN bits as run() does. */
+  start(): number {
+    return this.guarded(() => {
+      this.program.start?.(this.cell);
+      return 0;
+    });
+  }
+
+  /** One batch: control messages, up to `budget` packets, the timer if due. Returns RUN bits; never throws. */
+  run(budget: number): number {
+    // A program that finds a way to call this from inside gets nothing done.
+    if (this.running) return 0;
+    this.running = true;
+    this.produced = false;
+    let result: number;
+    try {
+      result = this.step(budget);
+    } catch (error) {
+      this.onFailure?.(error);
+      result = RUN.FAILED;
+    }
+    this.running = false;
+    return this.produced ? result | RUN.PRODUCED : result;
+  }
+
+  private guarded(body: () => number): number {
+    try {
+      return body() | (this.produced ? RUN.PRODUCED : 0);
+    } catch (error) {
+      this.onFailure?.(error);
+      return RUN.FAILED;
+    }
+  }
+
+  private step(budget: number): number {
+    const { words } = this;
+    this.nowMs = load(words, H.NOW_MS);
+    let result = 0;
+    if (this.controlOut.blocked && this.controlOut.flush()) this.produced = true;
+    if (this.transmit.blocked && this.finishWaiting()) result = RUN.BLOCKED;
+
+    // Packets are counted before control messages are read: the messages that came before them are seen.
+    const rxHead = load(words, H.RX_HEAD);
+    this.messages();
+    if (result === 0) result = this.packets(rxHead, budget);
+    if (this.timerSet && ((this.nowMs - this.timerAt) | 0) >= 0 && !this.controlOut.blocked) {
+      this.setTimer(false, 0);
+      this.program.timer?.(this.nowMs);
+    }
+    return this.controlOut.blocked ? result | RUN.BLOCKED : result;
+  }
+
+  /** Sends what the last packet still had to send. True: there is still something left. */
+  private finishWaiting(): boolean {
+    const done = this.transmit.flush();
+    if (done) this.release();
+    if (this.transmit.publish()) this.produced = true;
+    return !done;
+  }
+
+  private messages(): void {
+    while (!this.controlOut.blocked) {
+      const message = this.controlIn.next();
+      if (message === undefined) return;
+      this.program.message?.(message);
+    }
+  }
+
+  private packets(rxHead: number, budget: number): number {
+    const { packet, program, transmit } = this;
+    let left = Math.min(budget, RX_SLOTS);
+    let result = 0;
+    while (((rxHead - this.rxTail) | 0) > 0) {
+      if (left-- <= 0) {
+        result = RUN.MORE;
+        break;
+      }
+      packet.begin(this.rxTail & (RX_SLOTS - 1));
+      // Its PACKET_OUT message is still on its way.
+      if (packet.isPacketOut && (this.controlIn.partial || this.controlOut.blocked)) {
+        result = RUN.BLOCKED;
+        break;
+      }
+      program.packet(packet);
+      const done = packet.finish();
+      // Published one by one: what is decided is not lost should the next packet end the cell.
+      if (transmit.publish()) this.produced = true;
+      if (!done) {
+        result = RUN.BLOCKED;
+        break;
+      }
+      this.release();
+    }
+    return result;
+  }
+
+  private release(): void {
+    this.rxTail = (this.rxTail + 1) | 0;
+    store(this.words, H.RX_TAIL, this.rxTail);
+  }
+
+  private send(message: Uint8Array): void {
+    if (this.controlOut.send(message)) this.produced = true;
+  }
+
+  private setTimer(set: boolean, at: number): void {
+    this.timerSet = set;
+    this.timerAt = at | 0;
+    store(this.words, H.TIMER_MS, this.timerAt);
+    store(this.words, H.TIMER_SET, set ? 1 : 0);
+  }
+}

@@ -1,0 +1,124 @@
+/** Makes isolates with a program in them, off the host's own thread. */
+import ivm from 'isolated-vm';
+import { REGION_BYTES } from '../channel/layout.ts';
+import { regionOffset } from '../channel/control.ts';
+import { PageWindow } from '../sys/memory.ts';
+import { HARDEN, HARDEN_FOREIGN } from './harden.ts';
+
+/** Loading and warming a program must be done by then, ms. */
+const BUILD_MS = 10_000;
+
+export interface Program {
+  readonly hash: string;
+  readonly code: string;
+  readonly trusted: boolean;
+  /** V8's compiled code, made here with the first isolate (never taken from outside). */
+  cachedData?: ivm.ExternalCopy<ArrayBuffer>;
+}
+
+/** An isolate ready to become a cell. */
+export interface Built {
+  readonly isolate: ivm.Isolate;
+  /** `__attach(cellId)`: ring positions start from zero, the program's `start` is called. */
+  readonly attach: ivm.Reference<(cellId: number) => void>;
+  /** `__run(budget)`: handles messages, a due timer and up to `budget` packets; bits of RUN. */
+  readonly run: ivm.Reference<(budget: number) => number>;
+}
+
+const FACTORY = 'function create(memoryLimit) { return new ivm.Isolate({ memoryLimit }); }';
+
+export class Builder {
+  readonly #memory: number;
+  readonly #create: ivm.Reference<(memoryMiB: number) => ivm.Isolate>;
+  /** By cell index; a window keeps showing the same pages and is never freed. */
+  readonly #windows: PageWindow[] = [];
+
+  /** `memory`: descriptor of the host's memfd. */
+  static async create(memory: number): Promise<Builder> {
+    // `new Isolate` blocks its caller for 2-3 ms: the caller is an isolate on isolated-vm's thread pool.
+    const isolate = new ivm.Isolate({ memoryLimit: 64 });
+    const context = await isolate.createContext();
+    await context.global.set('ivm', ivm);
+    await context.eval(FACTORY);
+    return new Builder(memory, await context.global.get('create', { reference: true }));
+  }
+
+  private constructor(memory: number, create: ivm.Reference<(memoryMiB: number) => ivm.Isolate>) {
+    this.#memory = memory;
+    this.#create = create;
+  }
+
+  /**
+   * A new isolate that sees region `index`, with the program loaded and warmed. The region holds what warming
+   * left there. Throws with V8's words when the program does not load.
+   */
+  async build(program: Program, memoryMiB: number, index: number): Promise<Built> {
+    const isolate = await this.#create.apply(undefined, [memoryMiB]);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      if (!isolate.isDisposed) isolate.dispose();
+    }, BUILD_MS);
+    try {
+      return await this.#load(isolate, program, index);
+    } catch (error) {
+      if (!isolate.isDisposed) isolate.dispose();
+      if (late) throw new Error(`the program was not loaded after ${BUILD_MS} ms`);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #load(isolate: ivm.Isolate, program: Program, index: number): Promise<Built> {
+    const context = await isolate.createContext();
+    const global = context.global;
+    const window = this.#window(index);
+    await global.set('__region', new ivm.ExternalCopy(window.shared).copyInto());
+    await global.set('__regionOffset', window.offset);
+    await context.eval(program.trusted ? HARDEN : HARDEN + HARDEN_FOREIGN);
+    const script = await compile(isolate, program);
+    await script.run(context);
+    const attach = await this.#entry(context, '__attach');
+    const run = await this.#entry(context, '__run');
+    const warm = await this.#entry(context, '__warm');
+    await warm.apply(undefined, []);
+    warm.release();
+    // The globals are the host's way in, not the program's.
+    await context.eval('delete globalThis.__attach; delete globalThis.__run; delete globalThis.__warm;');
+    script.release();
+    return { isolate, attach, run };
+  }
+
+  async #entry(context: ivm.Context, name: string): Promise<ivm.Reference<(...args: number[]) => number>> {
+    const reference = await context.global.get(name, { reference: true });
+    if (reference.typeof !== 'function') {
+      throw new Error(`the program defines no function ${name}; bundle it with the guest runtime`);
+    }
+    return reference;
+  }
+
+  #window(index: number): PageWindow {
+    let window = this.#windows[index];
+    if (!window) {
+      window = new PageWindow(REGION_BYTES);
+      window.map(this.#memory, regionOffset(index));
+      this.#windows[index] = window;
+    }
+    return window;
+  }
+}
+
+/** Compiles with V8's data of the first time, once there is any. */
+async function compile(isolate: ivm.Isolate, program: Program): Promise<ivm.Script> {
+  const options = { filename: 'program.js' };
+  if (program.cachedData) {
+    return isolate.compileScript(program.code, { ...options, cachedData: program.cachedData });
+  }
+  const script: ivm.Script & ivm.CachedDataResult = await isolate.compileScript(program.code, {
+    ...options,
+    produceCachedData: true,
+  });
+  program.cachedData = script.cachedData;
+  return script;
+}

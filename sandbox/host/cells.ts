@@ -1,0 +1,288 @@
+/** Runs the cells: takes ready ones from the agent's ring, calls them in turn, reports what they produced. */
+import type ivm from 'isolated-vm';
+import {
+  C,
+  CELL_BLOCKED,
+  CELL_DONE,
+  CELL_ID,
+  CELL_READY,
+  CELL_RUN_MS,
+  CELL_TAKEN,
+  CELL_WANT,
+  DONE_RING,
+  type HostEnd,
+  MAX_INDEX,
+  READY_RING,
+  RING_SIZE,
+  regionOffset,
+  type ToAgent,
+} from '../channel/control.ts';
+import { H, REGION_BYTES, RUN } from '../channel/layout.ts';
+import { type EventFd, punchHole } from '../sys/libc.ts';
+import type { PollLoop } from '../sys/loop.ts';
+import type { Built } from './builder.ts';
+import type { Pool, Shelf } from './pool.ts';
+import type { Watchdog } from './watchdog.ts';
+
+const RING_MASK = RING_SIZE - 1;
+/** A cell's timer does not fire more often than this, ms. */
+const TIMER_STEP_MS = 1;
+/** Cells whose figures are read in one go: each costs the host's thread some microseconds. */
+const USAGE_BATCH = 64;
+const DETAIL_LENGTH = 500;
+
+interface Cell {
+  readonly isolate: ivm.Isolate;
+  readonly attach: Built['attach'];
+  readonly run: Built['run'];
+  readonly shelf: Shelf;
+  /** First word of its region. */
+  readonly base: number;
+  state: 'warm' | 'live' | 'ended';
+  runMs: number;
+  /** Isolate's CPU time when it became a cell, ns. */
+  cpuStart: bigint;
+  ran: boolean;
+}
+
+export interface CellsOptions {
+  memory: number;
+  words: Int32Array;
+  loop: PollLoop;
+  watchdog: Watchdog;
+  toAgent: EventFd;
+  budget: number;
+  send(message: ToAgent): void;
+}
+
+export class Cells {
+  readonly #options: CellsOptions;
+  readonly #words: Int32Array;
+  readonly #cells: (Cell | null)[] = new Array(MAX_INDEX).fill(null);
+  readonly #runArguments: [number];
+  readonly #queue = new Uint16Array(RING_SIZE);
+  readonly #queued = new Uint8Array(MAX_INDEX);
+  #queueHead = 0;
+  #queueTail = 0;
+  #readyTail = 0;
+  #doneHead = 0;
+  /** When each cell's timer is due (performance.now() clock), Infinity without one; and the earliest. */
+  readonly #timers = new Float64Array(MAX_INDEX).fill(Infinity);
+  #nextTimer = Infinity;
+  /** CLOCK_MONOTONIC minus performance.now(), ms. */
+  readonly #clock = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+  #usageNext = 0;
+  #pool!: Pool;
+
+  constructor(options: CellsOptions) {
+    this.#options = options;
+    this.#words = options.words;
+    this.#runArguments = [options.budget];
+    options.loop.each(() => this.#turn());
+    options.loop.beforeSleep(() => this.#beforeSleep());
+    options.loop.afterWake(() => Atomics.store(this.#words, C.HOST_SLEEPING, 0));
+  }
+
+  set pool(pool: Pool) {
+    this.#pool = pool;
+  }
+
+  /** A new isolate stands ready under this index, its region clean. */
+  add(index: number, built: Built, shelf: Shelf): void {
+    // What warming wrote must not be what the first packet meets.
+    this.#wipe(index);
+    this.#cells[index] = {
+      ...built,
+      shelf,
+      base: regionOffset(index) / 4,
+      state: 'warm',
+      runMs: 0,
+      cpuStart: 0n,
+      ran: false,
+    };
+    this.#options.watchdog.add(index, built.isolate);
+    const { program, memoryMiB } = shelf;
+    this.#options.send({ type: 'warm', index, hash: program.hash, memoryMiB });
+  }
+
+  /** The agent is done with the region. */
+  release(index: number): void {
+    const cell = this.#cells[index];
+    if (!cell) throw new Error(`the agent released index ${index}, which is no cell`);
+    if (cell.state === 'warm') this.#pool.taken(cell.shelf);
+    if (!cell.isolate.isDisposed) cell.isolate.dispose();
+    this.#cells[index] = null;
+    this.#timers[index] = Infinity;
+    this.#wipe(index);
+    for (const flag of [CELL_BLOCKED, CELL_WANT, CELL_TAKEN]) Atomics.store(this.#words, flag + index, 0);
+    this.#options.send({ type: 'released', index });
+    this.#pool.recycle(index);
+  }
+
+  /** Figures of cells that ran since the last time, a batch of them. */
+  usage(): [number, number, number][] {
+    const found: [number, number, number][] = [];
+    let index = this.#usageNext;
+    for (let seen = 0; seen < MAX_INDEX && found.length < USAGE_BATCH; seen++) {
+      const cell = this.#cells[index];
+      if (cell?.state === 'live' && cell.ran && !cell.isolate.isDisposed) {
+        cell.ran = false;
+        const { used_heap_size, externally_allocated_size } = cell.isolate.getHeapStatisticsSync();
+        const cpuUs = Math.round(Number(cell.isolate.cpuTime - cell.cpuStart) / 1000);
+        found.push([index, cpuUs, used_heap_size + externally_allocated_size]);
+      }
+      index = (index + 1) % MAX_INDEX;
+    }
+    this.#usageNext = index;
+    return found;
+  }
+
+  #wipe(index: number): void {
+    punchHole(this.#options.memory, regionOffset(index), REGION_BYTES);
+  }
+
+  #turn(): boolean {
+    this.#beat();
+    this.#takeReady();
+    if (this.#nextTimer !== Infinity) this.#takeTimers();
+    // Only those queued now: a cell that wants more has its next turn after all others.
+    const end = this.#queueHead;
+    if (this.#queueTail === end) return false;
+    while (this.#queueTail !== end) {
+      const index = this.#queue[this.#queueTail & RING_MASK]!;
+      this.#queueTail = (this.#queueTail + 1) >>> 0;
+      this.#queued[index] = 0;
+      this.#serve(index);
+    }
+    return true;
+  }
+
+  #beforeSleep(): boolean {
+    Atomics.store(this.#words, C.HOST_SLEEPING, 1);
+    return Atomics.load(this.#words, C.READY_HEAD) !== this.#readyTail || this.#queueHead !== this.#queueTail;
+  }
+
+  #beat(): void {
+    Atomics.add(this.#words, C.HEARTBEAT, 1);
+  }
+
+  #takeReady(): void {
+    const head = Atomics.load(this.#words, C.READY_HEAD);
+    if (head === this.#readyTail) return;
+    while (this.#readyTail !== head) {
+      const index = this.#words[READY_RING + (this.#readyTail & RING_MASK)]! & (MAX_INDEX - 1);
+      this.#readyTail = (this.#readyTail + 1) | 0;
+      Atomics.store(this.#words, CELL_READY + index, 0);
+      this.#enqueue(index);
+    }
+    Atomics.store(this.#words, C.READY_TAIL, this.#readyTail);
+  }
+
+  #takeTimers(): void {
+    const now = performance.now();
+    if (now >= this.#nextTimer) {
+      let next = Infinity;
+      for (let index = 0; index < MAX_INDEX; index++) {
+        const at = this.#timers[index]!;
+        if (at <= now) {
+          this.#timers[index] = Infinity;
+          this.#enqueue(index);
+        } else if (at < next) next = at;
+      }
+      this.#nextTimer = next;
+    }
+    if (this.#nextTimer !== Infinity) this.#options.loop.deadline(this.#nextTimer);
+  }
+
+  #enqueue(index: number): void {
+    if (this.#queued[index]) return;
+    this.#queued[index] = 1;
+    this.#queue[this.#queueHead & RING_MASK] = index;
+    this.#queueHead = (this.#queueHead + 1) >>> 0;
+  }
+
+  #serve(index: number): void {
+    const cell = this.#cells[index];
+    if (!cell || cell.state === 'ended') return;
+    const words = this.#words;
+    if (cell.state === 'warm' && !this.#adopt(index, cell)) return;
+
+    const result = this.#call(index, cell, cell.run, this.#runArguments);
+    if (result === -1) return;
+    if (result & RUN.FAILED) {
+      this.#end(index, cell, 'exception', 'the program threw an exception');
+      return;
+    }
+    cell.ran = true;
+    this.#readTimer(index, cell.base);
+    const wanted = Atomics.load(words, CELL_WANT + index) === 1;
+    if (wanted) Atomics.store(words, CELL_WANT + index, 0);
+    if (result & RUN.BLOCKED) Atomics.store(words, CELL_BLOCKED + index, 1);
+    else if (result & RUN.MORE) this.#enqueue(index);
+    if (wanted || result & (RUN.PRODUCED | RUN.BLOCKED)) this.#done(index);
+  }
+
+  /** Makes a cell of a warm isolate that the agent has taken. False: it has not, or the cell ended. */
+  #adopt(index: number, cell: Cell): boolean {
+    if (Atomics.load(this.#words, CELL_TAKEN + index) !== 1) return false;
+    const id = this.#words[CELL_ID + index]! >>> 0;
+    cell.state = 'live';
+    cell.runMs = this.#words[CELL_RUN_MS + index]!;
+    cell.cpuStart = cell.isolate.isDisposed ? 0n : cell.isolate.cpuTime;
+    this.#words[cell.base + H.CELL_ID] = id;
+    this.#pool.taken(cell.shelf);
+    return this.#call(index, cell, cell.attach, [id]) !== -1;
+  }
+
+  /** Enters the isolate under the watchdog; -1 if that was its end. */
+  #call(index: number, cell: Cell, entry: Built['run'] | Built['attach'], args: [number]): number {
+    const { watchdog } = this.#options;
+    this.#beat();
+    this.#words[cell.base + H.NOW_MS] = (performance.now() + this.#clock) | 0;
+    watchdog.begin(index, cell.runMs);
+    try {
+      const result = entry.applySync(undefined, args);
+      watchdog.end();
+      return typeof result === 'number' ? result & 0xff : 0;
+    } catch (error) {
+      watchdog.end();
+      const detail = error instanceof Error ? error.message : String(error);
+      if (watchdog.ended(index)) {
+        this.#end(index, cell, 'cpu', `one run took longer than ${cell.runMs} ms`);
+      } else if (cell.isolate.isDisposed) {
+        this.#end(index, cell, 'memory', `more than ${cell.shelf.memoryMiB} MiB of heap (${detail})`);
+      } else {
+        this.#end(index, cell, 'exception', detail);
+      }
+      return -1;
+    }
+  }
+
+  #end(index: number, cell: Cell, end: HostEnd, detail: string): void {
+    cell.state = 'ended';
+    this.#timers[index] = Infinity;
+    if (!cell.isolate.isDisposed) cell.isolate.dispose();
+    this.#options.send({ type: 'ended', index, end, detail: detail.slice(0, DETAIL_LENGTH) });
+  }
+
+  #readTimer(index: number, base: number): void {
+    let at = Infinity;
+    if (this.#words[base + H.TIMER_SET]) {
+      const now = performance.now();
+      const delay = (this.#words[base + H.TIMER_MS]! - ((now + this.#clock) | 0)) | 0;
+      at = now + Math.max(delay, TIMER_STEP_MS);
+      if (at < this.#nextTimer) this.#nextTimer = at;
+    }
+    this.#timers[index] = at;
+  }
+
+  #done(index: number): void {
+    const words = this.#words;
+    if (Atomics.exchange(words, CELL_DONE + index, 1) === 0) {
+      words[DONE_RING + (this.#doneHead & RING_MASK)] = index;
+      this.#doneHead = (this.#doneHead + 1) | 0;
+      Atomics.store(words, C.DONE_HEAD, this.#doneHead);
+    }
+    if (Atomics.compareExchange(words, C.AGENT_SLEEPING, 1, 0) === 1) this.#options.toAgent.signal();
+  }
+}

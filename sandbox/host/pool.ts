@@ -1,0 +1,126 @@
+/** Keeps isolates warm per program: one is built at a time, those that are waited for first. */
+import { HOST_CELLS } from '../channel/control.ts';
+import type { Builder, Built, Program } from './builder.ts';
+
+export interface PoolEvents {
+  warm(index: number, built: Built, shelf: Shelf): void;
+  failed(shelf: Shelf, reason: 'bad_program' | 'no_resources', detail: string): void;
+}
+
+/** One kind of isolate: a program with a memory limit. */
+export interface Shelf {
+  readonly program: Program;
+  readonly memoryMiB: number;
+  /** Isolates to keep warm, and how many are. */
+  target: number;
+  warm: number;
+  /** Isolates asked for by name. */
+  wanted: number;
+}
+
+/** Below this part of the target refilling goes on without pauses. */
+const LOW = 0.25;
+
+export class Pool {
+  readonly #builder: Builder;
+  readonly #events: PoolEvents;
+  readonly #programs = new Map<string, Program>();
+  readonly #shelves = new Map<string, Shelf>();
+  /** Free cell indexes, the last used on top: its memory is more likely to be near. */
+  readonly #free = Array.from({ length: HOST_CELLS }, (_, i) => HOST_CELLS - 1 - i);
+  #building = false;
+
+  constructor(builder: Builder, events: PoolEvents) {
+    this.#builder = builder;
+    this.#events = events;
+  }
+
+  addProgram(program: Program, target: number, memoryMiB: number): void {
+    if (!this.#programs.has(program.hash)) this.#programs.set(program.hash, program);
+    const shelf = this.#shelf(program.hash, memoryMiB);
+    if (shelf) shelf.target = target;
+    this.#next();
+  }
+
+  /** One more isolate of this kind is needed now. */
+  make(hash: string, memoryMiB: number): void {
+    const shelf = this.#shelf(hash, memoryMiB);
+    if (!shelf) throw new Error(`program ${hash} was never sent to this host`);
+    shelf.wanted++;
+    this.#next();
+  }
+
+  /** A warm isolate became a cell. */
+  taken(shelf: Shelf): void {
+    shelf.warm--;
+    this.#next();
+  }
+
+  /** The region is clean: the index can be used again. */
+  recycle(index: number): void {
+    this.#free.push(index);
+    this.#next();
+  }
+
+  #shelf(hash: string, memoryMiB: number): Shelf | undefined {
+    const key = `${hash}/${memoryMiB}`;
+    const program = this.#programs.get(hash);
+    let shelf = this.#shelves.get(key);
+    if (!shelf && program) {
+      shelf = { program, memoryMiB, target: 0, warm: 0, wanted: 0 };
+      this.#shelves.set(key, shelf);
+    }
+    return shelf;
+  }
+
+  #next(): void {
+    if (this.#building) return;
+    const shelf = this.#neediest();
+    if (!shelf) return;
+    const index = this.#free.pop();
+    if (index === undefined) {
+      // Refilling can wait for a cell to end; a flow cannot.
+      if (shelf.wanted > 0) {
+        shelf.wanted = 0;
+        this.#events.failed(shelf, 'no_resources', `all ${HOST_CELLS} cells of this host are in use`);
+      }
+      return;
+    }
+    this.#building = true;
+    this.#build(shelf, index);
+  }
+
+  #neediest(): Shelf | undefined {
+    let found: Shelf | undefined;
+    for (const shelf of this.#shelves.values()) {
+      if (shelf.wanted > 0) return shelf;
+      if (shelf.warm < shelf.target && (!found || shelf.warm < found.warm)) found = shelf;
+    }
+    return found;
+  }
+
+  async #build(shelf: Shelf, index: number): Promise<void> {
+    const start = performance.now();
+    try {
+      const built = await this.#builder.build(shelf.program, shelf.memoryMiB, index);
+      if (shelf.wanted > 0) shelf.wanted--;
+      shelf.warm++;
+      this.#events.warm(index, built, shelf);
+    } catch (error) {
+      // Not tried again until somebody asks: it would fail again.
+      shelf.wanted = 0;
+      shelf.target = 0;
+      this.#free.push(index);
+      this.#events.failed(shelf, 'bad_program', error instanceof Error ? error.message : String(error));
+    }
+    // Refilling takes at most half of a core while there is enough on the shelf.
+    const gentle = shelf.wanted === 0 && shelf.warm > shelf.target * LOW;
+    setTimeout(
+      () => {
+        this.#building = false;
+        this.#next();
+      },
+      gentle ? performance.now() - start : 0,
+    );
+  }
+}

@@ -1,0 +1,40 @@
+import { defineConfig } from 'vitest/config';
+
+/** The flags of bin/node (see there); a test that opens isolates without them tests something else. */
+const execArgv = [
+  '--no-node-snapshot',
+  '--no-concurrent-recompilation',
+  '--disable-warning=ExperimentalWarning',
+];
+
+export default defineConfig({
+  test: {
+    globalSetup: ['test/support/global-setup.ts'],
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts'],
+          pool: 'forks',
+          execArgv,
+          testTimeout: 30_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          pool: 'forks',
+          execArgv,
+          // One file at a time, after the unit tests: they share the machine's cores and time real packets.
+          fileParallelism: false,
+          maxWorkers: 1,
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
