@@ -31,11 +31,12 @@ export class Outbox {
   }
 
   /**
-   * Queues a message for the end of this turn. False when the backlog limit is passed.
+   * Queues a message with this transaction id for the end of this turn. False when the backlog limit is
+   * passed.
    *
    * @throws EncodeError; nothing is queued then.
    */
-  push(message: MessageInit): boolean {
+  push(message: MessageInit, xid: number): boolean {
     if (this.backlog > this.#limit) return false;
     let end = encodeInto(message, this.#buffer, this.#end);
     if (end > this.#buffer.length) {
@@ -44,6 +45,10 @@ export class Outbox {
       this.#buffer = grown;
       end = encodeInto(message, grown, this.#end);
     }
+    this.#buffer[this.#end + 4] = xid >>> 24;
+    this.#buffer[this.#end + 5] = xid >>> 16;
+    this.#buffer[this.#end + 6] = xid >>> 8;
+    this.#buffer[this.#end + 7] = xid;
     this.#end = end;
     if (!this.#held && !this.#scheduled) {
       this.#scheduled = true;

@@ -1,6 +1,7 @@
 /** Uploads of switch programs to one device: in pieces, once per content. */
 
 import { createHash } from 'node:crypto';
+import type { Message } from '../openflow/index.ts';
 import { FlowcellError } from './errors.ts';
 import type { Counters } from './metrics.ts';
 import type { Session } from './session.ts';
@@ -70,7 +71,6 @@ export class Programs {
   async #send(name: string, hash: string, code: Uint8Array): Promise<string> {
     const piece = (offset: number) => ({
       type: 'program' as const,
-      xid: 0,
       hash,
       name,
       total_len: code.length,
@@ -78,12 +78,14 @@ export class Programs {
       data: code.subarray(offset, offset + PIECE_BYTES),
     });
     // All pieces have one transaction id, so that the reply is found whichever piece it answers.
-    const first = piece(0);
-    const answer = this.#session.request(first);
+    const answer = Promise.withResolvers<Message>();
+    const xid = this.#session.call(piece(0), (error, reply) =>
+      reply === undefined ? answer.reject(error) : answer.resolve(reply),
+    );
     for (let offset = PIECE_BYTES; offset < code.length; offset += PIECE_BYTES) {
-      this.#session.send({ ...piece(offset), xid: first.xid });
+      this.#session.sendAs(piece(offset), xid);
     }
-    const reply = await answer;
+    const reply = await answer.promise;
     if (reply.type !== 'program_reply' || reply.hash !== hash || reply.state !== 0) {
       const state = reply.type === 'program_reply' ? (REPLY_STATES[reply.state] ?? reply.state) : reply.type;
       throw new FlowcellError('FC_PROGRAM_REFUSED', `the device did not store program '${name}': ${state}`);

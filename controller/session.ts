@@ -100,17 +100,17 @@ export class Session {
     return this.#state === 'open';
   }
 
-  /** Sends a message; returns its transaction id. Everything sent in one turn leaves in one write. */
+  /** Sends a message under a new transaction id and returns that. What is sent in one turn leaves in one write. */
   send(message: MessageInit): number {
-    const xid = message.xid === undefined || message.xid === 0 ? this.#nextXid() : message.xid;
-    message.xid = xid;
-    this.#write(message);
+    const xid = this.#nextXid();
+    this.sendAs(message, xid);
     return xid;
   }
 
-  #write(message: MessageInit): void {
+  /** Sends a message under this transaction id: answers have that of the question. */
+  sendAs(message: MessageInit, xid: number): void {
     if (this.#state === 'closed' || this.#state === 'closing') return;
-    if (!this.#outbox.push(message)) {
+    if (!this.#outbox.push(message, xid)) {
       this.#counters.outgoing_overflows++;
       this.#abort(
         `the device does not read: ${this.#outbox.backlog} bytes wait for it (limit ${this.#limits.maxOutgoingBytes})`,
@@ -122,12 +122,12 @@ export class Session {
 
   /**
    * Sends a request and calls `done` once: with the reply (all parts of a multipart reply joined), with the
-   * device's error, at the time limit, or when the connection ends.
+   * device's error, at the time limit, or when the connection ends. Returns the transaction id (0: not sent).
    */
-  call(message: MessageInit, done: ReplyCallback, timeoutMs = this.#limits.requestMs): void {
+  call(message: MessageInit, done: ReplyCallback, timeoutMs = this.#limits.requestMs): number {
     if (this.#state === 'closed' || this.#state === 'closing') {
       done(new FlowcellError('FC_DISCONNECTED', 'the device is not connected any more'), undefined);
-      return;
+      return 0;
     }
     if (this.#requests.full) {
       this.#counters.requests_refused++;
@@ -138,12 +138,12 @@ export class Session {
         ),
         undefined,
       );
-      return;
+      return 0;
     }
     const xid = this.#nextXid();
-    message.xid = xid;
-    this.#write(message);
+    this.sendAs(message, xid);
     this.#requests.add(xid, performance.now() + timeoutMs, done);
+    return xid;
   }
 
   request(message: MessageInit, timeoutMs?: number): Promise<Message> {
@@ -245,7 +245,7 @@ export class Session {
   #dispatch(message: Message, bytes: Uint8Array): void {
     switch (message.type) {
       case 'echo_request':
-        this.send({ type: 'echo_reply', xid: message.xid, data: message.data });
+        this.sendAs({ type: 'echo_reply', data: message.data }, message.xid);
         return;
       case 'echo_reply':
       case 'hello':
@@ -278,6 +278,13 @@ export class Session {
 
   #hello(bytes: Uint8Array): void {
     const peerVersion = messageVersion(bytes);
+    if (messageType(bytes) === ERROR) {
+      const text = new TextDecoder().decode(bytes.subarray(12, 12 + 256));
+      this.#counters.errors_in++;
+      this.#counters.handshakes_failed++;
+      this.close(`it refused our HELLO: ${JSON.stringify(text)}`);
+      return;
+    }
     if (messageType(bytes) !== HELLO) {
       this.#helloFailed(bytes, 'the first message must be HELLO');
       return;
@@ -321,13 +328,9 @@ export class Session {
   #helloFailed(hello: Uint8Array, sentence: string): void {
     this.#counters.handshakes_failed++;
     this.#counters.errors_out++;
-    this.send({
-      type: 'error',
-      xid: messageXid(hello),
-      error_type: ErrorType.HELLO_FAILED,
-      code: HelloFailedCode.INCOMPATIBLE,
-      data: new TextEncoder().encode(sentence),
-    });
+    const data = new TextEncoder().encode(sentence);
+    const { INCOMPATIBLE: code } = HelloFailedCode;
+    this.sendAs({ type: 'error', error_type: ErrorType.HELLO_FAILED, code, data }, messageXid(hello));
     this.close(`no version in common: ${sentence}`);
   }
 
@@ -356,7 +359,8 @@ export class Session {
       return;
     }
     this.#counters.errors_out++;
-    this.send(toErrorMessage(error, request));
+    const message = toErrorMessage(error, request);
+    this.sendAs(message, message.xid);
   }
 
   #tick(): void {

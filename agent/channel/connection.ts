@@ -162,7 +162,7 @@ export class Connection {
     const socket = net.connect({ host, port, noDelay: true });
     this.#socket = socket;
     socket.on('connect', () => this.#greet(socket));
-    socket.on('data', (chunk) => this.#receive(socket, chunk));
+    socket.on('data', (chunk: Buffer) => this.#receive(socket, chunk));
     socket.on('error', (error) => this.#closeFrom(socket, error.message));
     socket.on('close', () => this.#closeFrom(socket, 'closed by the controller'));
   }

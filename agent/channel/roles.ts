@@ -2,7 +2,7 @@
 import { ControllerRole, ErrorType, OpenFlowError, RoleRequestFailedCode } from '../../openflow/index.ts';
 
 /** Bits `1 << reason`: [master and equal, slave]. */
-export type AsyncMask = readonly [number, number];
+export type AsyncMask = [number, number];
 
 export interface AsyncMasks {
   packet_in_mask: AsyncMask;

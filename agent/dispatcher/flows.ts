@@ -4,9 +4,10 @@ import {
   CellReason,
   CellState,
   DispatchFlag,
-  type Message,
   type MessageInit,
+  type MessageOf,
   OnFailure,
+  OpenFlowError,
   Wall,
 } from '../../openflow/index.ts';
 import { type CellEnd, type CellLimits, DEFAULT_LIMITS, type ProgramImage } from '../../sandbox/client/types.ts';
@@ -18,7 +19,7 @@ import type { Dispatcher } from './dispatcher.ts';
 import type { PendingFlow } from './pending.ts';
 import { Rule, type RuleTable } from './rules.ts';
 
-export type DispatchRule = Extract<Message, { type: 'dispatch_rule' }>;
+export type DispatchRule = MessageOf<'dispatch_rule'>;
 type CellStatus = Extract<MessageInit, { type: 'cell_status' }>;
 
 /** After host deaths, cells are started again by the agent at most this often per minute; then the flow asks anew. */
@@ -51,6 +52,8 @@ export interface FlowsOptions {
   clock: Clock;
   /** To the controller, if one is there. */
   send: (message: MessageInit) => void;
+  /** What a cell says to the controller. */
+  reply: (cell: CellRecord, reply: CellReply) => void;
   /** How long an openflow cell waits for its first barrier before it runs with the entries it has, ms. */
   firstBarrierMs: () => number;
   logger: Logger;
@@ -58,8 +61,6 @@ export interface FlowsOptions {
 
 export class Flows implements CellListener {
   readonly counters = { added: 0, failed: 0, restarted: 0, askedAgain: 0, quarantined: 0 };
-  /** What cells say to the controller. */
-  reply: (cell: CellRecord, reply: CellReply) => void = () => {};
   readonly #options: FlowsOptions;
   readonly #waiting = new Set<CellRecord>();
   readonly #hostDeaths: TokenBucket;
@@ -233,6 +234,15 @@ export class Flows implements CellListener {
     else this.#applyPolicy(rule, cell);
   }
 
+  /** Entries that ran out are not to come back with the next replay. */
+  reply(cell: CellRecord, reply: CellReply): void {
+    if (reply.type === 'flow_removed' && !forget(cell, reply)) {
+      this.#options.cells.control.refused++;
+      return;
+    }
+    this.#options.reply(cell, reply);
+  }
+
   drained(cell: CellRecord): void {
     this.#options.dispatcher.release(cell);
   }
@@ -345,6 +355,17 @@ export class Flows implements CellListener {
     });
   }
 }
+
+/** False when the match is none: what a cell says need not make sense. */
+const forget = (cell: CellRecord, { table_id, priority, match }: MessageOf<'flow_removed'>): boolean => {
+  try {
+    cell.log.removed(table_id, priority, match);
+    return true;
+  } catch (error) {
+    if (error instanceof OpenFlowError) return false;
+    throw error;
+  }
+};
 
 const ruleInit = (message: DispatchRule) => ({
   match: message.match,

@@ -45,12 +45,12 @@ export class Frame implements FrameRef {
   }
 
   /** Fills the frame with a packet that came from no port (PACKET_OUT). */
-  load(data: Uint8Array, inPort: number, packetOutXid: number): void {
+  load(data: Uint8Array, inPort: number): void {
     this.offset = this.base + FRAME_HEADROOM;
     this.bytes.set(data, this.offset);
     this.length = data.length;
     this.inPort = inPort;
-    this.packetOutXid = packetOutXid;
+    this.packetOutXid = 0;
     this.flags = SLOT_FLAG.PACKET_OUT;
     this.gsoType = 0;
     this.gsoSize = 0;

@@ -1,7 +1,9 @@
 /** All ports of the device: number -> port, link state, interfaces that go away and come back. */
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
+import { PortConfig } from '../../openflow/index.ts';
 import type { PollLoop } from '../../sandbox/sys/loop.ts';
+import type { Clock } from '../clock.ts';
 import type { FramePool } from './frames.ts';
 import { type Interface, LinkMonitor } from './link-monitor.ts';
 import { PacketPort } from './packet-socket.ts';
@@ -9,6 +11,7 @@ import type { FrameSink } from './port.ts';
 import { BurstReceiver } from './receive.ts';
 import { errnoName, PortError } from './socket.ts';
 
+const RECEIVING_OFF = PortConfig.PORT_DOWN | PortConfig.NO_RECV;
 /** OFPP_MAX: the highest number a physical port may have. */
 const MAX_PORT = 0xffffff00;
 
@@ -19,6 +22,7 @@ export interface PortsOptions {
   names: string[];
   loop: PollLoop;
   pool: FramePool;
+  clock: Clock;
   sink: FrameSink;
   changed: (port: PacketPort, change: PortChange) => void;
   logger: Logger;
@@ -73,6 +77,10 @@ export class Ports {
   readonly #receiver: BurstReceiver;
   readonly #byNumber = new Map<number, PacketPort>();
   readonly #byName = new Map<string, PacketPort>();
+  readonly #discard: FrameSink = (frame) => {
+    this.#options.pool.release(frame);
+  };
+  #started = false;
   /** The same ports as an array, for flooding without an iterator. */
   readonly list: PacketPort[] = [];
 
@@ -91,7 +99,13 @@ export class Ports {
       this.close();
       throw error;
     }
-    options.loop.watch(this.#monitor.fd, () => this.#monitor.receive());
+  }
+
+  /** Begins to receive. Frames that arrived before wait in the kernel. */
+  start(): void {
+    this.#started = true;
+    this.#options.loop.watch(this.#monitor.fd, () => this.#monitor.receive());
+    for (const port of this.list) this.#watch(port);
   }
 
   get(number: number): PacketPort | undefined {
@@ -128,7 +142,11 @@ export class Ports {
 
   #openPort(port: PacketPort, link: Interface): void {
     port.open(link.index);
-    this.#options.loop.watch(port.fd, () => this.#receive(port));
+    if (this.#started) this.#watch(port);
+  }
+
+  #watch(port: PacketPort): void {
+    if (port.fd >= 0) this.#options.loop.watch(port.fd, () => this.#receive(port));
   }
 
   #closePort(port: PacketPort): void {
@@ -138,7 +156,9 @@ export class Ports {
   }
 
   #receive(port: PacketPort): void {
-    const count = port.receive(this.#receiver, this.#options.sink);
+    const { sink, clock } = this.#options;
+    clock.tick();
+    const count = port.receive(this.#receiver, port.config & RECEIVING_OFF ? this.#discard : sink);
     if (count >= 0) return;
     port.counters.rxErrors++;
     const name = errnoName(-count);

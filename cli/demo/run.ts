@@ -389,8 +389,9 @@ export async function demo(options: DemoOptions): Promise<number> {
     if (error instanceof Interrupted) {
       // After --keep has shown everything this is the ordinary end.
       exitCode = demo.result.ok && options.keep ? 0 : 130;
-      if (exitCode !== 0) demo.result.error = 'interrupted';
+      if (exitCode !== 0) Object.assign(demo.result, { ok: false, error: 'interrupted' });
     } else {
+      demo.result.ok = false;
       demo.result.error = error instanceof Error ? error.message : String(error);
       view.clear();
       process.stderr.write(`flowcell: ${demo.result.error}\n`);

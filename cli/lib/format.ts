@@ -75,3 +75,43 @@ export function flowText(match: MatchFields): string {
     `${value === undefined ? '*' : fieldValue('address', value)}${port(end)}`;
   return `${name} ${side(source, 'src')} > ${side(target, 'dst')}`;
 }
+
+/** Names of OpenFlow's reserved ports. */
+const PORT_NAMES: Readonly<Record<number, string>> = {
+  4294967288: 'in_port',
+  4294967289: 'table',
+  4294967290: 'normal',
+  4294967291: 'flood',
+  4294967292: 'all',
+  4294967293: 'controller',
+  4294967294: 'local',
+};
+
+type Typed = { readonly type: string; readonly [field: string]: unknown };
+
+function detail(value: unknown): string {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return matchText(value as MatchFields);
+  return String(value);
+}
+
+/** One action: `output:2`, `set_field:ipv4_dst=10.0.0.9`, `pop_vlan`, `push_vlan:0x8100`. */
+function actionText(action: Typed): string {
+  const { type, ...fields } = action;
+  if (type === 'output') return `output:${PORT_NAMES[Number(fields.port)] ?? fields.port}`;
+  if (typeof fields.ethertype === 'number') return `${type}:0x${fields.ethertype.toString(16)}`;
+  const values = Object.values(fields).map(detail);
+  return values.length === 0 ? type : `${type}:${values.join(',')}`;
+}
+
+/** What an entry does: `apply(set_field:ip_dscp=3, output:2) goto:1`; `drop` when it does nothing. */
+export function instructionsText(instructions: readonly Typed[]): string {
+  const words = instructions.map(({ type, ...fields }) => {
+    if (type === 'goto_table') return `goto:${fields.table_id}`;
+    if (Array.isArray(fields.actions)) {
+      return `${type.replace('_actions', '')}(${(fields.actions as Typed[]).map(actionText).join(', ')})`;
+    }
+    return actionText({ type, ...fields });
+  });
+  return words.length === 0 ? 'drop' : words.join(' ');
+}

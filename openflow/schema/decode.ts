@@ -117,8 +117,10 @@ export class DecoderCompiler {
         return `${source.ref(R.cstring)}(b,${at},${node.size})`;
       case 'version':
         return 'b[0]';
-      case 'pair':
-        return `[${readUInt(4, at)},${readUInt(4, `${at}+4`)}]`;
+      case 'words': {
+        const each = Array.from({ length: node.count }, (_, i) => readUInt(4, `${at}+${4 * i}`));
+        return `[${each.join(',')}]`;
+      }
       case 'struct':
         return `${source.ref(this.struct(node))}(b,${at},${at}+${fieldsSize(node.fields)})`;
       default:

@@ -97,8 +97,8 @@ export class EncoderCompiler {
         return `${source.ref(R.putHex)}(b,${at},${node.size},${value},${label});`;
       case 'cstring':
         return `${source.ref(R.putCString)}(b,${at},${node.size},${value},${label});`;
-      case 'pair':
-        return `${source.ref(R.putPair)}(b,${at},${value},${label});`;
+      case 'words':
+        return `${source.ref(R.putWords)}(b,${at},${node.count},${value},${label});`;
       case 'struct':
         return `${source.ref(R.object)}(${value},${label});${source.ref(this.struct(node))}(b,${at},${value});`;
       default:

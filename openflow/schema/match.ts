@@ -97,7 +97,7 @@ function foreign(
       ? ((b[o] << 24) | (b[o + 1] << 16) | (b[o + 2] << 8) | b[o + 3]) >>> 0
       : 0;
   const entry = fields.get(fieldKey(oxmClass, (header >>> 9) & 127, experimenter));
-  if (entry === undefined) return fault('FIELD', set, `no field of header 0x${(header >>> 0).toString(16)}`);
+  if (entry === undefined) fault('FIELD', set, `no field of header 0x${(header >>> 0).toString(16)}`);
   const { name, field } = entry;
   if (set && !field.settable) fault('FIELD', set, `${name} cannot be set`);
   if (out[name] !== undefined) fault('DUPLICATE', set, `${name} occurs twice`);
@@ -166,9 +166,11 @@ export function compileMatchDecoder(fields: OxmFields): MatchDecoder {
   ) as MatchDecoder;
 }
 
+const READERS = { u64: R.u64, mac: R.mac, ipv4: R.ipv4, ipv6: R.ipv6 };
+
 function readValue(source: Source, type: OxmValueNode, at: string): string {
   if (type.kind === 'uint') return readUInt(type.size, at);
-  return `${source.ref(R[type.kind])}(b,${at})`;
+  return `${source.ref(READERS[type.kind])}(b,${at})`;
 }
 
 /** Checks type and length of the ofp_match at `o`; returns the end of its fields. Its padding is within `end`, too. */
@@ -203,16 +205,20 @@ function putValue(type: OxmValueNode, b: Uint8Array, o: number, value: unknown, 
         R.bad(label, value, `an integer of 0..${most}`);
       }
       for (let i = 0; i < type.size; i++) b[o + i] = (value as number) >>> (8 * (type.size - 1 - i));
-      return;
+      break;
     }
     case 'u64':
-      return R.putU64(b, o, value, label);
+      R.putU64(b, o, value, label);
+      break;
     case 'mac':
-      return R.putMac(b, o, value, label);
+      R.putMac(b, o, value, label);
+      break;
     case 'ipv4':
-      return R.putIpv4(b, o, value, label);
+      R.putIpv4(b, o, value, label);
+      break;
     case 'ipv6':
-      return R.putIpv6(b, o, value, label);
+      R.putIpv6(b, o, value, label);
+      break;
   }
 }
 

@@ -161,7 +161,7 @@ function digit(code: number): number {
 
 const MAC = "a MAC address such as '0a:00:27:00:00:01'";
 export function putMac(b: Uint8Array, o: number, value: unknown, field: string): void {
-  if (typeof value !== 'string' || value.length !== 17) return bad(field, value, MAC);
+  if (typeof value !== 'string' || value.length !== 17) bad(field, value, MAC);
   for (let i = 0; i < 6; i++) {
     const high = digit(value.charCodeAt(3 * i));
     const low = digit(value.charCodeAt(3 * i + 1));
@@ -172,7 +172,7 @@ export function putMac(b: Uint8Array, o: number, value: unknown, field: string):
 
 const IPV4 = "an IPv4 address such as '10.0.0.1'";
 export function putIpv4(b: Uint8Array, o: number, value: unknown, field: string): void {
-  if (typeof value !== 'string') return bad(field, value, IPV4);
+  if (typeof value !== 'string') bad(field, value, IPV4);
   let at = 0;
   for (let i = 0; i < 4; i++) {
     let part = 0;
@@ -196,7 +196,7 @@ export function putIpv4(b: Uint8Array, o: number, value: unknown, field: string)
 
 const IPV6 = "an IPv6 address such as '2001:db8::1'";
 export function putIpv6(b: Uint8Array, o: number, value: unknown, field: string): void {
-  if (typeof value !== 'string' || value.length > 45) return bad(field, value, IPV6);
+  if (typeof value !== 'string' || value.length > 45) bad(field, value, IPV6);
   const sides = value.split('::');
   if (sides.length > 2) bad(field, value, IPV6);
   const head = groups(sides[0], sides.length === 1, field, value);
@@ -232,7 +232,7 @@ function groups(side: string, last: boolean, field: string, value: string): numb
 
 export function putHex(b: Uint8Array, o: number, size: number, value: unknown, field: string): void {
   const expected = `${size * 2} hexadecimal digits`;
-  if (typeof value !== 'string' || value.length !== size * 2) return bad(field, value, expected);
+  if (typeof value !== 'string' || value.length !== size * 2) bad(field, value, expected);
   for (let i = 0; i < size; i++) {
     const high = digit(value.charCodeAt(2 * i));
     const low = digit(value.charCodeAt(2 * i + 1));
@@ -242,13 +242,13 @@ export function putHex(b: Uint8Array, o: number, size: number, value: unknown, f
 }
 
 export function putBytes(b: Uint8Array, o: number, value: unknown, field: string): number {
-  if (!(value instanceof Uint8Array)) return bad(field, value, 'a Uint8Array');
+  if (!(value instanceof Uint8Array)) bad(field, value, 'a Uint8Array');
   if (o + value.length <= b.length) b.set(value, o);
   return o + value.length;
 }
 
 export function putUtf8(b: Uint8Array, o: number, value: unknown, field: string): number {
-  if (typeof value !== 'string') return bad(field, value, 'a string');
+  if (typeof value !== 'string') bad(field, value, 'a string');
   let at = o;
   for (let i = 0; i < value.length; i++) {
     const point = value.codePointAt(i) as number;
@@ -284,16 +284,16 @@ export function putCString(b: Uint8Array, o: number, size: number, value: unknow
   }
 }
 
-export function putPair(b: Uint8Array, o: number, value: unknown, field: string): void {
-  if (!Array.isArray(value) || value.length !== 2) return bad(field, value, 'an array of two integers');
-  for (let i = 0; i < 2; i++) {
-    const part: unknown = value[i];
-    if (typeof part !== 'number' || part >>> 0 !== part)
-      return bad(field, part, 'two integers of 0..4294967295');
-    b[o + 4 * i] = part >>> 24;
-    b[o + 4 * i + 1] = part >>> 16;
-    b[o + 4 * i + 2] = part >>> 8;
-    b[o + 4 * i + 3] = part;
+export function putWords(b: Uint8Array, o: number, count: number, value: unknown, field: string): void {
+  const expected = `an array of ${count} integers of 0..4294967295`;
+  if (!Array.isArray(value) || value.length !== count) bad(field, value, expected);
+  for (let i = 0; i < count; i++) {
+    const word: unknown = value[i];
+    if (typeof word !== 'number' || word >>> 0 !== word) bad(field, word, expected);
+    b[o + 4 * i] = word >>> 24;
+    b[o + 4 * i + 1] = word >>> 16;
+    b[o + 4 * i + 2] = word >>> 8;
+    b[o + 4 * i + 3] = word;
   }
 }
 

@@ -47,8 +47,9 @@ export function fixedSize(node: Node): number | undefined {
     case 'ipv4':
       return 4;
     case 'u64':
-    case 'pair':
       return 8;
+    case 'words':
+      return 4 * node.count;
     case 'ipv6':
       return 16;
     case 'struct':

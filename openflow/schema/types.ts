@@ -12,6 +12,10 @@ export interface Typed<Out, In = Out> {
   readonly in?: In;
 }
 
+/** "Of any fields": with `unknown` no particular structure would be assignable (its types are invariant). */
+// biome-ignore lint/suspicious/noExplicitAny: see above
+type Any = any;
+
 /** An OpenFlow error: [type, code] as in an OFPT_ERROR. */
 export type ErrorPair = readonly [type: number, code: number];
 
@@ -56,9 +60,10 @@ export interface PadNode extends Typed<never> {
 export interface VersionNode extends Typed<number> {
   readonly kind: 'version';
 }
-/** Two 32-bit integers (master/equal and slave halves of an asynchronous message mask). */
-export interface PairNode extends Typed<[number, number]> {
-  readonly kind: 'pair';
+/** An array of `count` 32-bit integers. */
+export interface WordsNode<T extends number[] = number[]> extends Typed<T, Readonly<T>> {
+  readonly kind: 'words';
+  readonly count: number;
 }
 /** All bytes up to the end of the structure: decoded as a view, not a copy. */
 export interface RestNode extends Typed<Uint8Array> {
@@ -143,7 +148,7 @@ export interface ListNode<T extends ItemNode = ItemNode> extends Typed<Out<T>[],
   readonly kind: 'list';
   readonly item: T;
 }
-export type ItemNode = UIntNode | StructNode<any> | UnionNode<any>;
+export type ItemNode = UIntNode | StructNode<Any> | UnionNode<Any>;
 
 /** Rest of the structure, one of several bodies; which one stands in the tagOf field before it. */
 export interface ChoiceNode<V extends Variants = Variants> extends Typed<VariantOut<V>, VariantIn<V>> {
@@ -195,21 +200,21 @@ export type Node = (
   | HexNode
   | CStringNode
   | VersionNode
-  | PairNode
+  | WordsNode<Any>
   | RestNode
   | TextNode
-  | CustomNode<any, any>
-  | StructNode<any>
-  | ListNode<any>
-  | ChoiceNode<any>
-  | MatchNode<any>
-  | OxmNode<any>
+  | CustomNode<Any, Any>
+  | StructNode<Any>
+  | ListNode<Any>
+  | ChoiceNode<Any>
+  | MatchNode<Any>
+  | OxmNode<Any>
   | HiddenNode
 ) & { readonly default?: unknown };
 
 // Inference -------------------------------------------------------------------------------------------------
 
-export type Out<T> = T extends Typed<infer O, any> ? O : never;
+export type Out<T> = T extends Typed<infer O, Any> ? O : never;
 export type In<T> = T extends { readonly in?: infer I } ? I : never;
 
 /** Flattens intersections, so that editors show the fields. */
@@ -259,7 +264,10 @@ export const mac: MacNode = { kind: 'mac' };
 export const ipv4: Ipv4Node = { kind: 'ipv4' };
 export const ipv6: Ipv6Node = { kind: 'ipv6' };
 export const version: VersionNode = { kind: 'version' };
-export const pair: PairNode = { kind: 'pair' };
+/** Two 32-bit integers. */
+export const words2: WordsNode<[number, number]> = { kind: 'words', count: 2 };
+/** Four 32-bit integers. */
+export const words4: WordsNode<[number, number, number, number]> = { kind: 'words', count: 4 };
 export const rest: RestNode = { kind: 'rest' };
 export const text: TextNode = { kind: 'text' };
 export const selfLength: SelfLengthNode = { kind: 'selfLength', size: 2, hidden: true };

@@ -6,7 +6,6 @@ import {
   mac,
   opt,
   pad,
-  pair,
   rest,
   tagOf,
   u8,
@@ -14,6 +13,7 @@ import {
   u32,
   u64,
   version,
+  words2,
 } from '../schema/types.ts';
 import { action, instruction, matchNode } from './actions.ts';
 import { Group, NO_BUFFER, OFP_VERSION, Port } from './constants.ts';
@@ -25,9 +25,9 @@ const switchConfig = { flags: opt(u16, 0), miss_send_len: opt(u16, 128) } as con
 const role = { role: u32, pad1: pad(4), generation_id: opt(u64, 0n) } as const;
 const asyncConfig = {
   /** Bits 1 << reason, for master and equal / for slave. */
-  packet_in_mask: pair,
-  port_status_mask: pair,
-  flow_removed_mask: pair,
+  packet_in_mask: words2,
+  port_status_mask: words2,
+  flow_removed_mask: words2,
 } as const;
 
 /** Every message of OpenFlow 1.3. Spec section 7. Times in seconds, lengths in bytes. */

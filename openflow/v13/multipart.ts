@@ -1,4 +1,4 @@
-import { choice, cstring, list, opt, pad, rest, u8, u32, u64, variant } from '../schema/types.ts';
+import { choice, cstring, list, opt, pad, rest, u8, u32, u64, variant, words4 } from '../schema/types.ts';
 import { matchNode } from './actions.ts';
 import { Group, Meter, Port, QUEUE_ALL, Table } from './constants.ts';
 import { BadRequestCode, ErrorType } from './errors.ts';
@@ -75,14 +75,9 @@ export const multipartReply = choice('multipart_reply', BAD_MULTIPART, {
   group_features: variant(8, {
     types: opt(u32, 0),
     capabilities: opt(u32, 0),
-    max_groups_all: opt(u32, 0),
-    max_groups_select: opt(u32, 0),
-    max_groups_indirect: opt(u32, 0),
-    max_groups_ff: opt(u32, 0),
-    actions_all: opt(u32, 0),
-    actions_select: opt(u32, 0),
-    actions_indirect: opt(u32, 0),
-    actions_ff: opt(u32, 0),
+    /** By group type: all, select, indirect, fast failover. */
+    max_groups: opt(words4, [0, 0, 0, 0]),
+    actions: opt(words4, [0, 0, 0, 0]),
   }),
   meter: variant(9, { meters: list(meterStats) }),
   meter_config: variant(10, { meters: list(meterConfig) }),

@@ -76,9 +76,10 @@ export type ToHost =
   | {
       type: 'program';
       hash: string;
-      name: string;
-      code: string;
-      trusted: boolean;
+      /** Trusted script that defines the entries (guest/cell-globals.ts). */
+      runtime: string;
+      /** Foreign script that runs on it, or null when the program is built in. */
+      uploaded: string | null;
       target: number;
       memoryMiB: number;
     }

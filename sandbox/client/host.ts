@@ -24,6 +24,7 @@ import { MappedMemory } from '../sys/memory.ts';
 import { type CellOwner, HostCell } from './cell.ts';
 import { SandboxError } from './errors.ts';
 import { HostProcess } from './process.ts';
+import { uploadedRuntime } from './programs.ts';
 import {
   type CellEnd,
   type CellEvents,
@@ -107,6 +108,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly verdict: Verdict<F>;
   readonly counters = { frames: 0, records: 0, messages: 0 };
   readonly #options: SandboxHostOptions<F>;
+  /** Evaluated before programs that were uploaded. */
+  readonly #uploadedRuntime: string;
   readonly #logger: Logger;
   readonly #loop: PollLoop;
   readonly #memoryFd: number;
@@ -148,7 +151,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   /** Starts the process; resolves when it is locked down and warming. */
   static async start<F extends FrameRef>(options: SandboxHostOptions<F>): Promise<SandboxHost<F>> {
-    const host = new SandboxHost(options);
+    const host = new SandboxHost(options, await uploadedRuntime());
     try {
       await host.#startProcess();
     } catch (error) {
@@ -159,8 +162,9 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     return host;
   }
 
-  private constructor(options: SandboxHostOptions<F>) {
+  private constructor(options: SandboxHostOptions<F>, runtime: string) {
     this.#options = options;
+    this.#uploadedRuntime = runtime;
     this.#logger = options.logger;
     this.#loop = options.loop;
     this.events = options.events;
@@ -312,11 +316,13 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   }
 
   #sendProgram(program: ProgramImage, pooled: boolean): void {
-    const { hash, name, code, trusted } = program;
+    const { hash, code, trusted } = program;
     const target = pooled ? (this.#options.poolSize ?? DEFAULT_POOL) : 0;
     const memoryMiB = DEFAULT_LIMITS.memoryMiB;
     this.#known.add(hash);
-    this.#process?.send({ type: 'program', hash, name, code, trusted, target, memoryMiB });
+    const runtime = trusted ? code : this.#uploadedRuntime;
+    const uploaded = trusted ? null : code;
+    this.#process?.send({ type: 'program', hash, runtime, uploaded, target, memoryMiB });
   }
 
   #request({ program, limits }: Waiter<F>): void {

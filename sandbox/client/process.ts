@@ -84,8 +84,9 @@ export class HostProcess {
     const { tenant } = options.arguments;
     const child = spawn(command[0]!, command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', memory, toHost, toAgent],
-      // Nothing of the agent's environment is the tenant's business.
-      env: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
+      // Nothing of the agent's environment is the tenant's business. libuv must not make an io_uring: once the
+      // filter refuses io_uring_enter, libuv would abort.
+      env: { PATH: process.env.PATH ?? '/usr/bin:/bin', UV_USE_IO_URING: '0' },
       cwd: '/',
     });
     this.#child = child;

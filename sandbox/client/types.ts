@@ -72,6 +72,11 @@ export interface Verdict<F extends FrameRef> {
 export interface CellEvents<F extends FrameRef> {
   /** Every checked record, in order. With `last` the frame is the caller's again. */
   verdict(cell: CellHandle<F>, verdict: Verdict<F>): void;
+  /**
+   * Called after a batch of verdicts, before the memory they point at may be used again (before TX_TAIL moves
+   * or a slot is refilled): whoever queued them for sending sends now.
+   */
+  batchEnd?(): void;
   /** One whole OpenFlow message from the cell (length-checked, otherwise untrusted). Copy it to keep it. */
   message(cell: CellHandle<F>, message: Uint8Array): void;
   /** The cell is gone. Frames still in it are handed back through `lost` first. */

@@ -16,6 +16,11 @@ export class ControlIn {
     this.ring = new ByteRing(words, H.CTL_IN_HEAD, H.CTL_IN_TAIL, bytes, CTL_IN_OFFSET, CTL_IN_BYTES);
   }
 
+  /** Takes the ring's positions from the region. */
+  attach(): void {
+    this.ring.attach();
+  }
+
   /** Bytes of a message have come whose rest is still to come. */
   get partial(): boolean {
     return this.filled > 0;
@@ -65,6 +70,11 @@ export class ControlOut {
 
   constructor(words: Int32Array, bytes: Uint8Array) {
     this.ring = new ByteRing(words, H.CTL_OUT_HEAD, H.CTL_OUT_TAIL, bytes, CTL_OUT_OFFSET, CTL_OUT_BYTES);
+  }
+
+  /** Takes the ring's positions from the region. */
+  attach(): void {
+    this.ring.attach();
   }
 
   /**

@@ -11,6 +11,9 @@ import { Transmit } from './transmit.ts';
 /** Captured before any foreign code can replace it. */
 const { load, store } = Atomics;
 
+/** In place of a budget: the first call. */
+const ATTACH = -1;
+
 export class Runtime {
   private readonly program: Program;
   private readonly words: Int32Array;
@@ -18,7 +21,7 @@ export class Runtime {
   private readonly packet: PacketView;
   private readonly controlIn: ControlIn;
   private readonly controlOut: ControlOut;
-  private readonly cell: Cell;
+  private readonly cell: { -readonly [name in keyof Cell]: Cell[name] };
   private readonly onFailure: ((error: unknown) => void) | undefined;
   private rxTail = 0;
   private nowMs = 0;
@@ -26,6 +29,7 @@ export class Runtime {
   private timerAt = 0;
   private produced = false;
   private running = false;
+  private failed = false;
 
   /**
    * `onFailure` gets what the program threw. Leave it out for foreign programs: their exceptions must not be
@@ -45,10 +49,8 @@ export class Runtime {
     this.controlIn = new ControlIn(this.words, bytes);
     this.controlOut = new ControlOut(this.words, bytes);
     this.onFailure = onFailure;
-    this.rxTail = load(this.words, H.RX_TAIL);
-    this.nowMs = load(this.words, H.NOW_MS);
     this.cell = {
-      id: load(this.words, H.CELL_ID) >>> 0,
+      id: 0,
       now: () => this.nowMs,
       send: (message) => this.send(message),
       setTimer: (at) => this.setTimer(true, at),
@@ -56,38 +58,48 @@ export class Runtime {
     };
   }
 
-  /** Starts the program; returns RUN bits as run() does. */
-  start(): number {
-    return this.guarded(() => {
-      this.program.start?.(this.cell);
-      return 0;
-    });
+  /**
+   * Takes the ring positions from the region, which is the cell's from now on, and starts the program. Returns
+   * RUN bits; never throws (unless onFailure does).
+   */
+  attach(): number {
+    return this.guarded(ATTACH);
   }
 
-  /** One batch: control messages, up to `budget` packets, the timer if due. Returns RUN bits; never throws. */
+  /** One batch: control messages, up to `budget` packets, the timer if due. Returns RUN bits as attach(). */
   run(budget: number): number {
+    return this.guarded(budget);
+  }
+
+  private guarded(budget: number): number {
     // A program that finds a way to call this from inside gets nothing done.
     if (this.running) return 0;
+    if (this.failed) return RUN.FAILED;
     this.running = true;
     this.produced = false;
     let result: number;
     try {
-      result = this.step(budget);
+      result = budget === ATTACH ? this.begin() : this.step(budget);
     } catch (error) {
-      this.onFailure?.(error);
+      this.failed = true;
       result = RUN.FAILED;
+      this.onFailure?.(error);
+    } finally {
+      this.running = false;
     }
-    this.running = false;
     return this.produced ? result | RUN.PRODUCED : result;
   }
 
-  private guarded(body: () => number): number {
-    try {
-      return body() | (this.produced ? RUN.PRODUCED : 0);
-    } catch (error) {
-      this.onFailure?.(error);
-      return RUN.FAILED;
-    }
+  private begin(): number {
+    const { words } = this;
+    this.rxTail = load(words, H.RX_TAIL);
+    this.nowMs = load(words, H.NOW_MS);
+    this.cell.id = load(words, H.CELL_ID) >>> 0;
+    this.transmit.attach();
+    this.controlIn.attach();
+    this.controlOut.attach();
+    this.program.start?.(this.cell);
+    return 0;
   }
 
   private step(budget: number): number {

@@ -3,26 +3,33 @@ import ivm from 'isolated-vm';
 import { REGION_BYTES } from '../channel/layout.ts';
 import { regionOffset } from '../channel/control.ts';
 import { PageWindow } from '../sys/memory.ts';
-import { HARDEN, HARDEN_FOREIGN } from './harden.ts';
 
 /** Loading and warming a program must be done by then, ms. */
-const BUILD_MS = 10_000;
+const BUILD_MS = 5_000;
+
+/** A script, with V8's compiled code, made here with the first isolate (never taken from outside). */
+export interface Source {
+  readonly code: string;
+  compiled?: ivm.ExternalCopy<ArrayBuffer>;
+}
 
 export interface Program {
   readonly hash: string;
-  readonly code: string;
-  readonly trusted: boolean;
-  /** V8's compiled code, made here with the first isolate (never taken from outside). */
-  cachedData?: ivm.ExternalCopy<ArrayBuffer>;
+  /** Trusted: defines the entries. */
+  readonly runtime: Source;
+  /** Foreign: evaluated when the runtime stands. */
+  readonly uploaded: Source | null;
 }
+
+export type Entry = ivm.Reference<(value: number) => number>;
 
 /** An isolate ready to become a cell. */
 export interface Built {
   readonly isolate: ivm.Isolate;
-  /** `__attach(cellId)`: ring positions start from zero, the program's `start` is called. */
-  readonly attach: ivm.Reference<(cellId: number) => void>;
-  /** `__run(budget)`: handles messages, a due timer and up to `budget` packets; bits of RUN. */
-  readonly run: ivm.Reference<(budget: number) => number>;
+  /** `__attach()`: takes positions from the region, starts the program. RUN bits. */
+  readonly attach: Entry;
+  /** `__run(budget)`: handles messages, a due timer and up to `budget` packets. RUN bits. */
+  readonly run: Entry;
 }
 
 const FACTORY = 'function create(memoryLimit) { return new ivm.Isolate({ memoryLimit }); }';
@@ -76,21 +83,18 @@ export class Builder {
     const window = this.#window(index);
     await global.set('__region', new ivm.ExternalCopy(window.shared).copyInto());
     await global.set('__regionOffset', window.offset);
-    await context.eval(program.trusted ? HARDEN : HARDEN + HARDEN_FOREIGN);
-    const script = await compile(isolate, program);
-    await script.run(context);
+    await evaluate(isolate, context, program.runtime);
     const attach = await this.#entry(context, '__attach');
     const run = await this.#entry(context, '__run');
     const warm = await this.#entry(context, '__warm');
-    await warm.apply(undefined, []);
+    // After this call the entries cannot be had from the inside.
+    await warm.apply(undefined, [0]);
     warm.release();
-    // The globals are the host's way in, not the program's.
-    await context.eval('delete globalThis.__attach; delete globalThis.__run; delete globalThis.__warm;');
-    script.release();
+    if (program.uploaded) await evaluate(isolate, context, program.uploaded);
     return { isolate, attach, run };
   }
 
-  async #entry(context: ivm.Context, name: string): Promise<ivm.Reference<(...args: number[]) => number>> {
+  async #entry(context: ivm.Context, name: string): Promise<Entry> {
     const reference = await context.global.get(name, { reference: true });
     if (reference.typeof !== 'function') {
       throw new Error(`the program defines no function ${name}; bundle it with the guest runtime`);
@@ -109,16 +113,14 @@ export class Builder {
   }
 }
 
-/** Compiles with V8's data of the first time, once there is any. */
-async function compile(isolate: ivm.Isolate, program: Program): Promise<ivm.Script> {
-  const options = { filename: 'program.js' };
-  if (program.cachedData) {
-    return isolate.compileScript(program.code, { ...options, cachedData: program.cachedData });
-  }
-  const script: ivm.Script & ivm.CachedDataResult = await isolate.compileScript(program.code, {
-    ...options,
-    produceCachedData: true,
+/** Runs a script, compiled with V8's data of the first time once there is any. */
+async function evaluate(isolate: ivm.Isolate, context: ivm.Context, source: Source): Promise<void> {
+  const { code, compiled } = source;
+  const script: ivm.Script & ivm.CachedDataResult = await isolate.compileScript(code, {
+    filename: 'program.js',
+    ...(compiled ? { cachedData: compiled } : { produceCachedData: true }),
   });
-  program.cachedData = script.cachedData;
-  return script;
+  source.compiled ??= script.cachedData;
+  await script.run(context);
+  script.release();
 }

@@ -20,7 +20,7 @@ import {
 import { H, REGION_BYTES, RUN } from '../channel/layout.ts';
 import { type EventFd, punchHole } from '../sys/libc.ts';
 import type { PollLoop } from '../sys/loop.ts';
-import type { Built } from './builder.ts';
+import type { Built, Entry } from './builder.ts';
 import type { Pool, Shelf } from './pool.ts';
 import type { Watchdog } from './watchdog.ts';
 
@@ -33,8 +33,8 @@ const DETAIL_LENGTH = 500;
 
 interface Cell {
   readonly isolate: ivm.Isolate;
-  readonly attach: Built['attach'];
-  readonly run: Built['run'];
+  readonly attach: Entry;
+  readonly run: Entry;
   readonly shelf: Shelf;
   /** First word of its region. */
   readonly base: number;
@@ -205,37 +205,36 @@ export class Cells {
     const cell = this.#cells[index];
     if (!cell || cell.state === 'ended') return;
     const words = this.#words;
-    if (cell.state === 'warm' && !this.#adopt(index, cell)) return;
-
+    let produced = 0;
+    if (cell.state === 'warm') {
+      if (Atomics.load(words, CELL_TAKEN + index) !== 1) return;
+      produced = this.#adopt(index, cell);
+      if (produced === -1) return;
+    }
     const result = this.#call(index, cell, cell.run, this.#runArguments);
     if (result === -1) return;
-    if (result & RUN.FAILED) {
-      this.#end(index, cell, 'exception', 'the program threw an exception');
-      return;
-    }
     cell.ran = true;
     this.#readTimer(index, cell.base);
     const wanted = Atomics.load(words, CELL_WANT + index) === 1;
     if (wanted) Atomics.store(words, CELL_WANT + index, 0);
     if (result & RUN.BLOCKED) Atomics.store(words, CELL_BLOCKED + index, 1);
     else if (result & RUN.MORE) this.#enqueue(index);
-    if (wanted || result & (RUN.PRODUCED | RUN.BLOCKED)) this.#done(index);
+    if (wanted || (result | produced) & (RUN.PRODUCED | RUN.BLOCKED)) this.#done(index);
   }
 
-  /** Makes a cell of a warm isolate that the agent has taken. False: it has not, or the cell ended. */
-  #adopt(index: number, cell: Cell): boolean {
-    if (Atomics.load(this.#words, CELL_TAKEN + index) !== 1) return false;
+  /** Makes a cell of a warm isolate that the agent has taken. RUN bits, or -1 if that was its end. */
+  #adopt(index: number, cell: Cell): number {
     const id = this.#words[CELL_ID + index]! >>> 0;
     cell.state = 'live';
     cell.runMs = this.#words[CELL_RUN_MS + index]!;
     cell.cpuStart = cell.isolate.isDisposed ? 0n : cell.isolate.cpuTime;
     this.#words[cell.base + H.CELL_ID] = id;
     this.#pool.taken(cell.shelf);
-    return this.#call(index, cell, cell.attach, [id]) !== -1;
+    return this.#call(index, cell, cell.attach, [id]);
   }
 
-  /** Enters the isolate under the watchdog; -1 if that was its end. */
-  #call(index: number, cell: Cell, entry: Built['run'] | Built['attach'], args: [number]): number {
+  /** Enters the isolate under the watchdog. RUN bits, or -1 if that was its end. */
+  #call(index: number, cell: Cell, entry: Entry, args: [number]): number {
     const { watchdog } = this.#options;
     this.#beat();
     this.#words[cell.base + H.NOW_MS] = (performance.now() + this.#clock) | 0;
@@ -243,7 +242,12 @@ export class Cells {
     try {
       const result = entry.applySync(undefined, args);
       watchdog.end();
-      return typeof result === 'number' ? result & 0xff : 0;
+      // Nothing but small numbers comes across, whatever the entry returns.
+      const bits = typeof result === 'number' ? result & 0xff : 0;
+      if ((bits & RUN.FAILED) === 0) return bits;
+      // What an uploaded program threw stays inside.
+      this.#end(index, cell, 'exception', 'the program threw an exception');
+      return -1;
     } catch (error) {
       watchdog.end();
       const detail = error instanceof Error ? error.message : String(error);

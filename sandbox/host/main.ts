@@ -65,8 +65,13 @@ async function main(): Promise<void> {
 
   const receive = (message: ToHost): void => {
     if (message.type === 'program') {
-      const { hash, code, trusted, target, memoryMiB } = message;
-      pool.addProgram({ hash, code, trusted }, target, memoryMiB);
+      const { hash, runtime, uploaded, target, memoryMiB } = message;
+      const program = {
+        hash,
+        runtime: { code: runtime },
+        uploaded: uploaded === null ? null : { code: uploaded },
+      };
+      pool.addProgram(program, target, memoryMiB);
     } else if (message.type === 'make') pool.make(message.hash, message.memoryMiB);
     else cells.release(message.index);
   };

@@ -1,9 +1,10 @@
 /** Locks itself down as a sandbox host does, then tries what must not work; prints the outcome as JSON. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import zlib from 'node:zlib';
 import { lockDown } from '../../sandbox/host/lockdown.ts';
 import { deniedCall } from '../../sandbox/host/seccomp.ts';
-import { raw, SystemCallError, check } from '../../sandbox/sys/libc.ts';
+import { check, raw } from '../../sandbox/sys/libc.ts';
 
 const uid = Number(process.argv[2]);
 
@@ -25,7 +26,6 @@ function call(name: string): string {
 const readable = attempt(() => fs.readFileSync('/etc/hostname'));
 // Everything the attempts need is loaded by now.
 attempt(() => spawnSync('/bin/true'));
-void SystemCallError;
 const notices = lockDown(uid);
 const outcome = {
   notices,
@@ -36,6 +36,8 @@ const outcome = {
   spawn: (spawnSync('/bin/true').error as NodeJS.ErrnoException | undefined)?.code ?? 'worked',
   killOther: attempt(() => process.kill(process.ppid, 0)),
   killSelf: attempt(() => process.kill(process.pid, 0)),
+  // Work for a thread of libuv's pool, which is only made now.
+  thread: await new Promise((resolve) => zlib.gzip('x', (error) => resolve(error?.message ?? 'worked'))),
   socket: call('socket'),
   ptrace: call('ptrace'),
   unshare: call('unshare'),

@@ -137,14 +137,14 @@ export class Recorder implements CellEvents<TestFrame> {
   readonly ends: { cell: number; end: CellEnd; detail: string }[] = [];
   readonly lostFrames: number[] = [];
   drains = 0;
-  onVerdict: ((cell: CellHandle<TestFrame>, frame: TestFrame) => void) | undefined;
+  readonly #counts = new Map<number, number>();
   #waits: { condition: () => boolean; resolve: () => void }[] = [];
 
   verdict(cell: CellHandle<TestFrame>, verdict: Verdict<TestFrame>): void {
     const { frame, port, region, headOffset, headLength } = verdict;
     const head = region.slice(headOffset, headOffset + headLength);
+    this.#counts.set(cell.id, this.count(cell.id) + 1);
     this.sent.push({ cell: cell.id, serial: frame.serial, port, head });
-    this.onVerdict?.(cell, frame);
     this.#check();
   }
 
@@ -165,6 +165,11 @@ export class Recorder implements CellEvents<TestFrame> {
   drained(): void {
     this.drains++;
     this.#check();
+  }
+
+  /** Records so far from this cell. */
+  count(cell: number): number {
+    return this.#counts.get(cell) ?? 0;
   }
 
   until(condition: () => boolean): Promise<void> {

@@ -1,6 +1,5 @@
 /** One flow entry: what the controller said, what it compiles to, and its counters. */
 import {
-  type Action,
   BadInstructionCode,
   ErrorType,
   encode,
@@ -109,7 +108,7 @@ export class FlowEntry {
     return this.instructions.some(
       (instruction) =>
         'actions' in instruction &&
-        instruction.actions.some((action: Action) => action.type === 'output' && action.port === port),
+        instruction.actions.some((action) => action.type === 'output' && action.port === port),
     );
   }
 

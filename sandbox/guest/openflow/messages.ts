@@ -10,7 +10,10 @@ import {
   FlowRemovedReason,
   type Message,
   type MessageInit,
+  type MessageOf,
   MultipartFlag,
+  messageType,
+  messageXid,
   NO_BUFFER,
   OpenFlowError,
   Table as TableNumber,
@@ -23,9 +26,10 @@ import { compileInstructions, counter, duration, FlowEntry, flowStats, TABLES } 
 import type { Tables } from './table.ts';
 import type { Clock, Timeouts } from './timeouts.ts';
 
-type Of<T extends Message['type']> = Extract<Message, { type: T }>;
-type FlowMod = Of<'flow_mod'>;
-type MultipartRequest = Of<'multipart_request'>;
+type FlowMod = MessageOf<'flow_mod'>;
+type MultipartRequest = MessageOf<'multipart_request'>;
+
+const OFPT_PACKET_OUT = 13;
 
 const ALL_FLOW_MOD_FLAGS =
   FlowModFlag.SEND_FLOW_REM |
@@ -66,7 +70,7 @@ export class Messages {
       this.dispatch(decode(bytes));
     } catch (error) {
       if (!(error instanceof OpenFlowError)) throw error;
-      if (isPacketOut(bytes)) this.expectPacket(xidOf(bytes), undefined);
+      if (messageType(bytes) === OFPT_PACKET_OUT) this.expectPacket(messageXid(bytes), undefined);
       this.send(toErrorMessage(error, bytes));
     }
   }
@@ -124,7 +128,7 @@ export class Messages {
     }
   }
 
-  private packetOut(message: Of<'packet_out'>): void {
+  private packetOut(message: MessageOf<'packet_out'>): void {
     if (message.buffer_id !== NO_BUFFER) {
       throw badRequest(BadRequestCode.BUFFER_UNKNOWN, 'packets are not buffered here');
     }
@@ -292,12 +296,4 @@ function flowModFailed(code: number, text: string): OpenFlowError {
 function checkTable<T extends { table_id: number }>(body: T): T {
   if (body.table_id < TABLES || body.table_id === TableNumber.ALL) return body;
   throw badRequest(BadRequestCode.BAD_TABLE_ID, `tables go from 0 to ${TABLES - 1}`);
-}
-
-function isPacketOut(bytes: Uint8Array): boolean {
-  return bytes[1] === 13;
-}
-
-function xidOf(bytes: Uint8Array): number {
-  return ((bytes[4] << 24) | (bytes[5] << 16) | (bytes[6] << 8) | bytes[7]) >>> 0;
 }

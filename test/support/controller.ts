@@ -27,8 +27,10 @@ export interface DeviceOptions {
   cells?: readonly MessageInitOf<'cell_status'>[];
   /** Entries those cells have, by cell number. */
   entries?: ReadonlyMap<number, MessageInitOf<'flow_mod'>[]>;
-  /** Does the handshake and answers barriers by itself; default true. */
+  /** Does the handshake and answers requests by itself; default true. */
   handshake?: boolean;
+  /** Answers barriers by itself; default true. */
+  barriers?: boolean;
 }
 
 export function portDesc(number: number, state = 4): PortDesc {
@@ -163,7 +165,7 @@ export class FakeDevice {
         this.send({ type: 'features_reply', xid, datapath_id: this.#options.id ?? 1n, n_tables: 254 });
         return;
       case 'barrier_request':
-        this.send({ type: 'barrier_reply', xid });
+        if (this.#options.barriers !== false) this.send({ type: 'barrier_reply', xid });
         return;
       case 'echo_request':
         this.send({ type: 'echo_reply', xid, data: message.data });

@@ -1,0 +1,315 @@
+/** The agent: one device's ports, dispatcher, cells and its connection to the controller, put together. */
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import type { Logger } from 'pino';
+import { SandboxHost } from '../sandbox/client/host.ts';
+import { builtInPrograms } from '../sandbox/client/programs.ts';
+import type { ProgramImage } from '../sandbox/client/types.ts';
+import { PollLoop } from '../sandbox/sys/loop.ts';
+import { Cells, DEFAULT_CELL, STANDALONE_CELL } from './cells.ts';
+import { Connection, type ConnectionLimits } from './channel/connection.ts';
+import { defaultDispatchConfig, holdLimits } from './channel/dispatch-settings.ts';
+import { Extension } from './channel/extension.ts';
+import { Requests } from './channel/requests.ts';
+import { Role } from './channel/roles.ts';
+import { type FailMode, Switch } from './channel/switch.ts';
+import { Clock } from './clock.ts';
+import { Admission } from './dispatcher/admission.ts';
+import { Dispatcher } from './dispatcher/dispatcher.ts';
+import { Flows } from './dispatcher/flows.ts';
+import { Holding } from './dispatcher/hold.ts';
+import { Output } from './dispatcher/output.ts';
+import { RuleTable } from './dispatcher/rules.ts';
+import { LocalServer, runDirectory, socketPathOf } from './local/server.ts';
+import { viewCell, viewFlows, viewPort, viewRules } from './local/views.ts';
+import { type Frame, FramePool } from './ports/frames.ts';
+import { Ports } from './ports/ports.ts';
+import { Programs } from './programs.ts';
+
+export interface AgentOptions {
+  datapathId: bigint;
+  /** Where the controller is; one is used. None: the device works by its fail mode. */
+  controllers: { host: string; port: number }[];
+  /** Interfaces: NAME (gets the next free port number) or NAME=NUMBER. */
+  ports: string[];
+  /** Default `secure`. */
+  failMode?: FailMode;
+  /** Isolates kept warm. Default: the sandbox client's. */
+  poolSize?: number;
+  /** Frames in all. Default 4096. */
+  frames?: number;
+  /** Most dispatch rules. Default 65536. */
+  maxRules?: number;
+  /** New flows a second for all ports of a tenant; 0: no limit. */
+  tenantFlowsPerSec?: number;
+  /** Folder of the local socket. Default: see local/server.ts. */
+  runDir?: string;
+  description?: string;
+  connection?: Partial<ConnectionLimits>;
+  logger: Logger;
+}
+
+const SWEEP_MS = 100;
+const DEFAULT_FRAMES = 4096;
+/** Tables of the `openflow` program. */
+const TABLES = 254;
+const DEFAULT_TENANT = 0;
+
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+
+export class Agent {
+  readonly options: AgentOptions;
+  readonly socketPath: string;
+  readonly loop = new PollLoop();
+  readonly clock = new Clock();
+  readonly pool: FramePool;
+  readonly ports: Ports;
+  readonly rules: RuleTable;
+  readonly holding: Holding;
+  readonly admission: Admission;
+  readonly output: Output;
+  readonly dispatcher: Dispatcher;
+  readonly cells: Cells;
+  readonly flows: Flows;
+  readonly extension: Extension;
+  readonly channel: Switch;
+  readonly connection: Connection;
+  readonly programs: Programs;
+  readonly startedAt = Date.now();
+  readonly #hosts = new Map<number, SandboxHost<Frame>>();
+  #local: LocalServer | undefined;
+  #sweep: NodeJS.Timeout | undefined;
+  readonly #each = (): void => {
+    this.clock.tick();
+    this.ports.flush();
+    this.connection.flush();
+  };
+  readonly #wake = (): void => {
+    this.clock.tick();
+  };
+
+  /** Throws PortError, SandboxError, LocalError: each with a `code` and a sentence that says what to do. */
+  static async start(options: AgentOptions): Promise<Agent> {
+    const agent = new Agent(options, await builtInPrograms());
+    try {
+      await agent.#start();
+    } catch (error) {
+      await agent.stop();
+      throw error;
+    }
+    return agent;
+  }
+
+  private constructor(options: AgentOptions, programs: ProgramImage[]) {
+    const { logger } = options;
+    const frames = options.frames ?? DEFAULT_FRAMES;
+    const config = defaultDispatchConfig(frames);
+    this.options = options;
+    this.socketPath = socketPathOf(options.datapathId, options.runDir ?? runDirectory());
+    this.pool = new FramePool(frames);
+    this.programs = new Programs(programs);
+    this.rules = new RuleTable(options.maxRules);
+    this.holding = new Holding(holdLimits(config));
+    this.admission = new Admission({ perPort: 0, perTenant: options.tenantFlowsPerSec ?? 0 });
+    this.ports = new Ports({
+      names: options.ports,
+      loop: this.loop,
+      pool: this.pool,
+      clock: this.clock,
+      sink: (frame) => this.dispatcher.receive(frame),
+      changed: (port, change) => this.channel.portChanged(port, change),
+      logger,
+    });
+    this.output = new Output(this.ports, (packet) => this.channel.packetIn(packet));
+    this.cells = new Cells({
+      hostOf: (tenant) => this.#hosts.get(tenant),
+      output: this.output,
+      pool: this.pool,
+      holding: this.holding,
+      clock: this.clock,
+      flush: () => this.ports.flush(),
+      logger,
+    });
+    this.dispatcher = new Dispatcher({
+      rules: this.rules,
+      holding: this.holding,
+      admission: this.admission,
+      pool: this.pool,
+      clock: this.clock,
+      fields: config.fields,
+      ask: (flow, frame, key) => this.channel.ask(flow, frame, key),
+      retire: (rule) => this.flows.retire(rule),
+    });
+    const send = (message: Parameters<Connection['send']>[0]) => this.connection.send(message);
+    this.flows = new Flows({
+      rules: this.rules,
+      cells: this.cells,
+      dispatcher: this.dispatcher,
+      programs: this.programs,
+      clock: this.clock,
+      send,
+      firstBarrierMs: () => this.extension.config.query_timeout_ms,
+      reply: (cell, reply) => this.channel.reply(cell, reply),
+      logger,
+    });
+    this.cells.listener = this.flows;
+    this.extension = new Extension({
+      dispatcher: this.dispatcher,
+      flows: this.flows,
+      programs: this.programs,
+      holding: this.holding,
+      admission: this.admission,
+      frames,
+      send,
+    });
+    const role = new Role();
+    const requests = new Requests({
+      datapathId: options.datapathId,
+      description: options.description ?? os.hostname(),
+      version,
+      tables: TABLES,
+      ports: this.ports,
+      clock: this.clock,
+      role,
+      send,
+    });
+    const [controller] = options.controllers;
+    this.connection = new Connection({
+      host: controller?.host ?? '',
+      port: controller?.port ?? 0,
+      events: {
+        established: () => this.channel.established(),
+        message: (message, bytes) => this.channel.message(message, bytes),
+        closed: () => this.channel.closed(),
+      },
+      limits: options.connection,
+      logger,
+    });
+    this.channel = new Switch({
+      connection: this.connection,
+      requests,
+      extension: this.extension,
+      role,
+      cells: this.cells,
+      flows: this.flows,
+      dispatcher: this.dispatcher,
+      pool: this.pool,
+      clock: this.clock,
+      failMode: options.failMode ?? 'secure',
+      standaloneCell: () => this.cells.get(STANDALONE_CELL),
+      logger,
+    });
+  }
+
+  /** Ends everything this agent started; cells get no chance to say anything more. */
+  async stop(): Promise<void> {
+    clearInterval(this.#sweep);
+    this.channel.stop();
+    this.connection.stop();
+    await this.#local?.stop();
+    this.ports.close();
+    for (const host of this.#hosts.values()) await host.close();
+    this.#hosts.clear();
+    this.loop.remove(this.#each);
+    this.loop.remove(this.#wake);
+    this.loop.stop();
+  }
+
+  async #start(): Promise<void> {
+    const { logger, failMode, controllers } = this.options;
+    this.loop.start();
+    this.#local = await LocalServer.start({
+      socketPath: this.socketPath,
+      views: this.#views(),
+      killCell: (id) => this.#killCell(id),
+      logger,
+    });
+    const openflow = this.programs.named('openflow');
+    const own = failMode === 'standalone' ? [openflow, this.programs.named('learning-switch')] : [openflow];
+    const host = await SandboxHost.start({
+      tenant: DEFAULT_TENANT,
+      loop: this.loop,
+      events: this.cells,
+      programs: [openflow],
+      poolSize: this.options.poolSize,
+      logger,
+    });
+    this.#hosts.set(DEFAULT_TENANT, host);
+    this.dispatcher.defaultCell = this.flows.openOwn(DEFAULT_CELL, own[0]);
+    if (own.length > 1) this.dispatcher.standaloneCell = this.flows.openOwn(STANDALONE_CELL, own[1]);
+    this.loop.each(this.#each);
+    this.loop.afterWake(this.#wake);
+    this.#sweep = setInterval(() => this.#tick(), SWEEP_MS);
+    this.ports.start();
+    if (controllers.length > 0) this.connection.start();
+    logger.info(
+      { datapathId: this.options.datapathId.toString(16), ports: this.ports.list.map((port) => port.name) },
+      'agent started',
+    );
+  }
+
+  #tick(): void {
+    this.clock.tick();
+    this.flows.sweep();
+    this.dispatcher.expire(this.clock.now, this.extension.config.query_timeout_ms);
+  }
+
+  #killCell(id: number): boolean {
+    const cell = this.cells.get(id);
+    if (cell?.handle === undefined) return false;
+    this.cells.kill(cell);
+    return true;
+  }
+
+  #views(): Record<string, () => unknown> {
+    const { clock } = this;
+    return {
+      '/status': () => this.#status(),
+      '/ports': () => this.ports.list.map(viewPort),
+      '/cells': () => [...this.cells.all()].map((cell) => viewCell(cell, clock)),
+      '/rules': () => viewRules(this.rules, clock),
+      '/flows': () => viewFlows(this.cells),
+      '/hosts': () => [...this.#hosts].map(([tenant, host]) => ({ tenant, pid: host.pid, ...host.stats() })),
+      '/counters': () => this.counters(),
+    };
+  }
+
+  #status() {
+    const { connection, dispatcher, extension } = this;
+    return {
+      datapath_id: this.options.datapathId.toString(16).padStart(16, '0'),
+      version,
+      pid: process.pid,
+      uptime_s: (Date.now() - this.startedAt) / 1000,
+      controller: this.options.controllers.length === 0 ? null : connection.peer,
+      connection: connection.state,
+      mode: extension.asksController ? 'flow' : 'plain',
+      fail_mode: this.options.failMode ?? 'secure',
+      standalone: dispatcher.standaloneCell !== undefined,
+      ports: this.ports.list.length,
+      rules: this.rules.size,
+      cells: this.cells.size,
+      pending_flows: dispatcher.pending.size,
+      held_packets: this.holding.held,
+      frames_free: this.pool.available,
+    };
+  }
+
+  /** Everything that is counted. */
+  counters() {
+    return {
+      dispatcher: this.dispatcher.counters,
+      hold: { held: this.holding.held, refused: this.holding.refused },
+      admission: this.admission.counters,
+      rules: { size: this.rules.size, refused: this.rules.refused },
+      frames: { size: this.pool.size, available: this.pool.available, exhausted: this.pool.exhausted },
+      output: this.output.counters,
+      cells: this.cells.counters,
+      control: this.cells.control,
+      flows: this.flows.counters,
+      connection: this.connection.counters,
+      channel: this.channel.counters,
+      loop: { turns: this.loop.turns, sleeps: this.loop.sleeps },
+    };
+  }
+}

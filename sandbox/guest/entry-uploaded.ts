@@ -1,0 +1,49 @@
+/**
+ * Evaluated before an uploaded program: hardens the globals and defines `flowcell.program(p)`, which the
+ * uploaded script calls once with its Program. What that throws is caught here and never touched.
+ */
+import { defineCell } from './cell-globals.ts';
+import { harden } from './harden.ts';
+import type { Cell, Packet, Program } from './program.ts';
+
+/** Stands in for the uploaded program, which comes later. */
+class Uploaded implements Program {
+  program: Program | undefined;
+
+  start(cell: Cell): void {
+    if (this.program === undefined) throw new Error('no program');
+    this.program.start?.(cell);
+  }
+
+  packet(packet: Packet): void {
+    this.program!.packet(packet);
+  }
+
+  message(message: Uint8Array): void {
+    this.program!.message?.(message);
+  }
+
+  timer(now: number): void {
+    this.program!.timer?.(now);
+  }
+}
+
+class Forward implements Program {
+  packet(packet: Packet): void {
+    packet.output(2);
+  }
+}
+
+const uploaded = new Uploaded();
+defineCell(uploaded, { makeProgram: () => new Forward(), messages: () => [], rounds: 8, packets: 64 });
+
+const flowcell = {
+  program(program: Program): void {
+    if (uploaded.program !== undefined) throw new Error('flowcell.program() is called once');
+    if (typeof program?.packet !== 'function') throw new TypeError('a program has a method packet(packet)');
+    uploaded.program = program;
+  },
+};
+Object.defineProperty(globalThis, 'flowcell', { value: Object.freeze(flowcell) });
+
+harden();

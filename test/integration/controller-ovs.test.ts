@@ -1,0 +1,227 @@
+/** Our controller and an Open vSwitch of its own, in one namespace, driving real packets between two hosts. */
+
+import { type ChildProcess, spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { exec } from '../../mininet/run.ts';
+import { type Network, singleSwitch } from '../../mininet/topology.ts';
+import { describeNetwork } from '../support/suites.ts';
+
+const root = join(import.meta.dirname, '../..');
+const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema';
+const PORT = 6653;
+const BRIDGE = 'br0';
+
+/** Open vSwitch with a user-space datapath and all its files in one folder. */
+class OpenVSwitch {
+  readonly #folder: string;
+  readonly #net: Network<'s1', string>;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #daemons: ChildProcess[] = [];
+
+  constructor(net: Network<'s1', string>, folder: string) {
+    this.#net = net;
+    this.#folder = folder;
+    this.#env = { ...process.env, OVS_RUNDIR: folder, OVS_DBDIR: folder, OVS_LOGDIR: folder };
+  }
+
+  async start(): Promise<void> {
+    const database = join(this.#folder, 'conf.db');
+    const socket = `unix:${join(this.#folder, 'db.sock')}`;
+    await exec(['ovsdb-tool', 'create', database, SCHEMA], { env: this.#env });
+    this.#daemon(['ovsdb-server', database, `--remote=p${socket}`, '--no-chdir']);
+    await this.#vsctl('--no-wait', 'init');
+    this.#daemon(['ovs-vswitchd', socket, '--no-chdir']);
+    const bridge = `add-br ${BRIDGE} -- set bridge ${BRIDGE} datapath_type=netdev fail-mode=secure protocols=OpenFlow13`;
+    await this.#vsctl(...bridge.split(' '), 'other-config:disable-in-band=true');
+    for (const [index, port] of this.#net.switches.s1.ports.entries()) {
+      await this.#vsctl(
+        'add-port',
+        BRIDGE,
+        port,
+        '--',
+        'set',
+        'Interface',
+        port,
+        `ofport_request=${index + 1}`,
+      );
+    }
+    const set = ['set', 'Controller', BRIDGE, 'max_backoff=1000', 'inactivity_probe=2000'];
+    await this.#vsctl('set-controller', BRIDGE, `tcp:127.0.0.1:${PORT}`, '--', ...set);
+  }
+
+  /** Entries as ovs-ofctl shows them. */
+  async flows(): Promise<string> {
+    const { stdout } = await this.#net.switches.s1.exec(
+      ['ovs-ofctl', '-O', 'OpenFlow13', 'dump-flows', BRIDGE],
+      { env: this.#env },
+    );
+    return stdout;
+  }
+
+  async stop(): Promise<void> {
+    for (const daemon of this.#daemons.reverse()) {
+      if (daemon.exitCode !== null || daemon.signalCode !== null) continue;
+      const ended = once(daemon, 'exit');
+      daemon.kill('SIGTERM');
+      await ended;
+    }
+  }
+
+  async #vsctl(...args: string[]): Promise<void> {
+    const database = `--db=unix:${join(this.#folder, 'db.sock')}`;
+    await this.#net.switches.s1.exec(['ovs-vsctl', '--retry', '-t', '20', database, ...args], {
+      env: this.#env,
+    });
+  }
+
+  #daemon(argv: string[]): void {
+    this.#daemons.push(this.#net.switches.s1.spawn(argv, { env: this.#env, stdio: 'ignore' }));
+  }
+}
+
+let net: Network<'s1', string>;
+let folder: string;
+let ovs: OpenVSwitch;
+let controller: ChildProcess;
+
+/** Starts `flowcell controller` beside the switch; resolves when it accepts devices. */
+async function startController(): Promise<ChildProcess> {
+  const argv = [join(root, 'bin/flowcell'), 'controller', '--port', String(PORT), '--run-dir', folder];
+  const child = net.switches.s1.spawn([...argv, '--idle-timeout', '60'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.stdout?.resume();
+  let said = '';
+  for await (const line of createInterface({ input: child.stderr! })) {
+    said += `${line}\n`;
+    if (line.includes('accepts devices')) {
+      child.stderr!.resume();
+      return child;
+    }
+  }
+  throw new Error(`the controller did not start: ${said}`);
+}
+
+async function killController(signal: NodeJS.Signals): Promise<void> {
+  const ended = once(controller, 'exit');
+  controller.kill(signal);
+  await ended;
+}
+
+/** GET on the controller's local socket. */
+function local(path: string): Promise<{ datapaths: { flow_mode: boolean; ports: object[] }[] }> {
+  return new Promise((resolve, reject) => {
+    request({ socketPath: join(folder, `controller-${PORT}.sock`), path }, async (response) => {
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      resolve(JSON.parse(text));
+    })
+      .once('error', reject)
+      .end();
+  });
+}
+
+const connected = () =>
+  expect
+    .poll(async () => (await local('/datapaths')).datapaths[0]?.flow_mode, { timeout: 20_000, interval: 50 })
+    .toBe(false);
+
+const ping = (count = 3) =>
+  net.hosts.h1.exec(['ping', '-c', String(count), '-i', '0.2', '-W', '2', net.hosts.h2.ip]);
+
+const installed = spawnSync('ovs-vswitchd', ['--version']).status === 0;
+
+describeNetwork('an ordinary switch (Open vSwitch) under our controller', ['ovs-vswitchd', 'ping'], () => {
+  beforeAll(async () => {
+    expect(installed).toBe(true);
+    folder = await mkdtemp(join(tmpdir(), 'flowcell-ctl-ovs-'));
+    net = await singleSwitch(2);
+    // Open vSwitch's user-space datapath sends checksums on as it gets them: partial.
+    for (const host of [net.hosts.h1, net.hosts.h2]) {
+      await host.exec(['ethtool', '-K', host.interface, 'tx', 'off']);
+    }
+    ovs = new OpenVSwitch(net, folder);
+    await ovs.start();
+    controller = await startController();
+    await connected();
+  });
+
+  afterAll(async () => {
+    if (controller !== undefined) await killController('SIGTERM');
+    await ovs?.stop();
+    await net?.close();
+    if (folder !== undefined) await rm(folder, { recursive: true });
+  });
+
+  test('is an ordinary switch to us, with its ports', async () => {
+    const { datapaths } = await local('/datapaths');
+    expect(datapaths).toMatchObject([{ flow_mode: false }]);
+    // Two ports and the bridge's own.
+    expect(datapaths[0].ports.length).toBe(3);
+  });
+
+  test('ping gets through, and leaves entries for both directions', async () => {
+    const { stdout } = await ping();
+    expect(stdout).toContain(' 0% packet loss');
+    const flows = await ovs.flows();
+    expect(flows).toMatch(new RegExp(`in_port=1.*dl_src=${net.hosts.h1.mac}.*actions=output:2`));
+    expect(flows).toMatch(new RegExp(`in_port=2.*dl_src=${net.hosts.h2.mac}.*actions=output:1`));
+    expect(flows).toContain('dl_dst=01:80:c2:00:00:00/ff:ff:ff:ff:ff:f0');
+  });
+
+  test('a TCP transfer arrives whole', async () => {
+    const bytes = randomBytes(8 << 20);
+    await writeFile(join(folder, 'sent'), bytes);
+    const node = join(root, 'bin/node');
+    const receive = `require('net').createServer({}, s => s.pipe(require('fs').createWriteStream(process.argv[1])).on('finish', () => process.exit())).listen(7000, () => console.log('ready'))`;
+    const send = `require('fs').createReadStream(process.argv[1]).pipe(require('net').connect(7000, process.argv[2]))`;
+    const server = net.hosts.h2.spawn([node, '-e', receive, join(folder, 'received')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const done = once(server, 'exit');
+    await once(server.stdout!, 'data');
+    await net.hosts.h1.exec([node, '-e', send, join(folder, 'sent'), net.hosts.h2.ip]);
+    await done;
+    const received = await readFile(join(folder, 'received'));
+    const hash = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
+    expect(hash(received)).toBe(hash(bytes));
+  });
+
+  test('the controller killed: flows that have entries go on; started again: it takes over, new ones work', async () => {
+    await ping(1);
+    await killController('SIGKILL');
+    expect((await ping()).stdout).toContain(' 0% packet loss');
+
+    controller = await startController();
+    await connected();
+    expect((await ping()).stdout).toContain(' 0% packet loss');
+    // A station nobody has heard of: flooding and learning work again.
+    await net.hosts.h2.exec([
+      'ip',
+      'link',
+      'set',
+      'dev',
+      net.hosts.h2.interface,
+      'address',
+      '02:00:00:00:00:99',
+    ]);
+    await net.hosts.h1.exec(['ip', 'neigh', 'flush', 'all']);
+    expect((await ping(5)).stdout).toMatch(/ [0-9]+ received/);
+    await ping(1);
+    expect(await ovs.flows()).toContain('dl_src=02:00:00:00:00:99');
+  });
+
+  test('an orderly stop leaves the local socket gone', async () => {
+    await killController('SIGTERM');
+    await expect(local('/status')).rejects.toThrow();
+    controller = await startController();
+    await connected();
+  });
+});

@@ -1,0 +1,146 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { DemoResult } from '../../cli/demo/run.ts';
+import { NETNS_DIR } from '../../mininet/owner.ts';
+import { exec } from '../../mininet/run.ts';
+import { describeNetwork } from '../support/suites.ts';
+
+const FLOWCELL = join(import.meta.dirname, '../../bin/flowcell');
+const QUICK = ['--connections', '4', '--megabytes', '20'];
+
+let runDir: string;
+const started: ChildProcess[] = [];
+beforeEach(async () => {
+  runDir = await mkdtemp(join(tmpdir(), 'flowcell-demo-test-'));
+});
+afterEach(async () => {
+  for (const child of started.splice(0)) child.kill('SIGKILL');
+  await rm(runDir, { recursive: true, force: true });
+});
+
+const env = () => ({ ...process.env, FLOWCELL_RUN_DIR: runDir });
+
+/** Namespaces of demos there are, by the pid in their names. */
+async function namespacesOf(pid: number): Promise<string[]> {
+  return (await readdir(NETNS_DIR)).filter((name) => name.startsWith(`fc.${pid}.`));
+}
+
+/** Processes whose command line names our run folder: the demo's, and all that it started. */
+async function processes(): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const { stdout } = await exec(['cat', `/proc/${pid}/cmdline`], { anyExit: true });
+    if (stdout.includes(runDir)) found.push(stdout.replaceAll('\0', ' '));
+  }
+  return found;
+}
+
+/** Starts a demo that stays, and waits until it says so. */
+async function kept(): Promise<ChildProcess> {
+  const child = spawn(FLOWCELL, ['demo', '--keep', '--json', ...QUICK], {
+    env: env(),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  started.push(child);
+  for await (const line of createInterface({ input: child.stdout! })) {
+    if (line.includes('Ctrl-C ends it')) return child;
+  }
+  throw new Error('the demo ended by itself');
+}
+
+function lastLine(text: string): DemoResult {
+  return JSON.parse(text.trimEnd().split('\n').at(-1)!);
+}
+
+function expectGood(result: DemoResult): void {
+  expect(result).toMatchObject({
+    ok: true,
+    bytes: 20e6,
+    bytes_ok: true,
+    new_flows: { count: 200, answered: 200 },
+    isolation: { other_flows_lost: 0, recovered: true },
+  });
+  // 200 UDP flows, 4 connections, two probes, and what it takes to find the hosts.
+  expect(result.flows).toBeGreaterThanOrEqual(206);
+  expect(result.cells).toBeGreaterThan(result.flows);
+  expect(result.setup_us.p50).toBeGreaterThan(0);
+  expect(result.setup_us.p99).toBeGreaterThanOrEqual(result.setup_us.p50);
+  expect(result.isolation.new_cell).not.toBe(result.isolation.killed_cell);
+}
+
+describeNetwork('flowcell demo', () => {
+  test('runs to a good end and leaves nothing behind', async () => {
+    const { stdout } = await exec([FLOWCELL, 'demo', '--json', ...QUICK], { env: env() });
+    expectGood(lastLine(stdout));
+    expect(stdout).not.toContain('\x1b');
+    expect(await readdir(runDir)).toEqual([]);
+    expect(await processes()).toEqual([]);
+  });
+
+  test('while it stays up, the listing commands show it; Ctrl-C ends it and leaves nothing', async () => {
+    const demo = await kept();
+    const list = async (what: string) =>
+      (await exec([FLOWCELL, what, '--run-dir', runDir])).stdout.trimEnd().split('\n');
+    // A heading and at least the two probes' flows.
+    for (const what of ['cells', 'rules', 'flows']) expect((await list(what)).length).toBeGreaterThan(2);
+    const parsed = JSON.parse((await exec([FLOWCELL, 'cells', '--json', '--run-dir', runDir])).stdout);
+    expect(Object.keys(parsed)).toEqual(['0000000000000001']);
+    expect(await namespacesOf(demo.pid!)).toHaveLength(4);
+
+    demo.stdout!.resume();
+    const end = once(demo, 'close');
+    demo.kill('SIGINT');
+    expect(await end).toEqual([0, null]);
+    expect(await namespacesOf(demo.pid!)).toEqual([]);
+    expect(await readdir(runDir)).toEqual([]);
+    expect(await processes()).toEqual([]);
+    await expect(exec([FLOWCELL, 'cells', '--run-dir', runDir])).rejects.toMatchObject({
+      result: { code: 2, stderr: expect.stringContaining('no agent runs here') },
+    });
+  });
+
+  test('killed -9 it leaves neither namespaces nor processes', async () => {
+    const demo = await kept();
+    expect(await namespacesOf(demo.pid!)).toHaveLength(4);
+    demo.kill('SIGKILL');
+    await expect.poll(() => namespacesOf(demo.pid!), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(processes, { timeout: 10_000 }).toEqual([]);
+  });
+
+  test('an agent that dies under it ends it with the reason', async () => {
+    const demo = await kept();
+    const { stdout: pid } = await exec(['pgrep', '-f', `agent .*--run-dir ${runDir}`]);
+    let said = '';
+    demo.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    const end = once(demo, 'close');
+    process.kill(Number(pid), 'SIGKILL');
+    expect(await end).toEqual([1, null]);
+    expect(lastLine(said)).toMatchObject({
+      ok: false,
+      error: expect.stringContaining('the agent ended (SIGKILL)'),
+    });
+    expect(await readdir(runDir)).toEqual([]);
+  });
+
+  test('runs without root in a user namespace', async ({ skip }) => {
+    const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+    const possible = await exec([...asNobody, 'unshare', '--user', '--map-root-user', '--net', 'true'], {
+      anyExit: true,
+    });
+    if (possible.code !== 0) skip('this kernel has no user namespaces for everyone');
+    await chown(runDir, 65534, 65534);
+    const { stdout } = await exec([...asNobody, FLOWCELL, 'demo', '--json', ...QUICK], {
+      env: { ...env(), HOME: runDir },
+    });
+    expectGood(lastLine(stdout));
+    expect(await readdir(runDir)).toEqual([]);
+    expect(await processes()).toEqual([]);
+  });
+});

@@ -1,0 +1,294 @@
+/** The agent's dispatcher, flows and cells around a sandbox host that is only pretended: no processes, no sockets. */
+import pino from 'pino';
+import { type CellHost, Cells } from '../../agent/cells.ts';
+import type { Clock } from '../../agent/clock.ts';
+import { Admission } from '../../agent/dispatcher/admission.ts';
+import { Dispatcher } from '../../agent/dispatcher/dispatcher.ts';
+import { Flows } from '../../agent/dispatcher/flows.ts';
+import { Holding, type HoldLimits } from '../../agent/dispatcher/hold.ts';
+import { Output } from '../../agent/dispatcher/output.ts';
+import type { PendingFlow } from '../../agent/dispatcher/pending.ts';
+import { RuleTable } from '../../agent/dispatcher/rules.ts';
+import { FRAME_CAPACITY, type Frame, FramePool } from '../../agent/ports/frames.ts';
+import type { Port } from '../../agent/ports/port.ts';
+import { Programs } from '../../agent/programs.ts';
+import {
+  decode,
+  encode,
+  type Message,
+  type MessageInit,
+  type MessageOf,
+  messageType,
+  messageXid,
+} from '../../openflow/index.ts';
+import { DATA_OFFSET, TX_KIND } from '../../sandbox/channel/layout.ts';
+import type {
+  CellEnd,
+  CellHandle,
+  CellLimits,
+  ProgramImage,
+  Verdict,
+} from '../../sandbox/client/types.ts';
+
+export const silent = pino({ level: 'silent' });
+
+export const image = (name: string): ProgramImage => ({ name, hash: name.padEnd(64, '0'), code: '', trusted: true });
+
+/** A cell that answers barriers by itself unless told not to, and keeps what it is given. */
+export class FakeCell implements CellHandle<Frame> {
+  readonly id: number;
+  readonly program: ProgramImage;
+  readonly limits: CellLimits;
+  readonly usage = { cpuUs: 5, heapBytes: 7 };
+  readonly frames: Frame[] = [];
+  readonly sent: Uint8Array[] = [];
+  alive = true;
+  room = 64;
+  takesMessages = true;
+  readonly #host: FakeHost;
+
+  constructor(host: FakeHost, id: number, program: ProgramImage, limits: CellLimits) {
+    this.#host = host;
+    this.id = id;
+    this.program = program;
+    this.limits = limits;
+  }
+
+  get inFlight(): number {
+    return this.frames.length;
+  }
+
+  push(frame: Frame): boolean {
+    if (!this.alive || this.frames.length >= this.room) return false;
+    this.frames.push(frame);
+    return true;
+  }
+
+  send(message: Uint8Array): boolean {
+    if (!this.alive || !this.takesMessages) return false;
+    this.sent.push(message.slice());
+    return true;
+  }
+
+  close(): void {
+    this.end('closed');
+  }
+
+  end(end: CellEnd, detail = ''): void {
+    if (!this.alive) return;
+    this.alive = false;
+    for (const frame of this.frames.splice(0)) this.#host.events.lost(this, frame);
+    this.#host.events.ended(this, end, detail);
+  }
+
+  /** Messages as decoded. */
+  get messages(): Message[] {
+    return this.sent.map((bytes) => decode(bytes));
+  }
+
+  say(message: MessageInit): void {
+    this.#host.events.message(this, encode(message));
+  }
+
+  answerBarriers(): void {
+    for (const bytes of this.sent.splice(0)) {
+      if (messageType(bytes) === 20) this.say({ type: 'barrier_reply', xid: messageXid(bytes) });
+    }
+  }
+
+  /** Lets go of the oldest frame: sent to `port`, or dropped. */
+  verdict(port?: number, kind: number = port === undefined ? TX_KIND.DONE : TX_KIND.OUTPUT): void {
+    const frame = this.frames.shift()!;
+    const region = new Uint8Array(1024);
+    const head = Math.min(frame.length, 256);
+    region.set(frame.bytes.subarray(frame.offset, frame.offset + head), DATA_OFFSET);
+    const verdict: Verdict<Frame> = {
+      kind,
+      last: true,
+      cacheable: false,
+      frame,
+      port: port ?? 0,
+      region,
+      regionAddress: 0x1000n,
+      headOffset: DATA_OFFSET,
+      headLength: head,
+      headConsumed: head,
+      maxLen: 0xffff,
+      tableId: 0,
+      cookie: 0n,
+      metadata: 0n,
+    };
+    this.#host.events.verdict(this, verdict);
+    this.#host.events.batchEnd();
+  }
+}
+
+export class FakeHost implements CellHost {
+  readonly cells: FakeCell[] = [];
+  events!: Cells;
+  /** Cells wait for finish() instead of being there at once. */
+  slow = false;
+  refuseWith: string | undefined;
+  #waiting: (() => void)[] = [];
+
+  open(...[id, program, limits, callback]: Parameters<CellHost['open']>): void {
+    const finish = () => {
+      if (this.refuseWith !== undefined) {
+        callback(Object.assign(new Error('refused'), { code: this.refuseWith }), null, 0);
+        return;
+      }
+      const cell = new FakeCell(this, id, program, limits);
+      this.cells.push(cell);
+      callback(null, cell, 42);
+    };
+    if (this.slow) this.#waiting.push(finish);
+    else finish();
+  }
+
+  finish(): void {
+    for (const finish of this.#waiting.splice(0)) finish();
+  }
+
+  kick(): void {}
+
+  get last(): FakeCell {
+    return this.cells.at(-1)!;
+  }
+}
+
+/** A port that notes what would leave. */
+export class FakePort implements Port {
+  readonly number: number;
+  readonly name: string;
+  readonly hardwareAddress = '02:00:00:00:00:01';
+  readonly speed = 10000;
+  readonly link = { present: true, up: true, running: true };
+  readonly since = 0;
+  readonly counters = {
+    rxPackets: 0,
+    rxBytes: 0,
+    rxDropped: 0,
+    rxErrors: 0,
+    txPackets: 0,
+    txBytes: 0,
+    txDropped: 0,
+    txErrors: 0,
+    errors: {},
+  };
+  config = 0;
+  readonly sent: { frame: Frame; head: number; headLength: number; consumed: number }[] = [];
+  flushes = 0;
+
+  constructor(number: number) {
+    this.number = number;
+    this.name = `p${number}`;
+  }
+
+  send(frame: Frame, head: number, headLength: number, consumed: number): void {
+    this.sent.push({ frame, head, headLength, consumed });
+  }
+
+  flush(): void {
+    this.flushes++;
+  }
+
+  refreshCounters(): void {}
+  close(): void {}
+}
+
+export interface WorldOptions {
+  frames?: number;
+  hold?: HoldLimits;
+  maxRules?: number;
+  perPort?: number;
+}
+
+export class World {
+  readonly clock: Clock = { now: 1000, tick: () => this.clock.now };
+  readonly pool: FramePool;
+  readonly rules: RuleTable;
+  readonly holding: Holding;
+  readonly admission: Admission;
+  readonly host = new FakeHost();
+  readonly ports: FakePort[] = [1, 2, 3].map((number) => new FakePort(number));
+  readonly output: Output;
+  readonly cells: Cells;
+  readonly dispatcher: Dispatcher;
+  readonly flows: Flows;
+  /** Queries asked, and messages to the controller. */
+  readonly asked: { flow: PendingFlow; bytes: Uint8Array }[] = [];
+  readonly toController: MessageInit[] = [];
+  controllerThere = true;
+
+  constructor(options: WorldOptions = {}) {
+    this.pool = new FramePool(options.frames ?? 256);
+    this.rules = new RuleTable(options.maxRules);
+    this.holding = new Holding(options.hold ?? { perFlow: 4, perTenant: 32, total: 64 });
+    this.admission = new Admission({ perPort: options.perPort ?? 0, perTenant: 0 });
+    const list = this.ports;
+    this.output = new Output({ list, get: (number) => list.find((port) => port.number === number) }, () => {});
+    this.cells = new Cells({
+      hostOf: () => this.host,
+      output: this.output,
+      pool: this.pool,
+      holding: this.holding,
+      clock: this.clock,
+      flush: () => {
+        for (const port of list) port.flush();
+      },
+      logger: silent,
+    });
+    this.host.events = this.cells;
+    this.dispatcher = new Dispatcher({
+      rules: this.rules,
+      holding: this.holding,
+      admission: this.admission,
+      pool: this.pool,
+      clock: this.clock,
+      fields: (1n << 5n) | (1n << 11n) | (1n << 12n) | (1n << 15n) | (1n << 16n),
+      ask: (flow, frame) => {
+        if (!this.controllerThere) return false;
+        this.asked.push({ flow, bytes: frame.bytes.slice(frame.offset, frame.offset + frame.length) });
+        return true;
+      },
+      retire: (rule) => this.flows.retire(rule),
+    });
+    this.flows = new Flows({
+      rules: this.rules,
+      cells: this.cells,
+      dispatcher: this.dispatcher,
+      programs: new Programs([image('openflow'), image('other')]),
+      clock: this.clock,
+      send: (message) => this.toController.push(message),
+      reply: (_cell, reply) => this.toController.push(reply),
+      firstBarrierMs: () => 500,
+      logger: silent,
+    });
+    this.cells.listener = this.flows;
+    this.dispatcher.miss = 0;
+  }
+
+  frame(data: Uint8Array, inPort = 1): Frame {
+    if (data.length > FRAME_CAPACITY) throw new RangeError('too long');
+    const frame = this.pool.take()!;
+    frame.load(data, inPort);
+    frame.flags = 0;
+    return frame;
+  }
+
+  receive(data: Uint8Array, inPort = 1): void {
+    this.dispatcher.receive(this.frame(data, inPort));
+  }
+
+  /** A rule as it comes off the wire. */
+  rule(fields: Omit<Extract<MessageInit, { type: 'dispatch_rule' }>, 'type'> = {}): MessageOf<'dispatch_rule'> {
+    return decode(encode({ type: 'dispatch_rule', cells: [{}], ...fields })) as MessageOf<'dispatch_rule'>;
+  }
+
+  /** All CELL_STATUS messages so far: [state, reason]. */
+  get statuses(): [number, number][] {
+    return this.toController.flatMap((message) =>
+      message.type === 'cell_status' ? [[message.state, message.reason ?? 0] as [number, number]] : [],
+    );
+  }
+}

@@ -1,0 +1,125 @@
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { type IncomingMessage, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { learningSwitch } from '../../apps/learning-switch.ts';
+import { localPath, runDir } from '../../controller/index.ts';
+import { CellState } from '../../openflow/index.ts';
+import { Bench } from '../support/controller.ts';
+
+let folder: string;
+const before = process.env.FLOWCELL_RUN_DIR;
+const benches: Bench[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'flowcell-ctl-'));
+  process.env.FLOWCELL_RUN_DIR = join(folder, 'run');
+});
+
+afterEach(async () => {
+  for (const bench of benches.splice(0)) await bench.stop();
+  if (before === undefined) delete process.env.FLOWCELL_RUN_DIR;
+  else process.env.FLOWCELL_RUN_DIR = before;
+  await rm(folder, { recursive: true });
+});
+
+async function start(): Promise<Bench> {
+  const bench = await Bench.start({ apps: [learningSwitch()], local: true });
+  benches.push(bench);
+  return bench;
+}
+
+function open(socketPath: string, path: string, method = 'GET'): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request({ socketPath, path, method }, resolve).once('error', reject).end();
+  });
+}
+
+async function get(socketPath: string, path: string): Promise<Record<string, unknown>> {
+  const response = await open(socketPath, path);
+  let text = '';
+  for await (const chunk of response) text += chunk;
+  return JSON.parse(text);
+}
+
+test('where the socket is', () => {
+  expect(runDir({ FLOWCELL_RUN_DIR: '/x' }, 0)).toBe('/x');
+  expect(runDir({ XDG_RUNTIME_DIR: '/y' }, 0)).toBe('/run/flowcell');
+  expect(runDir({ XDG_RUNTIME_DIR: '/run/user/7' }, 7)).toBe('/run/user/7/flowcell');
+  expect(runDir({}, 7)).toBe(join(tmpdir(), 'flowcell-7'));
+});
+
+test('status, datapaths, flows and counters as JSON, for the owner only', async () => {
+  const bench = await start();
+  const path = bench.controller.localPath ?? '';
+  expect(path).toBe(localPath(bench.controller.port));
+  expect((await stat(path)).mode & 0o777).toBe(0o600);
+  const device = await bench.device({ id: 0x2an });
+  const match = { in_port: 1, eth_src: '02:00:00:00:00:01', eth_dst: 'ff:ff:ff:ff:ff:ff' };
+  device.query(1, match);
+  device.status(await device.next('dispatch_rule'), CellState.READY, { cell: 4 });
+  await device.next('barrier_request');
+  await device.settled();
+
+  expect(await get(path, '/status')).toMatchObject({
+    pid: process.pid,
+    port: bench.controller.port,
+    apps: ['learning-switch'],
+    datapaths: 1,
+    cells: 1,
+    pending_flows: 0,
+    setup_us: { count: 1 },
+  });
+  expect(await get(path, '/datapaths')).toMatchObject({
+    datapaths: [{ id: '000000000000002a', flow_mode: true, ports: [{ port_no: 1 }, {}, {}] }],
+  });
+  expect(await get(path, '/flows')).toMatchObject({
+    flows: [{ datapath: '000000000000002a', cell: 4, stage: 'live', app: 'learning-switch', match }],
+  });
+  expect(await get(path, '/counters')).toMatchObject({ queries: 1, rules_sent: 1, entries_pushed: 1 });
+  expect((await open(path, '/nothing')).statusCode).toBe(404);
+  expect((await open(path, '/status', 'POST')).statusCode).toBe(405);
+});
+
+test("events: a flow's life as lines, in order, with times in microseconds", async () => {
+  const bench = await start();
+  const device = await bench.device();
+  const response = await open(bench.controller.localPath ?? '', '/events');
+  const lines = createInterface({ input: response })[Symbol.asyncIterator]();
+  const match = { in_port: 1, eth_src: '02:00:00:00:00:01', eth_dst: 'ff:ff:ff:ff:ff:ff' };
+  device.query(17, match);
+  const rule = await device.next('dispatch_rule');
+  device.status(rule, CellState.READY, { cell: 4 });
+  await device.next('barrier_request');
+  device.status(rule, CellState.KILLED, { cell: 4, reason: 5, detail: 'looped' });
+  const events: Record<string, unknown>[] = [];
+  while (events.at(-1)?.type !== 'killed') events.push(JSON.parse((await lines.next()).value ?? ''));
+  expect(events.map(({ type }) => type)).toEqual(['query', 'rule', 'ready', 'entries', 'barrier', 'killed']);
+  expect(events[0]).toMatchObject({ datapath: '0000000000000001', query_id: 17, match });
+  expect(events[1]).toMatchObject({ cookie: rule.cookie.toString(), app: 'learning-switch' });
+  expect(events[5]).toMatchObject({ cell: 4, reason: 'cpu', detail: 'looped' });
+  const times = events.map(({ at }) => Number(at));
+  expect(times).toEqual([...times].sort((a, b) => a - b));
+  expect(Math.abs(times[0] / 1000 - Date.now())).toBeLessThan(60_000);
+  await bench.controller.stop();
+  expect(JSON.parse((await lines.next()).value ?? '')).toMatchObject({ type: 'disconnected' });
+  expect((await lines.next()).done).toBe(true);
+});
+
+test('a socket that a dead controller left is taken over; a living one is not', async () => {
+  const bench = await start();
+  const { port } = bench.controller;
+  await bench.controller.stop();
+  await writeFile(localPath(port), '');
+  const again = await Bench.start({ port, local: true });
+  benches.push(again);
+  expect(await get(localPath(port), '/status')).toMatchObject({ port });
+});
+
+test('a folder that cannot be used is one sentence with a code', async () => {
+  await writeFile(join(folder, 'file'), '');
+  process.env.FLOWCELL_RUN_DIR = join(folder, 'file');
+  await expect(Bench.start({ local: true })).rejects.toMatchObject({ code: 'FC_LOCAL_STATE' });
+});
