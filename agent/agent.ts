@@ -100,7 +100,7 @@ export class Agent {
     return agent;
   }
 
-  private constructor(options: AgentOptions, programs: ProgramImage[]) {
+  private constructor(options: AgentOptions, programs: readonly ProgramImage[]) {
     const { logger } = options;
     const frames = options.frames ?? DEFAULT_FRAMES;
     const config = defaultDispatchConfig(frames);

@@ -17,6 +17,11 @@ export function flowRows(cells: readonly AgentFlows[]): Row[] {
   );
 }
 
+/** The match without the field that only says which cell's table it is in: that has a column. */
+function ownMatch({ match: { cell: _cell, ...match } }: AgentEntry): string {
+  return matchText(match);
+}
+
 export function configure(command: Command): void {
   listing<AgentFlows[], Row>(command, {
     path: '/flows',
@@ -36,7 +41,7 @@ export function configure(command: Command): void {
         value: ({ entry }) => (entry ? bytes(Number(entry.byte_count)) : '-'),
         align: 'right',
       },
-      { title: 'MATCH', value: ({ entry }) => (entry ? matchText(entry.match) : 'the cell does not answer') },
+      { title: 'MATCH', value: ({ entry }) => (entry ? ownMatch(entry) : 'the cell does not answer') },
       { title: 'DOES', value: ({ entry }) => (entry ? instructionsText(entry.instructions) : '') },
     ],
   });

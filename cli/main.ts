@@ -64,4 +64,8 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+// `flowcell cells | head`: who reads no further has what they wanted.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
 process.exitCode = await main(process.argv.slice(2));

@@ -10,7 +10,7 @@ import { DEFAULT_DISPATCH, Device, type DeviceContext, type DispatchSettings } f
 import { EventHub } from './events.ts';
 import { DEFAULT_CONTROLLER_LIMITS, type Limits } from './limits.ts';
 import { LocalState } from './local.ts';
-import { defaultLogger, type Logger } from './log.ts';
+import { defaultLogger, LogGate, type Logger } from './log.ts';
 import { FIVE_TUPLE_FIELDS, fieldBits } from './match.ts';
 import { Counters, Durations } from './metrics.ts';
 import { DEFAULT_PORT, Server } from './server.ts';
@@ -39,6 +39,7 @@ export class Controller {
   readonly setup = new Durations();
   readonly startedAt = Date.now();
   readonly #log: Logger;
+  readonly #gate = new LogGate();
   readonly #limits: Limits;
   readonly #context: DeviceContext;
   readonly #devices = new Map<bigint, Device>();
@@ -156,11 +157,17 @@ export class Controller {
         closed: (reason) => {
           this.#sessions.delete(session);
           if (device !== undefined) this.#gone(device, reason);
-          else this.#log.warn({ remote: session.remote }, `a device left before it was known: ${reason}`);
+          else this.#unknown(session.remote, reason);
         },
       },
     });
     this.#sessions.add(session);
+  }
+
+  /** A connection that never became a device; anybody can make many of those. */
+  #unknown(remote: string, reason: string): void {
+    const held = this.#gate.pass('unknown');
+    if (held >= 0) this.#log.warn({ remote, held }, `a device left before it was known: ${reason}`);
   }
 
   #ready(device: Device): void {

@@ -17,7 +17,7 @@ import { DeviceError, type FlowcellError } from './errors.ts';
 import type { EventHub } from './events.ts';
 import type { Flow } from './flow.ts';
 import type { Limits } from './limits.ts';
-import type { Logger } from './log.ts';
+import { LogGate, type Logger } from './log.ts';
 import type { Counters, Durations } from './metrics.ts';
 import { type ProgramSource, Programs } from './programs.ts';
 import type { FeaturesReply, Session } from './session.ts';
@@ -68,6 +68,7 @@ export class Device implements DatapathLink {
   readonly #c: DeviceContext;
   readonly #ports = new Map<number, PortDesc>();
   readonly #programs: Programs;
+  readonly #gate = new LogGate();
   #flowMode = false;
   #ready = false;
 
@@ -157,7 +158,10 @@ export class Device implements DatapathLink {
       case 'error': {
         if (this.dispatch.error(message)) return;
         const error = new DeviceError(message.error_type, message.code, message.xid, message.data.slice());
-        this.#c.log.warn({ code: error.code, datapath: this.datapath.name }, error.message);
+        const held = this.#gate.pass('error');
+        if (held >= 0) {
+          this.#c.log.warn({ code: error.code, datapath: this.datapath.name, held }, error.message);
+        }
         this.#c.events.emit('error', { datapath: this.datapath.name, message: error.message });
         this.#c.apps.notify(undefined, 'onError', this.datapath, error);
         return;

@@ -55,3 +55,20 @@ export const DEFAULT_CONTROLLER_LIMITS: Limits = {
   appAnswerMs: 5_000,
   cellReadyMs: 10_000,
 };
+
+/**
+ * How often time limits are looked at, ms: often enough for the shortest of them, at most four times a second.
+ */
+export function tickInterval(limits: Limits): number {
+  const shortest = Math.min(
+    limits.handshakeMs,
+    limits.echoIdleMs,
+    limits.echoTimeoutMs,
+    limits.partialMessageMs,
+    limits.requestMs,
+    limits.dispatchProbeMs,
+    limits.appAnswerMs,
+    limits.cellReadyMs,
+  );
+  return Math.max(5, Math.min(250, Math.floor(shortest / 4)));
+}

@@ -107,7 +107,7 @@ export function bareRule(
     hard_timeout: 0,
     on_failure: 0,
     tenant: 0,
-    cell: fields.cell ?? 0,
+    cell: 0,
     match: fields.match ?? {},
     cells: [],
   };

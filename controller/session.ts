@@ -15,14 +15,15 @@ import {
   type MessageInit,
   type MessageOf,
   messageType,
-  messageVersion,
   messageXid,
   OFP_VERSION,
   OpenFlowError,
   toErrorMessage,
 } from '../openflow/index.ts';
+import { ErrorReplies } from './error-replies.ts';
 import { errorCode, errorText, FlowcellError } from './errors.ts';
-import type { Limits } from './limits.ts';
+import { incompatible } from './hello.ts';
+import { type Limits, tickInterval } from './limits.ts';
 import { LogGate, type Logger } from './log.ts';
 import type { Counters } from './metrics.ts';
 import { Outbox } from './outbox.ts';
@@ -63,6 +64,7 @@ export class Session {
   readonly #framer = new Framer();
   readonly #outbox: Outbox;
   readonly #requests: Requests;
+  readonly #errorReplies: ErrorReplies;
   readonly #gate = new LogGate();
   readonly #timer: NodeJS.Timeout;
   readonly #openedAt = performance.now();
@@ -73,8 +75,6 @@ export class Session {
   /** When the message that is not complete yet began. */
   #partialSince = 0;
   #wholeMessages = 0;
-  #errorWindow = 0;
-  #errorsInWindow = 0;
 
   constructor(socket: Socket, options: SessionOptions) {
     this.#socket = socket;
@@ -85,9 +85,13 @@ export class Session {
     this.remote = `${socket.remoteAddress ?? 'local'}:${socket.remotePort ?? 0}`;
     this.#outbox = new Outbox(socket, options.limits.maxOutgoingBytes);
     this.#requests = new Requests(options.limits.maxRequests, options.limits.maxMultipartBytes);
+    this.#errorReplies = new ErrorReplies(options.limits.maxErrorRepliesPerSecond);
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#received(chunk));
-    socket.on('drain', () => socket.resume());
+    socket.on('drain', () => {
+      this.#lastHeard = performance.now();
+      socket.resume();
+    });
     socket.on('end', () => this.close('the device closed the connection'));
     socket.on('error', (error) => this.#gone(`connection lost (${errorText(error)})`));
     socket.on('close', () => this.#gone('connection closed'));
@@ -277,7 +281,6 @@ export class Session {
   }
 
   #hello(bytes: Uint8Array): void {
-    const peerVersion = messageVersion(bytes);
     if (messageType(bytes) === ERROR) {
       const text = new TextDecoder().decode(bytes.subarray(12, 12 + 256));
       this.#counters.errors_in++;
@@ -289,21 +292,16 @@ export class Session {
       this.#helloFailed(bytes, 'the first message must be HELLO');
       return;
     }
-    let versions: readonly number[] | undefined;
+    let why: string | undefined;
     try {
-      const hello = decode(bytes);
-      if (hello.type === 'hello') {
-        versions = hello.elements.find((element) => element.type === 'versionbitmap')?.versions;
-      }
+      why = incompatible(bytes);
     } catch (error) {
       this.#malformed(error, bytes);
       this.close(`its HELLO is malformed (${errorText(error)})`);
       return;
     }
-    const common = versions === undefined ? peerVersion >= OFP_VERSION : versions.includes(OFP_VERSION);
-    if (!common) {
-      const offered = versions?.map(versionName).join(', ') ?? `up to ${versionName(peerVersion)}`;
-      this.#helloFailed(bytes, `this controller speaks OpenFlow 1.3, the device offers ${offered}`);
+    if (why !== undefined) {
+      this.#helloFailed(bytes, why);
       return;
     }
     this.#state = 'features';
@@ -349,12 +347,7 @@ export class Session {
   }
 
   #replyError(error: OpenFlowError, request: Uint8Array): void {
-    const second = Math.floor(performance.now() / 1000);
-    if (second !== this.#errorWindow) {
-      this.#errorWindow = second;
-      this.#errorsInWindow = 0;
-    }
-    if (++this.#errorsInWindow > this.#limits.maxErrorRepliesPerSecond) {
+    if (!this.#errorReplies.allow(performance.now())) {
       this.#counters.error_replies_suppressed++;
       return;
     }
@@ -384,9 +377,12 @@ export class Session {
       return;
     }
     const silent = now - this.#lastHeard;
-    // While reading is paused the silence is ours.
-    if (silent > this.#limits.echoTimeoutMs && !this.#socket.isPaused()) {
+    if (silent > this.#limits.echoTimeoutMs) {
       this.#counters.keepalive_timeouts++;
+      if (this.#socket.isPaused()) {
+        this.#abort(`the device has not read for ${this.#limits.echoTimeoutMs} ms`);
+        return;
+      }
       this.#abort(`not a word from the device in ${this.#limits.echoTimeoutMs} ms`);
       return;
     }
@@ -429,22 +425,3 @@ const FROM_DEVICE: ReadonlySet<Message['type']> = new Set<Message['type']>([
   'cell_status',
   'program_reply',
 ]);
-
-function versionName(version: number): string {
-  return version >= 1 && version <= 6 ? `1.${version - 1}` : `version ${version}`;
-}
-
-/** Often enough for the shortest limit (tests use short ones), at most four times a second. */
-function tickInterval(limits: Limits): number {
-  const shortest = Math.min(
-    limits.handshakeMs,
-    limits.echoIdleMs,
-    limits.echoTimeoutMs,
-    limits.partialMessageMs,
-    limits.requestMs,
-    limits.dispatchProbeMs,
-    limits.appAnswerMs,
-    limits.cellReadyMs,
-  );
-  return Math.max(5, Math.min(250, Math.floor(shortest / 4)));
-}

@@ -5,7 +5,8 @@ export const OFPVID_PRESENT = 0x1000;
 
 /** Frames in 802.3 format that carry no Ethernet type have this one (OpenFlow 1.0, section 3.4). */
 const ETH_TYPE_NONE = 0x05ff;
-const MAX_VLAN_TAGS = 4;
+/** More than a cell can push onto a frame (64 bytes of headroom: 16). */
+const MAX_VLAN_TAGS = 20;
 const MAX_EXTENSION_HEADERS = 8;
 const MAX_ND_OPTIONS = 8;
 

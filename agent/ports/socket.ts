@@ -14,8 +14,8 @@ export const sys = {
   getsockopt: libc.func(
     'int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
   ),
-  send: libc.func('ssize_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
-  recv: libc.func('ssize_t recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)'),
+  send: libc.func('intptr_t send(int fd, const uint8_t *buffer, size_t length, int flags)'),
+  recv: libc.func('intptr_t recv(int fd, _Out_ uint8_t *buffer, size_t length, int flags)'),
   recvmmsg: libc.func(
     'int recvmmsg(int fd, uintptr_t messages, uint32_t count, int flags, uintptr_t timeout)',
   ),

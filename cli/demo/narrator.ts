@@ -26,9 +26,7 @@ export class Narrator {
   /** Closes the chapter. */
   end(): void {
     if (this.#untold > 0) {
-      this.#view.log(
-        this.#view.style.dim(`  ... and ${this.#untold} more new flows, each with a cell of its own`),
-      );
+      this.#view.log(this.#view.style.dim(`  ... and ${this.#untold} more, each with a cell of its own`));
     }
     this.#shown = 0;
     this.#untold = 0;

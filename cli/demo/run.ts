@@ -4,9 +4,9 @@ import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { type Network, topology } from '../../mininet/topology.ts';
 import { outerGone } from '../../mininet/userns.ts';
 import { bytes, integer, micros } from '../lib/format.ts';
-import { lines, post } from '../lib/local.ts';
+import { answers, get, lines, post } from '../lib/local.ts';
 import { datapathHex, OPENFLOW_PORT } from '../lib/options.ts';
-import { agentSocket, controllerSocket, localSockets } from '../lib/run-dir.ts';
+import { agentSocket, controllerSocket } from '../lib/run-dir.ts';
 import { type NewFlowsReport, type ProbeReport, ping, serve, Traffic, type TransferReport } from './hosts.ts';
 import { Narrator } from './narrator.ts';
 import { CellPanel } from './panel.ts';
@@ -40,8 +40,12 @@ export interface DemoResult {
   error?: string;
 }
 
-/** New UDP flows for the set-up times. */
-const NEW_FLOWS = 200;
+/** Cells that the agent keeps warm. */
+const POOL_SIZE = 64;
+/** How long it may take to fill the pool at the start; a slow machine begins with fewer warm cells. */
+const POOL_TIMEOUT_MS = 20_000;
+/** New UDP flows for the set-up times: fewer than there are warm cells. */
+const NEW_FLOWS = 50;
 const PROBES_PER_SECOND = 200;
 /** How long the probes go on before the kill and after the flow has its new cell. */
 const PROBE_MARGIN_MS = 1000;
@@ -128,11 +132,9 @@ class Demo {
     );
     this.#view.log(`  ${h3.name} ${h3.ip} ── port 3 ┘`);
 
-    const taken = await localSockets(runDir);
-    const port = free(OPENFLOW_PORT, (n) =>
-      taken.some((s) => s.kind === 'controller' && s.name === String(n)),
-    );
-    const dpid = free(1, (n) => taken.some((s) => s.kind === 'agent' && s.name === datapathHex(BigInt(n))));
+    // Others may run on this machine; only what is dead is taken over.
+    const port = await free(OPENFLOW_PORT, (n) => answers(controllerSocket(runDir, n)));
+    const dpid = await free(1, (n) => answers(agentSocket(runDir, datapathHex(BigInt(n)))));
     const controllerPath = controllerSocket(runDir, port);
     const agentPath = agentSocket(runDir, datapathHex(BigInt(dpid)));
 
@@ -162,13 +164,26 @@ class Demo {
     this.#agent = await start('agent', agentPath, [
       ...['agent', '--datapath-id', String(dpid), '--controller', `127.0.0.1:${port}`],
       ...s1.ports.flatMap((name) => ['--port', name]),
+      ...['--pool-size', String(POOL_SIZE)],
     ]);
     this.#broken = Promise.race([controller.failed, this.#agent.failed]);
     this.#broken.catch(() => undefined);
     await this.#whole(connected);
-    this.#view.log('  the agent is connected: every flow from now on gets a cell of its own');
+    const warm = await this.#whole(this.#warmPool());
+    this.#view.log(`  the agent is connected and has ${warm} cells warm: every flow gets one of its own`);
     const panel = new CellPanel(this.#agent.socket, this.#view);
     this.#later(() => panel.close());
+  }
+
+  /** Waits for the pool to be full. Resolves to how many cells are warm. */
+  async #warmPool(): Promise<number> {
+    const give = performance.now() + POOL_TIMEOUT_MS;
+    for (;;) {
+      const hosts = await get<{ warm: number }[]>(this.#agent.socket, '/hosts');
+      const warm = hosts.reduce((sum, host) => sum + host.warm, 0);
+      if (warm >= POOL_SIZE || performance.now() > give) return warm;
+      await sleep(50);
+    }
   }
 
   #event(event: Event): void {
@@ -197,7 +212,7 @@ class Demo {
 
   async #newFlows(): Promise<void> {
     const { h1, h3 } = this.#net.hosts;
-    this.#narrator.chapter(`Set-up: ${NEW_FLOWS} new UDP flows, one after the other`);
+    this.#narrator.chapter(`Set-up: ${NEW_FLOWS} new UDP flows, one after the other, with warm cells`);
     await serve(h3, 'udp-echo', ECHO_PORT);
     const report = await new Traffic(h1, ['udp-flows', h3.ip, ECHO_PORT, NEW_FLOWS]).next<NewFlowsReport>();
     this.#narrator.end();
@@ -267,6 +282,7 @@ class Demo {
     const [hit, other] = await Promise.all([victim.finish<ProbeReport>(), bystander.finish<ProbeReport>()]);
     this.result.isolation.other_flows_lost = other.lost;
     this.result.isolation.recovered = successor !== undefined && hit.last_answered;
+    this.#narrator.end();
     const tell = (name: string, report: ProbeReport) =>
       `  ${name} ${integer(report.sent)} sent, ${report.lost} lost, longest gap ${report.longest_gap_ms} ms`;
     this.#view.log(tell('its flow:      ', hit));
@@ -357,9 +373,9 @@ function ms(value: number): string {
 }
 
 /** The first number from `from` on that is not taken. */
-function free(from: number, isTaken: (n: number) => boolean): number {
+async function free(from: number, isTaken: (n: number) => Promise<boolean>): Promise<number> {
   let n = from;
-  while (isTaken(n)) n++;
+  while (await isTaken(n)) n++;
   return n;
 }
 

@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { type NetNode, stop } from '../../mininet/topology.ts';
-import { get, LocalError } from '../lib/local.ts';
+import { answers } from '../lib/local.ts';
 
 const FLOWCELL = join(import.meta.dirname, '..', '..', 'bin', 'flowcell');
 
@@ -58,7 +58,11 @@ export class Service {
 
   /** Starts `flowcell <argv>` in a namespace and waits until its socket answers. */
   static async start(node: NetNode, name: string, socket: string, argv: readonly string[]): Promise<Service> {
-    const child = node.spawn([FLOWCELL, ...argv], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = node.spawn([FLOWCELL, ...argv], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      // A Ctrl-C is for the demo, which then ends everything in order.
+      detached: true,
+    });
     const service = new Service(name, socket, child);
     await Promise.race([service.failed, service.#answers()]);
     return service;
@@ -72,16 +76,11 @@ export class Service {
   async #answers(): Promise<void> {
     const give = performance.now() + START_TIMEOUT_MS;
     for (;;) {
-      try {
-        await get(this.socket, '/status');
-        return;
-      } catch (error) {
-        if (!(error instanceof LocalError) || error.code !== 'FC_LOCAL_GONE') throw error;
-        if (performance.now() > give) {
-          throw new ServiceError(
-            `the ${this.name} did not answer within ${START_TIMEOUT_MS / 1000} s; it said:\n  ${this.#log.join('\n  ')}`,
-          );
-        }
+      if (await answers(this.socket)) return;
+      if (performance.now() > give) {
+        throw new ServiceError(
+          `the ${this.name} did not answer within ${START_TIMEOUT_MS / 1000} s; it said:\n  ${this.#log.join('\n  ')}`,
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

@@ -61,6 +61,17 @@ async function call(socketPath: string, method: string, path: string): Promise<u
   return body === '' ? undefined : JSON.parse(body);
 }
 
+/** Whether somebody listens there and answers. */
+export async function answers(socketPath: string): Promise<boolean> {
+  try {
+    await get(socketPath, '/status');
+    return true;
+  } catch (error) {
+    if (error instanceof LocalError && error.code === 'FC_LOCAL_GONE') return false;
+    throw error;
+  }
+}
+
 /** GET, as JSON. Rejects with LocalError: FC_LOCAL_GONE, FC_LOCAL_TIMEOUT, FC_LOCAL_REFUSED. */
 export async function get<T>(socketPath: string, path: string): Promise<T> {
   return (await call(socketPath, 'GET', path)) as T;
@@ -84,9 +95,9 @@ export async function lines(
   if (response.statusCode !== 200) {
     throw new LocalError('FC_LOCAL_REFUSED', `GET ${path} was answered with ${response.statusCode}.`);
   }
-  // The end of the stream, even a torn one, is the other side's end: its process tells of that.
-  response.on('error', () => undefined);
   const reader = createInterface({ input: response });
+  // The end of the stream, even a torn one, is the other side's end: its process tells of that.
+  reader.on('error', () => undefined);
   reader.on('line', (line) => {
     if (line !== '') onLine(JSON.parse(line));
   });

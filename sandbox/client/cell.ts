@@ -143,7 +143,8 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
   take(): string | null {
     const { words, verdict, events, counters } = this.#owner;
     const head = Atomics.load(words, this.#word + H.TX_HEAD);
-    if ((head - this.#txTail) >>> 0 > TX_RECORDS) return `transmit ring position ${head >>> 0} is out of range`;
+    if ((head - this.#txTail) >>> 0 > TX_RECORDS)
+      return `transmit ring position ${head >>> 0} is out of range`;
     verdict.region = this.#region;
     verdict.regionAddress = this.#regionAddress;
     const ring = this.#word + TX_OFFSET / 4;

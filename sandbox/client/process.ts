@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { type HostArguments, LineReader, type ToAgent, type ToHost } from '../channel/control.ts';
 
+const BOOTSTRAP = fileURLToPath(new URL('../host/bootstrap.ts', import.meta.url));
 const MAIN = fileURLToPath(new URL('../host/main.ts', import.meta.url));
 /** As in bin/node, and no debugger by signal. */
 const NODE_FLAGS = [
@@ -64,7 +65,7 @@ export class HostProcess {
       const notice = 'sandbox host shares the namespaces of the agent; its system call filter still holds';
       options.logger.warn({ tenant, refusal }, notice);
     }
-    const node = [process.execPath, ...NODE_FLAGS, MAIN, JSON.stringify(options.arguments)];
+    const node = [process.execPath, ...NODE_FLAGS, BOOTSTRAP, MAIN, JSON.stringify(options.arguments)];
     const command = refusal === null ? ['unshare', ...NAMESPACES, '--', ...node] : node;
     return new Promise((resolve, reject) => {
       const host = new HostProcess(command, options, (error) => {
@@ -84,9 +85,8 @@ export class HostProcess {
     const { tenant } = options.arguments;
     const child = spawn(command[0]!, command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', memory, toHost, toAgent],
-      // Nothing of the agent's environment is the tenant's business. libuv must not make an io_uring: once the
-      // filter refuses io_uring_enter, libuv would abort.
-      env: { PATH: process.env.PATH ?? '/usr/bin:/bin', UV_USE_IO_URING: '0' },
+      // Nothing of the agent's environment is the tenant's business.
+      env: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
       cwd: '/',
     });
     this.#child = child;
@@ -96,7 +96,8 @@ export class HostProcess {
     const receive = (message: ToAgent): void => {
       if (message.type === 'ready' && !ready) {
         ready = true;
-        for (const notice of message.notices) logger.warn({ tenant, pid: this.pid }, `sandbox host ${notice}`);
+        for (const notice of message.notices)
+          logger.warn({ tenant, pid: this.pid }, `sandbox host ${notice}`);
         started();
       } else events.message(message);
     };

@@ -1,7 +1,7 @@
 /** Makes isolates with a program in them, off the host's own thread. */
 import ivm from 'isolated-vm';
-import { REGION_BYTES } from '../channel/layout.ts';
 import { regionOffset } from '../channel/control.ts';
+import { REGION_BYTES } from '../channel/layout.ts';
 import { PageWindow } from '../sys/memory.ts';
 
 /** Loading and warming a program must be done by then, ms. */

@@ -1,6 +1,6 @@
 /** Gives up everything a sandbox host does not need. After this nothing can be opened or loaded any more. */
 import { addressOf, check, raw, SystemCallError } from '../sys/libc.ts';
-import { architecture, buildFilter } from './seccomp.ts';
+import { architecture, earlyFilter, hostFilter } from './seccomp.ts';
 
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_DUMPABLE = 4;
@@ -15,8 +15,8 @@ function setIdentity(uid: number): void {
   check('setresuid', raw.setresuid(uid, uid, uid));
 }
 
-function setFilter(): void {
-  const filter = buildFilter(process.arch, raw.getpid());
+/** Installs a filter on all threads. */
+function setFilter(filter: Uint8Array): void {
   // struct sock_fprog: u16 length, padding, pointer to the instructions.
   const program = new BigUint64Array(new ArrayBuffer(128), 0, 2);
   program[0] = BigInt(filter.length / 8);
@@ -29,6 +29,12 @@ function setFilter(): void {
   );
   // With TSYNC a positive result is the thread that has a filter of its own already.
   if (result > 0) throw new Error(`seccomp filter not taken over by thread ${result}`);
+}
+
+/** For the process that is to become the host: what must hold when its Node starts. */
+export function lockDownEarly(): void {
+  check('prctl', raw.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 'PR_SET_NO_NEW_PRIVS');
+  setFilter(earlyFilter(process.arch));
 }
 
 /**
@@ -47,6 +53,6 @@ export function lockDown(uid: number): string[] {
   check('prctl', raw.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), 'PR_SET_DUMPABLE');
   // After the change of uid, which resets it.
   check('prctl', raw.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), 'PR_SET_PDEATHSIG');
-  setFilter();
+  setFilter(hostFilter(process.arch, raw.getpid()));
   return notices;
 }

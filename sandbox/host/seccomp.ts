@@ -172,18 +172,57 @@ const X32_SYSCALL_BIT = 0x40000000;
 
 type Instruction = readonly [code: number, jt: number, jf: number, k: number];
 
-/** The filter as an array of struct sock_filter; `pid` is the only process it may signal: itself. */
-export function buildFilter(arch: string, pid: number): Uint8Array {
-  const { column, audit, clone, clone3, kill, tgkill } = architecture(arch);
-  const program: Instruction[] = [
+/** Checks the architecture and leaves the call's number in the accumulator. */
+function prologue(audit: number): Instruction[] {
+  return [
     [LOAD, 0, 0, ARCH],
     [JEQ, 1, 0, audit],
     [RET, 0, 0, KILL_PROCESS],
     [LOAD, 0, 0, NR],
+  ];
+}
+
+function refuse(call: number, errno: number): Instruction[] {
+  return [
+    [JEQ, 0, 1, call],
+    [RET, 0, 0, ERRNO | errno],
+  ];
+}
+
+/** An array of struct sock_filter. */
+function assemble(program: Instruction[]): Uint8Array {
+  const bytes = new Uint8Array(program.length * 8);
+  const view = new DataView(bytes.buffer);
+  program.forEach(([code, jt, jf, k], i) => {
+    view.setUint16(i * 8, code, true);
+    view.setUint8(i * 8 + 2, jt);
+    view.setUint8(i * 8 + 3, jf);
+    view.setUint32(i * 8 + 4, k >>> 0, true);
+  });
+  return bytes;
+}
+
+/**
+ * For before Node starts: no io_uring. libuv makes one for each loop, which could do past any filter whatever
+ * the filter refuses, and libuv aborts when it is refused later.
+ */
+export function earlyFilter(arch: string): Uint8Array {
+  const { column, audit } = architecture(arch);
+  return assemble([
+    ...prologue(audit),
+    ...refuse(DENIED.io_uring_setup![column], ENOSYS),
+    [RET, 0, 0, ALLOW],
+  ]);
+}
+
+/** The filter of a running host; `pid` is the only process it may signal: itself. */
+export function hostFilter(arch: string, pid: number): Uint8Array {
+  const { column, audit, clone, clone3, kill, tgkill } = architecture(arch);
+  const program: Instruction[] = [
+    ...prologue(audit),
     [JGE, 0, 1, X32_SYSCALL_BIT],
     [RET, 0, 0, KILL_PROCESS],
-    [JEQ, 0, 1, clone3],
-    [RET, 0, 0, ERRNO | ENOSYS],
+    ...refuse(clone3, ENOSYS),
     [JEQ, 0, 4, clone],
     [LOAD, 0, 0, ARG0],
     [JSET, 0, 1, CLONE_THREAD],
@@ -200,18 +239,8 @@ export function buildFilter(arch: string, pid: number): Uint8Array {
     );
   }
   for (const numbers of Object.values(DENIED)) {
-    if (numbers[column] === -1) continue;
-    program.push([JEQ, 0, 1, numbers[column]], [RET, 0, 0, ERRNO | EPERM]);
+    if (numbers[column] !== -1) program.push(...refuse(numbers[column], EPERM));
   }
   program.push([RET, 0, 0, ALLOW]);
-
-  const bytes = new Uint8Array(program.length * 8);
-  const view = new DataView(bytes.buffer);
-  program.forEach(([code, jt, jf, k], i) => {
-    view.setUint16(i * 8, code, true);
-    view.setUint8(i * 8 + 2, jt);
-    view.setUint8(i * 8 + 3, jf);
-    view.setUint32(i * 8 + 4, k >>> 0, true);
-  });
-  return bytes;
+  return assemble(program);
 }

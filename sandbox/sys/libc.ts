@@ -42,6 +42,7 @@ export const MAP_SHARED = 0x01;
 export const MAP_FIXED = 0x10;
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;
+export const F_SETFD = 2;
 export const F_ADD_SEALS = 1033;
 export const F_SEAL_SEAL = 1;
 export const F_SEAL_SHRINK = 2;

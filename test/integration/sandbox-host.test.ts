@@ -119,7 +119,9 @@ describe('a cell', () => {
   });
 
   test('has its number in the region before it is attached', async () => {
-    const program = rawProgram('number', { attach: `send([4, 2, 0, 12, 0, 0, 0, 0, 0, 0, id, words[${H.CELL_ID}]]);` });
+    const program = rawProgram('number', {
+      attach: `send([4, 2, 0, 12, 0, 0, 0, 0, 0, 0, id, words[${H.CELL_ID}]]);`,
+    });
     await start([program]);
     await openCell(host, 77, program);
     await events.until(() => events.messages.length === 1);

@@ -22,17 +22,16 @@ import {
   messageXid,
 } from '../../openflow/index.ts';
 import { DATA_OFFSET, TX_KIND } from '../../sandbox/channel/layout.ts';
-import type {
-  CellEnd,
-  CellHandle,
-  CellLimits,
-  ProgramImage,
-  Verdict,
-} from '../../sandbox/client/types.ts';
+import type { CellEnd, CellHandle, CellLimits, ProgramImage, Verdict } from '../../sandbox/client/types.ts';
 
 export const silent = pino({ level: 'silent' });
 
-export const image = (name: string): ProgramImage => ({ name, hash: name.padEnd(64, '0'), code: '', trusted: true });
+export const image = (name: string): ProgramImage => ({
+  name,
+  hash: name.padEnd(64, '0'),
+  code: '',
+  trusted: true,
+});
 
 /** A cell that answers barriers by itself unless told not to, and keeps what it is given. */
 export class FakeCell implements CellHandle<Frame> {
@@ -226,7 +225,10 @@ export class World {
     this.holding = new Holding(options.hold ?? { perFlow: 4, perTenant: 32, total: 64 });
     this.admission = new Admission({ perPort: options.perPort ?? 0, perTenant: 0 });
     const list = this.ports;
-    this.output = new Output({ list, get: (number) => list.find((port) => port.number === number) }, () => {});
+    this.output = new Output(
+      { list, get: (number) => list.find((port) => port.number === number) },
+      () => {},
+    );
     this.cells = new Cells({
       hostOf: () => this.host,
       output: this.output,
@@ -281,7 +283,9 @@ export class World {
   }
 
   /** A rule as it comes off the wire. */
-  rule(fields: Omit<Extract<MessageInit, { type: 'dispatch_rule' }>, 'type'> = {}): MessageOf<'dispatch_rule'> {
+  rule(
+    fields: Omit<Extract<MessageInit, { type: 'dispatch_rule' }>, 'type'> = {},
+  ): MessageOf<'dispatch_rule'> {
     return decode(encode({ type: 'dispatch_rule', cells: [{}], ...fields })) as MessageOf<'dispatch_rule'>;
   }
 

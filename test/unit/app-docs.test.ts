@@ -1,6 +1,7 @@
 /** The example in docs/apps.md, run as it stands there. */
 
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { App, Controller } from '../../controller/index.ts';
@@ -14,9 +15,8 @@ let example: { webOnly: App; start(port?: number): Promise<Controller> };
 beforeAll(async () => {
   const page = await readFile(join(root, 'docs/apps.md'), 'utf8');
   const code = /```ts example\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
-  // Beside the folders its imports name.
-  folder = await mkdtemp(join(root, 'test/.docs-'));
-  await writeFile(join(folder, 'app.ts'), code.replaceAll("'../", "'../../"));
+  folder = await mkdtemp(join(tmpdir(), 'flowcell-ctl-docs-'));
+  await writeFile(join(folder, 'app.ts'), code.replaceAll("'../", `'${root}/`));
   process.env.FLOWCELL_RUN_DIR = folder;
   process.env.FLOWCELL_LOG = 'error';
   example = await import(join(folder, 'app.ts'));

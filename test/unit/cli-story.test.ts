@@ -96,7 +96,7 @@ test('the first flow is told step by step, some more in a line each, the rest is
   const text = out.written.join('');
   for (const word of ['query', 'rule', 'acknowledged', 'entries', 'live']) expect(text).toContain(word);
   expect(text).toContain('cell 12  udp 10.0.0.1:2 > 10.0.0.2:2');
-  expect(text).toContain('... and 3 more new flows');
+  expect(text).toContain('... and 3 more, each with a cell of its own');
   expect(text).not.toContain('\x1b');
 });
 

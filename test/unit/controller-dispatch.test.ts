@@ -137,6 +137,16 @@ test('a second query for a flow in progress, or for its other direction, gives n
   expect(bench.controller.counters.queries_duplicate).toBe(2);
 });
 
+test('equal flows of two tenants are two flows', async () => {
+  const answering = new Answering();
+  const bench = await start([answering.app]);
+  const device = await bench.device();
+  device.query(1, connection(1, 1, 2), { tenant: 1 });
+  device.query(2, connection(1, 1, 2), { tenant: 2 });
+  await device.settled();
+  expect(device.all('dispatch_rule').map(({ tenant }) => tenant)).toEqual([1, 2]);
+});
+
 test('queries of different flows that lead to one rule give one rule', async () => {
   const answering = new Answering();
   answering.decide = ({ inPort }) => ({ match: { in_port: inPort }, entries: [] });
@@ -297,27 +307,54 @@ test('a refused entry: app told, the rule taken back at the barrier', async () =
   );
   expect(await device.next('dispatch_rule')).toMatchObject({
     command: DispatchCommand.DELETE_STRICT,
-    cell: 7,
+    match: rule.match,
   });
   expect(errors).toEqual([['FC_RULE_REFUSED', 7]]);
   expect(bench.controller.counters.entries_failed).toBe(1);
 });
 
-test('killed: the app is told; a restarted cell gets its entries again', async () => {
+test('a cell that the device starts again after its host died: live again, its entries not sent twice', async () => {
   const answering = new Answering();
   const bench = await start([answering.app]);
   const device = await bench.device();
   const rule = await open(device, connection(1, 1, 2), 7);
-  device.status(rule, CellState.KILLED, { cell: 7, reason: CellReason.HOST_DIED });
+  device.status(rule, CellState.EXITED, { cell: 7, reason: CellReason.HOST_DIED });
   await device.settled();
   expect(only(bench).cells.size).toBe(0);
-  device.status(rule, CellState.READY, { cell: 8 });
+  device.status(rule, CellState.READY, { cell: 8, query_id: 0 });
+  await device.settled();
+  expect(answering.states()).toEqual(['ready', 'exited', 'ready']);
+  expect(device.all('flow_mod').map(({ match }) => match.cell)).toEqual([7, 7]);
+  expect(only(bench).cells.get(8)).toMatchObject({ stage: 'live', cookie: rule.cookie });
+  expect(bench.controller.counters.cells_restarted).toBe(1);
+});
+
+test('killed: the app is told; the flow asks again and gets a new rule with its entries', async () => {
+  const answering = new Answering();
+  const bench = await start([answering.app]);
+  const device = await bench.device();
+  const rule = await open(device, connection(1, 1, 2), 7);
+  device.status(rule, CellState.KILLED, { cell: 7, reason: CellReason.CPU });
+  device.query(9, connection(2, 2, 1), { reason: 1 });
+  const again = await device.next('dispatch_rule');
+  device.status(again, CellState.READY, { cell: 8 });
   await device.next('barrier_request');
   await device.settled();
   expect(answering.states()).toEqual(['ready', 'killed', 'ready']);
   expect(device.all('flow_mod').map(({ match }) => match.cell)).toEqual([7, 7, 8, 8]);
   expect(only(bench).cells.get(8)?.stage).toBe('live');
-  expect(bench.controller.counters.cells_restarted).toBe(1);
+});
+
+test('a rule whose place an equal one has taken is not deleted on the device: that would end the new one', async () => {
+  const bench = await start([new Answering().app]);
+  const device = await bench.device();
+  const first = await open(device, connection(1, 1, 2), 7);
+  const second = await open(device, connection(1, 1, 2), 8);
+  expect(only(bench).removeRule(first.cookie)).toBe(true);
+  await device.settled();
+  expect(commands(device)).toEqual([DispatchCommand.ADD, DispatchCommand.ADD]);
+  expect(only(bench).removeRule(second.cookie)).toBe(true);
+  expect((await device.next('dispatch_rule')).command).toBe(DispatchCommand.DELETE_STRICT);
 });
 
 test('exited and not started again: the record goes, and the app hears of its end', async () => {

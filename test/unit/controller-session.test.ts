@@ -310,6 +310,28 @@ test('a device that does not read is closed when too much waits for it', async (
   expect(bench.controller.counters.outgoing_overflows).toBe(1);
 });
 
+test('a device that stops reading is given up even when little enough waits for it', async () => {
+  const bench = await start({
+    limits: { pauseOutgoingBytes: 1 << 18, maxOutgoingBytes: 1 << 30, echoIdleMs: 20, echoTimeoutMs: 100 },
+  });
+  const device = await bench.device();
+  device.socket.pause();
+  const datapath = only(bench);
+  const ended = new Promise<void>((resolve) => {
+    const end = bench.controller.events.subscribe((event) => {
+      if (event.type !== 'disconnected') return;
+      end();
+      resolve();
+    });
+  });
+  const data = new Uint8Array(60_000);
+  for (let i = 0; i < 200; i++) datapath.packetOut({ data, actions: [{ type: 'output', port: 1 }] });
+  const echo = encode({ type: 'echo_request', data: new Uint8Array(8) });
+  device.sendBytes(echo);
+  await ended;
+  expect(bench.controller.counters).toMatchObject({ reads_paused: 1, keepalive_timeouts: 1 });
+});
+
 test('more devices than the limit are turned away', async () => {
   const bench = await start({ limits: { maxConnections: 2 } });
   await bench.device({ id: 1n });

@@ -400,9 +400,9 @@ const cases: [name: string, bytes: Uint8Array, error: string][] = [
   ],
   ['an unknown type of our extension', damaged(rule, [set8(15, 99)]), request(BadRequestCode.BAD_EXP_TYPE)],
   ['a dispatch_config cut off', damaged({ type: 'dispatch_config' }, [], -1), BAD_LEN],
-  ['more cells than the message holds', damaged(rule, [set8(43, 3)]), BAD_LEN],
-  ['less cells than the message holds', damaged(rule, [set8(43, 1)]), BAD_LEN],
-  ['a bad match in a dispatch_rule', damaged(rule, [set16(52, 9)]), matchError(BadMatchCode.BAD_TYPE)],
+  ['more cells than the message holds', damaged(rule, [set8(39, 3)]), BAD_LEN],
+  ['less cells than the message holds', damaged(rule, [set8(39, 1)]), BAD_LEN],
+  ['a bad match in a dispatch_rule', damaged(rule, [set16(48, 9)]), matchError(BadMatchCode.BAD_TYPE)],
   ['a program cut off', damaged({ type: 'program', hash: 'ab'.repeat(32), total_len: 1 }, [], -1), BAD_LEN],
 ];
 

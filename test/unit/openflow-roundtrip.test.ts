@@ -2,7 +2,7 @@ import { deepStrictEqual } from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { flowcellMessages } from '../../openflow/flowcell-messages.ts';
-import { decode, encode, encodeInto, type Message } from '../../openflow/index.ts';
+import { decode, EncodeError, encode, encodeInto, type Message } from '../../openflow/index.ts';
 import type { MessageDef } from '../../openflow/schema/messages.ts';
 import type { Variant, Variants } from '../../openflow/schema/types.ts';
 import { action, instruction, oxmFields } from '../../openflow/v13/actions.ts';
@@ -255,3 +255,21 @@ test.each(refused.map((row, i) => [`${row[2]} (case ${i})`, ...row] as const))(
     expect((error as Error).message).toContain(field === 'type' ? 'toString' : field);
   },
 );
+
+test('TypeScript knows the fields of each type, and which may be left out', () => {
+  // @ts-expect-error priority is a number
+  expect(() => encode({ type: 'flow_mod', priority: 'high' })).toThrow(EncodeError);
+  // @ts-expect-error total_len has no default
+  expect(() => encode({ type: 'packet_in', reason: 0 })).toThrow(EncodeError);
+  // @ts-expect-error there is no such match field
+  expect(() => encode({ type: 'flow_mod', match: { ip_source: 1 } })).toThrow(EncodeError);
+  // @ts-expect-error there is no such action
+  expect(() => encode({ type: 'packet_out', actions: [{ type: 'push', port: 1 }] })).toThrow(EncodeError);
+
+  const message = decode(
+    encode({ type: 'multipart_reply', body: { type: 'flow', flows: [{ match: { in_port: 3 } }] } }),
+  );
+  if (message.type !== 'multipart_reply' || message.body.type !== 'flow') expect.unreachable();
+  const port: number | undefined = message.body.flows[0].match.in_port;
+  expect(port).toBe(3);
+});

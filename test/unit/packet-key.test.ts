@@ -10,7 +10,6 @@ import {
   formatMac,
   getField,
   icmp,
-  icmpv6,
   ipv4,
   ipv6,
   KEY_WORDS,

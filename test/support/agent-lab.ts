@@ -1,0 +1,245 @@
+/** A switch's namespace with an agent in it, and a controller played by the test. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { stop } from '../../mininet/run.ts';
+import type { Switch } from '../../mininet/topology.ts';
+import {
+  decode,
+  encode,
+  Framer,
+  type Message,
+  type MessageInit,
+  type MessageInitOf,
+  type MessageOf,
+  type MessageType,
+} from '../../openflow/index.ts';
+
+const NODE = path.join(import.meta.dirname, '../../bin/node');
+const WAIT_MS = 20_000;
+
+/** Resolves when `check` gives something other than undefined; looks whenever `poke` is called. */
+class Waiters {
+  readonly #waiting = new Set<() => void>();
+
+  poke(): void {
+    for (const check of [...this.#waiting]) check();
+  }
+
+  until<T>(what: string, check: () => T | undefined): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const found = check();
+        if (found === undefined) return;
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+        resolve(found);
+      };
+      const timer = setTimeout(() => {
+        this.#waiting.delete(look);
+        reject(new Error(`waited in vain for ${what}`));
+      }, WAIT_MS);
+      this.#waiting.add(look);
+      look();
+    });
+  }
+}
+
+/** One device's connection, as the controller sees it. */
+export class Peer {
+  readonly received: Message[] = [];
+  readonly socket: net.Socket;
+  open = true;
+  readonly #waiters = new Waiters();
+  #xid = 100;
+  /** Answers to messages as they come, before anybody waits for them. */
+  onMessage: ((message: Message) => void) | undefined;
+
+  constructor(socket: net.Socket) {
+    this.socket = socket;
+    const framer = new Framer();
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => {
+      framer.push(chunk, (bytes) => this.#message(decode(bytes.slice())));
+      this.#waiters.poke();
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      this.open = false;
+      this.#waiters.poke();
+    });
+  }
+
+  #message(message: Message): void {
+    if (message.type === 'echo_request') {
+      this.send({ type: 'echo_reply', xid: message.xid, data: message.data });
+    }
+    this.received.push(message);
+    this.onMessage?.(message);
+  }
+
+  send(...messages: MessageInit[]): void {
+    this.socket.write(Buffer.concat(messages.map((message) => encode(message))));
+  }
+
+  write(bytes: Uint8Array): void {
+    this.socket.write(bytes);
+  }
+
+  /** The next message of a type (that fits), taken out of those received. */
+  next<T extends MessageType>(type: T, fits: (message: MessageOf<T>) => boolean = () => true): Promise<MessageOf<T>> {
+    return this.#waiters.until(`${type} among ${this.received.map((message) => message.type)}`, () => {
+      const at = this.received.findIndex((message) => message.type === type && fits(message as MessageOf<T>));
+      return at < 0 ? undefined : (this.received.splice(at, 1)[0] as MessageOf<T>);
+    });
+  }
+
+  async ended(): Promise<void> {
+    await this.#waiters.until('the end of the connection', () => (this.open ? undefined : true));
+  }
+
+  /** Sends a request and waits for the answer of that type (or an error) with its xid. */
+  async call<T extends MessageType>(type: T, request: MessageInit): Promise<MessageOf<T>> {
+    const xid = ++this.#xid;
+    this.send({ ...request, xid } as MessageInit);
+    const answer = await this.#waiters.until(`${type} ${xid}`, () => {
+      const at = this.received.findIndex(
+        (message) => message.xid === xid && (message.type === type || message.type === 'error'),
+      );
+      return at < 0 ? undefined : this.received.splice(at, 1)[0];
+    });
+    if (answer.type !== type) throw Object.assign(new Error(`${request.type} failed`), { answer });
+    return answer as MessageOf<T>;
+  }
+
+  /** Entries and a barrier. */
+  async entries(...entries: Omit<MessageInitOf<'flow_mod'>, 'type'>[]): Promise<void> {
+    this.send(...entries.map((entry) => ({ type: 'flow_mod' as const, ...entry })));
+    await this.call('barrier_reply', { type: 'barrier_request' });
+  }
+}
+
+/** Listens in the switch's namespace, though the test is not in it. */
+export class FakeController {
+  readonly port: number;
+  readonly #server: net.Server;
+  readonly #peers: Peer[] = [];
+  readonly #waiters = new Waiters();
+
+  static async start(node: Switch, port = 0): Promise<FakeController> {
+    const [command, ...args] = node.command([
+      NODE,
+      path.join(import.meta.dirname, 'agent-listener.ts'),
+      String(port),
+    ]);
+    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const [message, server] = (await once(child, 'message')) as [{ port: number }, net.Server];
+    return new FakeController(server, message.port);
+  }
+
+  constructor(server: net.Server, port: number) {
+    this.#server = server;
+    this.port = port;
+    server.on('connection', (socket: net.Socket) => {
+      this.#peers.push(new Peer(socket));
+      socket.resume();
+      this.#waiters.poke();
+    });
+  }
+
+  /** The next device that connects, before any message. */
+  connection(): Promise<Peer> {
+    return this.#waiters.until('a connection', () => this.#peers.shift());
+  }
+
+  /** The same, as far as the features handshake. */
+  async device(): Promise<Peer> {
+    const peer = await this.connection();
+    peer.send({ type: 'hello', elements: [{ type: 'versionbitmap', versions: [4] }] });
+    await peer.next('hello');
+    await peer.call('features_reply', { type: 'features_request' });
+    return peer;
+  }
+
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
+export class AgentProcess {
+  readonly child: ChildProcess;
+  readonly socketPath: string;
+  readonly #folder: string;
+  readonly #waiters = new Waiters();
+  stderr = '';
+
+  static async start(node: Switch, options: Record<string, unknown>, folder?: string): Promise<AgentProcess> {
+    const runDir = folder ?? mkdtempSync(path.join(tmpdir(), 'agt-'));
+    const given = { datapathId: '7', ports: node.ports, poolSize: 8, runDir, ...options };
+    const script = path.join(import.meta.dirname, 'agent-process.ts');
+    const child = node.spawn([NODE, script, JSON.stringify(given)], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const agent = new AgentProcess(child, runDir);
+    let ready = false;
+    let exited = false;
+    child.stdout!.once('data', () => {
+      ready = true;
+      agent.#waiters.poke();
+    });
+    child.once('exit', () => {
+      exited = true;
+      agent.#waiters.poke();
+    });
+    await agent.#waiters.until('the agent', () => ready || exited || undefined);
+    if (!ready) throw new Error(`the agent did not start: ${agent.stderr}`);
+    return agent;
+  }
+
+  constructor(child: ChildProcess, folder: string) {
+    this.child = child;
+    this.#folder = folder;
+    this.socketPath = path.join(folder, 'agent-0000000000000007.sock');
+    child.stderr!.on('data', (chunk) => {
+      this.stderr += chunk;
+      if (process.env.AGT_VERBOSE) process.stderr.write(chunk);
+    });
+  }
+
+  get folder(): string {
+    return this.#folder;
+  }
+
+  /** GET (or POST) on the local socket. */
+  async local<T = Record<string, unknown>>(url: string, method = 'GET'): Promise<T> {
+    const request = http.request({ socketPath: this.socketPath, path: url, method });
+    request.end();
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    let body = '';
+    for await (const chunk of response) body += chunk;
+    return JSON.parse(body) as T;
+  }
+
+  /** Asks again until what is shown fits: for what nothing announces. */
+  async shows<T>(url: string, fits: (state: T) => boolean): Promise<T> {
+    const end = performance.now() + WAIT_MS;
+    for (;;) {
+      const state = await this.local<T>(url);
+      if (fits(state)) return state;
+      if (performance.now() > end) throw new Error(`${url} never showed it: ${JSON.stringify(state)}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'exit');
+  }
+
+  async stop(): Promise<void> {
+    await stop(this.child);
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
