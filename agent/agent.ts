@@ -36,7 +36,7 @@ export interface AgentOptions {
   failMode?: FailMode;
   /** Isolates kept warm. Default: the sandbox client's. */
   poolSize?: number;
-  /** Frames in all. Default 4096. */
+  /** Frames in all. Default 8192. */
   frames?: number;
   /** Most dispatch rules. Default 65536. */
   maxRules?: number;
@@ -50,7 +50,7 @@ export interface AgentOptions {
 }
 
 const SWEEP_MS = 100;
-const DEFAULT_FRAMES = 4096;
+const DEFAULT_FRAMES = 8192;
 /** Tables of the `openflow` program. */
 const TABLES = 254;
 const DEFAULT_TENANT = 0;

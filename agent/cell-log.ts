@@ -3,15 +3,7 @@
  * the FLOW_MOD bytes they came in. An ADD takes the place of an earlier one with the same table, priority and match;
  * deletions take entries out. What cannot be folded like that is kept in its place in the sequence.
  */
-import {
-  decode,
-  FlowModCommand,
-  Group,
-  type Match,
-  type Message,
-  Port,
-  Table,
-} from '../openflow/index.ts';
+import { decode, FlowModCommand, Group, type Match, type Message, Port, Table } from '../openflow/index.ts';
 import { type CompiledMatch, compileMatch } from '../sandbox/match.ts';
 import { isWithin, sameMatch } from './dispatcher/rules.ts';
 

@@ -31,11 +31,7 @@ export interface CellHost {
     id: number,
     program: ProgramImage,
     limits: CellLimits,
-    callback: (
-      error: Error | null,
-      cell: CellHandle<Frame> | null,
-      setupUs: number,
-    ) => void,
+    callback: (error: Error | null, cell: CellHandle<Frame> | null, setupUs: number) => void,
   ): void;
   kick(): void;
 }
@@ -71,11 +67,7 @@ export class CellRecord {
   /** It takes the place of one that ended, and is told what that one knew. */
   readonly restored: boolean;
 
-  constructor(
-    id: number,
-    init: CellInit,
-    parts: Pick<CellRecord, 'control' | 'log' | 'queue' | 'openedAt'>,
-  ) {
+  constructor(id: number, init: CellInit, parts: Pick<CellRecord, 'control' | 'log' | 'queue' | 'openedAt'>) {
     this.id = id;
     this.tenant = init.tenant;
     this.program = init.program;
@@ -233,12 +225,7 @@ export class Cells implements CellEvents<Frame> {
     if (record?.handle === handle) this.listener?.drained(record);
   }
 
-  #opened(
-    record: CellRecord,
-    error: Error | null,
-    handle: CellHandle<Frame> | null,
-    setupUs: number,
-  ): void {
+  #opened(record: CellRecord, error: Error | null, handle: CellHandle<Frame> | null, setupUs: number): void {
     if (record.phase === 'ended') {
       handle?.close();
       return;
@@ -269,7 +256,11 @@ export class Cells implements CellEvents<Frame> {
 
   #nextId(): number {
     do this.#lastId = (this.#lastId + 1) >>> 0;
-    while (this.#lastId === DEFAULT_CELL || this.#lastId === STANDALONE_CELL || this.#records.has(this.#lastId));
+    while (
+      this.#lastId === DEFAULT_CELL ||
+      this.#lastId === STANDALONE_CELL ||
+      this.#records.has(this.#lastId)
+    );
     return this.#lastId;
   }
 }

@@ -9,10 +9,10 @@ export function sum16(bytes: Uint8Array, offset: number, length: number, sum = 0
   return total;
 }
 
-/** Folds a sum to 16 bits. */
+/** Folds a sum (below 2^32: that of up to 128 kB) to 16 bits. */
 export function fold16(sum: number): number {
   let total = sum;
-  while (total > 0xffff) total = (total & 0xffff) + Math.floor(total / 0x10000);
+  while (total > 0xffff) total = (total & 0xffff) + (total >>> 16);
   return total;
 }
 

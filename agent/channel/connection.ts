@@ -152,7 +152,8 @@ export class Connection {
     this.#out = [];
     this.#outBytes = 0;
     this.#socket.write(bytes);
-    if (this.#socket.writableLength > this.#limits.hardBytes) this.#close('the controller does not read', false);
+    if (this.#socket.writableLength > this.#limits.hardBytes)
+      this.#close('the controller does not read', false);
   }
 
   #connect(): void {
@@ -311,7 +312,10 @@ export class Connection {
     const delay = longest * (0.5 + Math.random() / 2);
     const level = this.#attempts === 0 ? 'info' : 'debug';
     this.#attempts++;
-    this.#options.logger[level]({ controller: this.peer, reason, retryMs: Math.round(delay) }, 'no controller');
+    this.#options.logger[level](
+      { controller: this.peer, reason, retryMs: Math.round(delay) },
+      'no controller',
+    );
     this.#retry = setTimeout(() => this.#connect(), delay);
   }
 }

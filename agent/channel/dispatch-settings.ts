@@ -14,6 +14,8 @@ const HELD_SHARE = 0.75;
 /** A tenant may have this share of what is held, so that no tenant can take all. */
 const TENANT_SHARE = 0.75;
 const LEAST_TIMEOUT_MS = 50;
+/** A few bursts of a socket. */
+const RUNNING_FRAMES = 512;
 
 export const defaultDispatchConfig = (frames: number): DispatchConfig => ({
   miss: DispatchMiss.DEFAULT_CELL,
@@ -42,6 +44,7 @@ export const effectiveConfig = (wanted: DispatchConfig, frames: number): Dispatc
 
 export const holdLimits = (config: DispatchConfig): HoldLimits => ({
   perFlow: config.held_per_flow,
+  perRunningFlow: Math.max(RUNNING_FRAMES, config.held_per_flow),
   perTenant: Math.max(1, Math.floor(config.held_total * TENANT_SHARE)),
   total: config.held_total,
 });

@@ -16,7 +16,12 @@ import type { Dispatcher } from '../dispatcher/dispatcher.ts';
 import type { Flows } from '../dispatcher/flows.ts';
 import type { Holding } from '../dispatcher/hold.ts';
 import type { Programs } from '../programs.ts';
-import { type DispatchConfig, defaultDispatchConfig, effectiveConfig, holdLimits } from './dispatch-settings.ts';
+import {
+  type DispatchConfig,
+  defaultDispatchConfig,
+  effectiveConfig,
+  holdLimits,
+} from './dispatch-settings.ts';
 
 export interface ExtensionOptions {
   dispatcher: Dispatcher;

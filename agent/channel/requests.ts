@@ -8,8 +8,8 @@ import {
   type MessageInit,
   type MessageOf,
   OpenFlowError,
-  Port as PortNumber,
   PortModFailedCode,
+  Port as PortNumber,
   QueueOpFailedCode,
   SwitchConfigFailedCode,
 } from '../../openflow/index.ts';
@@ -63,7 +63,11 @@ export class Requests {
   setConfig(message: MessageOf<'set_config'>): void {
     if (message.flags !== ConfigFlag.FRAG_NORMAL) {
       const code = SwitchConfigFailedCode.BAD_FLAGS;
-      throw new OpenFlowError(ErrorType.SWITCH_CONFIG_FAILED, code, 'fragments are not reassembled or dropped');
+      throw new OpenFlowError(
+        ErrorType.SWITCH_CONFIG_FAILED,
+        code,
+        'fragments are not reassembled or dropped',
+      );
     }
     this.#missSendLen = message.miss_send_len;
   }
@@ -89,7 +93,11 @@ export class Requests {
     }
     if (message.hw_addr !== port.hardwareAddress) {
       const code = PortModFailedCode.BAD_HW_ADDR;
-      throw new OpenFlowError(ErrorType.PORT_MOD_FAILED, code, `port ${port.name} is ${port.hardwareAddress}`);
+      throw new OpenFlowError(
+        ErrorType.PORT_MOD_FAILED,
+        code,
+        `port ${port.name} is ${port.hardwareAddress}`,
+      );
     }
     port.config = (port.config & ~message.mask) | (message.config & message.mask);
     return port;
@@ -111,7 +119,10 @@ export class Requests {
         this.#reply(message.xid, this.#description());
         return true;
       case 'port_desc':
-        this.#inParts(message.xid, ports.list, (part) => ({ type: 'port_desc', ports: part.map(describePort) }));
+        this.#inParts(message.xid, ports.list, (part) => ({
+          type: 'port_desc',
+          ports: part.map(describePort),
+        }));
         return true;
       case 'port_stats':
         this.#portStats(message.xid, message.body.port_no);

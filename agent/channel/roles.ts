@@ -36,7 +36,11 @@ export class Role {
   /** Returns the role and generation to answer with. Throws OpenFlowError ROLE_REQUEST_FAILED. */
   request(role: number, generation: bigint): { role: number; generation_id: bigint } {
     if (role > ControllerRole.SLAVE) {
-      throw new OpenFlowError(ErrorType.ROLE_REQUEST_FAILED, RoleRequestFailedCode.BAD_ROLE, `no role ${role}`);
+      throw new OpenFlowError(
+        ErrorType.ROLE_REQUEST_FAILED,
+        RoleRequestFailedCode.BAD_ROLE,
+        `no role ${role}`,
+      );
     }
     if (role === ControllerRole.MASTER || role === ControllerRole.SLAVE) {
       // Signed distance in a 64-bit circle.

@@ -151,7 +151,7 @@ export class Dispatcher {
   }
 
   #parse(frame: Frame): void {
-    const length = frame.length < DATA_MAX ? frame.length : DATA_MAX;
+    const length = Math.min(frame.length, DATA_MAX);
     extractKey(frame.bytes, frame.offset, length, frame.inPort, this.#key, this.#at);
     frame.l3Offset = this.#at.l3;
     frame.l4Offset = this.#at.l4;
@@ -181,7 +181,10 @@ export class Dispatcher {
 
   #toMiss(frame: Frame, reason: number): void {
     const cell = this.standaloneCell ?? this.defaultCell;
-    if ((this.standaloneCell !== undefined || this.miss === DispatchMiss.DEFAULT_CELL) && cell !== undefined) {
+    if (
+      (this.standaloneCell !== undefined || this.miss === DispatchMiss.DEFAULT_CELL) &&
+      cell !== undefined
+    ) {
       this.#toCell(cell, frame);
     } else if (this.miss === DispatchMiss.QUERY) {
       this.#hold(frame, reason);
@@ -200,7 +203,7 @@ export class Dispatcher {
     }
     if (cell.phase === 'ended') {
       this.counters.dropped.noCell++;
-    } else if (this.#options.holding.push(queue, frame)) {
+    } else if (this.#options.holding.push(queue, frame, cell.phase === 'running')) {
       return;
     } else {
       this.counters.dropped.hold++;

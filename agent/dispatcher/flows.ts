@@ -10,7 +10,12 @@ import {
   OpenFlowError,
   Wall,
 } from '../../openflow/index.ts';
-import { type CellEnd, type CellLimits, DEFAULT_LIMITS, type ProgramImage } from '../../sandbox/client/types.ts';
+import {
+  type CellEnd,
+  type CellLimits,
+  DEFAULT_LIMITS,
+  type ProgramImage,
+} from '../../sandbox/client/types.ts';
 import { type CellListener, type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';
 import type { Programs } from '../programs.ts';
@@ -69,7 +74,11 @@ export class Flows implements CellListener {
 
   constructor(options: FlowsOptions) {
     this.#options = options;
-    this.#hostDeaths = new TokenBucket(HOST_DEATHS_PER_MINUTE / 60, HOST_DEATHS_PER_MINUTE, options.clock.now);
+    this.#hostDeaths = new TokenBucket(
+      HOST_DEATHS_PER_MINUTE / 60,
+      HOST_DEATHS_PER_MINUTE,
+      options.clock.now,
+    );
   }
 
   /** Opens a cell that belongs to the device, not to a rule; it is kept alive. */
@@ -86,7 +95,12 @@ export class Flows implements CellListener {
     );
     if (message.wall !== Wall.ISOLATE || message.cells.length !== 1) {
       const what = message.cells.length === 1 ? `wall ${message.wall}` : `${message.cells.length} cells`;
-      this.#refuse(rule, message, CellReason.UNSUPPORTED, `${what} in a rule is not supported: give one isolate`);
+      this.#refuse(
+        rule,
+        message,
+        CellReason.UNSUPPORTED,
+        `${what} in a rule is not supported: give one isolate`,
+      );
       return;
     }
     const [spec] = message.cells;
@@ -97,11 +111,16 @@ export class Flows implements CellListener {
     }
     const displaced = rules.add(rule);
     if (displaced === undefined) {
-      this.#refuse(rule, message, CellReason.NO_RESOURCES, `the dispatch table is full (${rules.limit} rules)`);
+      this.#refuse(
+        rule,
+        message,
+        CellReason.NO_RESOURCES,
+        `the dispatch table is full (${rules.limit} rules)`,
+      );
       return;
     }
     this.counters.added++;
-    for (const other of displaced) this.#finish(other, 'delete');
+    for (const other of displaced) this.#dispose(other, 'delete');
     const limits: CellLimits = {
       memoryMiB: spec.memory_mib || DEFAULT_LIMITS.memoryMiB,
       runMs: spec.run_ms || DEFAULT_LIMITS.runMs,
@@ -110,6 +129,7 @@ export class Flows implements CellListener {
     cells.open({ tenant: rule.tenant, program, limits, rule, queryId: message.query_id });
     if (rules.has(rule)) dispatcher.adopt(rule, answered);
     else if (answered !== undefined) dispatcher.refuse(answered);
+    for (const { cell } of displaced) if (cell !== undefined) dispatcher.redispatch(cell.queue);
   }
 
   /** MODIFY: timeouts, flags, cookie and policy of the rule with this match and priority. */
@@ -126,7 +146,8 @@ export class Flows implements CellListener {
     rule.cookie = message.cookie;
     rule.onFailure = message.on_failure;
     // Which directions a rule covers is part of what it is, not of what can be changed.
-    rule.flags = (message.flags & ~DispatchFlag.BOTH_DIRECTIONS) | (rule.flags & DispatchFlag.BOTH_DIRECTIONS);
+    rule.flags =
+      (message.flags & ~DispatchFlag.BOTH_DIRECTIONS) | (rule.flags & DispatchFlag.BOTH_DIRECTIONS);
     if (rule.cell?.handle !== undefined) this.#ready(rule.cell, rule, message.query_id);
   }
 
@@ -143,7 +164,8 @@ export class Flows implements CellListener {
     const { rules, clock } = this.#options;
     const wanted = new Rule({ ...ruleInit(message), bothDirections: false }, clock.now);
     const rule = rules.find(wanted.forward, message.priority);
-    if (rule !== undefined && (message.cell === 0 || rule.cell?.id === message.cell)) this.end(rule, 'delete');
+    if (rule !== undefined && (message.cell === 0 || rule.cell?.id === message.cell))
+      this.end(rule, 'delete');
   }
 
   refuse(queryId: number): void {
@@ -154,7 +176,9 @@ export class Flows implements CellListener {
   /** Takes a rule out of the table and disposes its cell. */
   end(rule: Rule, why: RuleEnd): void {
     this.#options.rules.remove(rule);
-    this.#finish(rule, why);
+    this.#dispose(rule, why);
+    // Its waiting packets are a new flow's, or another rule's.
+    if (rule.cell !== undefined) this.#options.dispatcher.redispatch(rule.cell.queue);
   }
 
   /** A rule whose cell is gone: its next packet asks the controller. */
@@ -186,7 +210,10 @@ export class Flows implements CellListener {
     const limit = this.#options.firstBarrierMs();
     for (const cell of this.#waiting) {
       if (now - cell.readyAt < limit) continue;
-      this.#options.logger.warn({ cell: cell.id }, 'no barrier after CELL_STATUS ready; the cell runs as it is');
+      this.#options.logger.warn(
+        { cell: cell.id },
+        'no barrier after CELL_STATUS ready; the cell runs as it is',
+      );
       this.run(cell);
     }
     for (const [id, retry] of this.#retries) {
@@ -288,14 +315,12 @@ export class Flows implements CellListener {
     }
   }
 
-  #finish(rule: Rule, why: RuleEnd): void {
-    const { cells, dispatcher } = this.#options;
+  /** Closes a rule's cell and says so; packets that wait for it are the caller's matter. */
+  #dispose(rule: Rule, why: RuleEnd): void {
     const { cell } = rule;
     if (cell !== undefined) {
       this.#waiting.delete(cell);
-      cells.close(cell);
-      // A replaced rule's packets go to the new one; otherwise they are new flows again.
-      dispatcher.redispatch(cell.queue);
+      this.#options.cells.close(cell);
     }
     if (rule.flags & DispatchFlag.NOTIFY_REMOVED) {
       this.#status(CellState.REMOVED, RULE_ENDS[why], rule, cell, {});

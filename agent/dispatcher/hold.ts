@@ -3,6 +3,8 @@ import type { Frame } from '../ports/frames.ts';
 
 export interface HoldLimits {
   perFlow: number;
+  /** Per flow whose cell runs and is only busy: bursts, not unanswered questions. */
+  perRunningFlow: number;
   perTenant: number;
   total: number;
 }
@@ -44,9 +46,9 @@ export class Holding {
   }
 
   /** False when a limit is reached: the frame stays the caller's. */
-  push(queue: FrameQueue, frame: Frame): boolean {
+  push(queue: FrameQueue, frame: Frame, running = false): boolean {
     const { limits, refused } = this;
-    if (queue.count >= limits.perFlow) {
+    if (queue.count >= (running ? limits.perRunningFlow : limits.perFlow)) {
       refused.perFlow++;
       return false;
     }

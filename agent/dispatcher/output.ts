@@ -1,5 +1,5 @@
 /** From what a cell decided to what leaves: every verdict is checked here, because cells are not trusted. */
-import { PacketInReason, Port as PortNumber, PortConfig } from '../../openflow/index.ts';
+import { PacketInReason, PortConfig, Port as PortNumber } from '../../openflow/index.ts';
 import { fold16, sum16 } from '../../packet/index.ts';
 import { SLOT_FLAG, TX_KIND } from '../../sandbox/channel/layout.ts';
 import type { Verdict } from '../../sandbox/client/types.ts';
@@ -121,7 +121,8 @@ export class Output {
     const { list } = this.#ports;
     for (let i = 0; i < list.length; i++) {
       const port = list[i];
-      if (port.number === inPort || port.config & FORWARDING_OFF || !this.#mayUse(tenant, port.number)) continue;
+      if (port.number === inPort || port.config & FORWARDING_OFF || !this.#mayUse(tenant, port.number))
+        continue;
       this.#queue(port, verdict);
     }
   }

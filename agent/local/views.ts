@@ -55,7 +55,8 @@ export const viewRule = (rule: Rule, clock: Clock) => ({
   bytes: rule.bytes,
 });
 
-export const viewRules = (rules: RuleTable, clock: Clock) => [...rules.all()].map((rule) => viewRule(rule, clock));
+export const viewRules = (rules: RuleTable, clock: Clock) =>
+  [...rules.all()].map((rule) => viewRule(rule, clock));
 
 /** The entries of one cell, or undefined when it does not say in time. */
 const entriesOf = (cell: CellRecord): Promise<FlowStats[] | undefined> =>

@@ -10,6 +10,23 @@ const EVERY_MS = 250;
 /** The busiest cells are shown, the others counted. */
 const ROWS = 8;
 
+/** The cells that saw most packets, as a table; the agent's own cells are left out. */
+export async function busiestCells(agentSocket: string, rows: number): Promise<string[]> {
+  const cells = (await get<AgentCell[]>(agentSocket, '/cells')).filter((cell) => cell.match !== null);
+  cells.sort((a, b) => b.packets - a.packets);
+  const lines = table<AgentCell>(
+    [
+      { title: 'CELL', value: (cell) => cell.id, align: 'right' },
+      { title: 'FLOW', value: cellFlow },
+      { title: 'PACKETS', value: (cell) => integer(cell.packets), align: 'right' },
+      { title: 'BYTES', value: (cell) => bytes(cell.bytes), align: 'right' },
+    ],
+    cells.slice(0, rows),
+  );
+  const more = cells.length - rows;
+  return more > 0 ? [...lines, `... and ${more} more cells`] : lines;
+}
+
 export class CellPanel {
   readonly #socket: string;
   readonly #view: View;
@@ -26,29 +43,13 @@ export class CellPanel {
     if (this.#asking) return;
     this.#asking = true;
     try {
-      const cells = await get<AgentCell[]>(this.#socket, '/cells');
-      if (this.#timer?.hasRef()) this.#show(cells);
+      const lines = await busiestCells(this.#socket, ROWS);
+      if (this.#timer?.hasRef()) this.#view.panel(['', ...lines]);
     } catch {
       // The agent is busy or on its way out; the demo itself hears of the latter.
     } finally {
       this.#asking = false;
     }
-  }
-
-  #show(all: readonly AgentCell[]): void {
-    const cells = all.filter((cell) => cell.match !== null).sort((a, b) => b.packets - a.packets);
-    const busiest = cells.slice(0, ROWS);
-    const rows = table<AgentCell>(
-      [
-        { title: 'CELL', value: (cell) => cell.id, align: 'right' },
-        { title: 'FLOW', value: cellFlow },
-        { title: 'PACKETS', value: (cell) => integer(cell.packets), align: 'right' },
-        { title: 'BYTES', value: (cell) => bytes(cell.bytes), align: 'right' },
-      ],
-      busiest,
-    );
-    const more = cells.length - busiest.length;
-    this.#view.panel(['', ...rows, ...(more > 0 ? [`... and ${more} more cells`] : [])]);
   }
 
   async close(): Promise<void> {

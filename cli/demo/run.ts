@@ -9,7 +9,8 @@ import { datapathHex, OPENFLOW_PORT } from '../lib/options.ts';
 import { agentSocket, controllerSocket } from '../lib/run-dir.ts';
 import { type NewFlowsReport, type ProbeReport, ping, serve, Traffic, type TransferReport } from './hosts.ts';
 import { Narrator } from './narrator.ts';
-import { CellPanel } from './panel.ts';
+import { busiestCells, CellPanel } from './panel.ts';
+import { check, emptyResult } from './result.ts';
 import { Service } from './service.ts';
 import { type Event, type FlowStory, Story } from './story.ts';
 import { View } from './view.ts';
@@ -24,20 +25,6 @@ export interface DemoOptions {
   connections: number;
   /** Transferred over all of them, 10^6 bytes. */
   megabytes: number;
-}
-
-/** The last line with --json. */
-export interface DemoResult {
-  ok: boolean;
-  flows: number;
-  cells: number;
-  setup_us: { p50: number; p99: number };
-  bytes: number;
-  bytes_ok: boolean;
-  ping_ok: boolean | null;
-  new_flows: { count: number; answered: number };
-  isolation: { killed_cell: number; new_cell: number; other_flows_lost: number; recovered: boolean };
-  error?: string;
 }
 
 /** Cells that the agent keeps warm. */
@@ -61,17 +48,7 @@ class Interrupted extends Error {}
 type DemoNetwork = Network<'s1', 'h1' | 'h2' | 'h3'>;
 
 class Demo {
-  readonly result: DemoResult = {
-    ok: false,
-    flows: 0,
-    cells: 0,
-    setup_us: { p50: 0, p99: 0 },
-    bytes: 0,
-    bytes_ok: false,
-    ping_ok: null,
-    new_flows: { count: 0, answered: 0 },
-    isolation: { killed_cell: 0, new_cell: 0, other_flows_lost: 0, recovered: false },
-  };
+  readonly result = emptyResult();
   readonly #options: DemoOptions;
   readonly #view: View;
   readonly #narrator: Narrator;
@@ -114,7 +91,7 @@ class Demo {
     const created = await mkdir(runDir, { recursive: true, mode: 0o700 });
     if (created !== undefined) this.#later(() => rmdir(runDir).catch(() => undefined));
     const began = performance.now();
-    const net = await topology({
+    const making = topology({
       switches: { s1: {} },
       hosts: { h1: {}, h2: {}, h3: {} },
       links: [
@@ -123,8 +100,13 @@ class Demo {
         ['h3', 's1'],
       ],
     });
+    // It cannot be stopped half way: an early end waits for it and then takes it down.
+    this.#later(async () => {
+      const made = await making.catch(() => undefined);
+      await made?.close();
+    });
+    const net = await making;
     this.#net = net;
-    this.#later(() => net.close());
     const { h1, h2, h3, s1 } = { ...net.hosts, ...net.switches };
     this.#view.log(`  ${h1.name} ${h1.ip} ── port 1 ┐`);
     this.#view.log(
@@ -139,18 +121,15 @@ class Demo {
     const agentPath = agentSocket(runDir, datapathHex(BigInt(dpid)));
 
     const start = async (name: string, socket: string, argv: string[]) => {
-      const at = performance.now();
-      // Whatever way it ends, its socket goes too.
-      this.#later(() => rm(socket, { force: true }));
       if (this.#closed) throw new Interrupted();
-      const service = await Service.start(s1, name, socket, [
-        ...argv,
-        '--run-dir',
-        runDir,
-        '--log-level',
-        'warn',
-      ]);
-      this.#later(() => service.stop());
+      const at = performance.now();
+      const service = Service.start(s1, name, socket, [...argv, '--run-dir', runDir, '--log-level', 'warn']);
+      this.#later(async () => {
+        await service.stop();
+        // It removes its socket itself, unless it was killed.
+        await rm(socket, { force: true });
+      });
+      await service.ready();
       this.#view.log(`  ${name} runs as process ${service.pid} (ready after ${ms(performance.now() - at)})`);
       return service;
     };
@@ -249,6 +228,8 @@ class Demo {
         ? `  ${bytes(report.bytes)} arrived intact in ${report.seconds.toFixed(2)} s: ${rate.toFixed(2)} Gbit/s`
         : `  ${this.#view.style.red(`${report.failed} connections failed or arrived damaged`)} ${report.reason ?? ''}`,
     );
+    for (const line of await busiestCells(this.#agent.socket, 4))
+      this.#view.log(this.#view.style.dim(`  ${line}`));
   }
 
   async #isolation(): Promise<void> {
@@ -307,38 +288,15 @@ class Demo {
 
   #summary(): void {
     const { result } = this;
-    const { isolation, new_flows } = result;
     const setup = this.#story.setup();
     result.flows = this.#story.flows.filter((flow) => !flow.again).length;
     result.cells = this.#story.cells.size;
     result.setup_us = { p50: setup.p50, p99: setup.p99 };
-    const checks: [boolean, string][] = [
-      [
-        result.ping_ok !== false,
-        result.ping_ok === null ? 'ping: not on this machine' : 'every ping answered',
-      ],
-      [
-        new_flows.answered === new_flows.count,
-        `${new_flows.answered} of ${new_flows.count} new flows answered`,
-      ],
-      [
-        result.flows > 0,
-        `${result.flows} flows, ${result.cells} cells; set-up p50 ${micros(setup.p50)}, p99 ${micros(setup.p99)}`,
-      ],
-      [result.bytes_ok, `${bytes(result.bytes)} over ${this.#options.connections} TCP connections intact`],
-      [
-        isolation.other_flows_lost === 0,
-        `${isolation.other_flows_lost} packets of other flows lost when cell ${isolation.killed_cell} was killed`,
-      ],
-      [
-        isolation.recovered,
-        isolation.recovered ? `its flow went on in cell ${isolation.new_cell}` : 'its flow did not recover',
-      ],
-    ];
-    result.ok = checks.every(([good]) => good);
+    const checks = check(result);
+    result.ok = checks.every(({ good }) => good);
     this.#narrator.chapter('Summary');
     const { green, red } = this.#view.style;
-    for (const [good, text] of checks) this.#view.log(`  ${good ? green('ok ') : red('bad')}  ${text}`);
+    for (const { good, text } of checks) this.#view.log(`  ${good ? green('ok ') : red('bad')}  ${text}`);
   }
 
   async #hold(): Promise<never> {
@@ -415,7 +373,7 @@ export async function demo(options: DemoOptions): Promise<number> {
   }
   view.clear();
   await demo.close();
-  view.log('\nEverything is removed: namespaces, processes, sockets.');
+  view.end('\nEverything is removed: namespaces, processes, sockets.');
   if (options.json) process.stdout.write(`${JSON.stringify(demo.result)}\n`);
   return exitCode;
 }

@@ -56,16 +56,19 @@ export class Service {
     this.failed.catch(() => undefined);
   }
 
-  /** Starts `flowcell <argv>` in a namespace and waits until its socket answers. */
-  static async start(node: NetNode, name: string, socket: string, argv: readonly string[]): Promise<Service> {
+  /** Starts `flowcell <argv>` in a namespace; `ready` tells when it is there. */
+  static start(node: NetNode, name: string, socket: string, argv: readonly string[]): Service {
     const child = node.spawn([FLOWCELL, ...argv], {
       stdio: ['ignore', 'ignore', 'pipe'],
       // A Ctrl-C is for the demo, which then ends everything in order.
       detached: true,
     });
-    const service = new Service(name, socket, child);
-    await Promise.race([service.failed, service.#answers()]);
-    return service;
+    return new Service(name, socket, child);
+  }
+
+  /** Resolves when its socket answers. Rejects with ServiceError. */
+  async ready(): Promise<void> {
+    await Promise.race([this.failed, this.#answers()]);
   }
 
   get pid(): number {
@@ -75,7 +78,7 @@ export class Service {
   /** Asks its socket; polls, since a socket file that appears may not be listened on yet. */
   async #answers(): Promise<void> {
     const give = performance.now() + START_TIMEOUT_MS;
-    for (;;) {
+    while (!this.#stopping) {
       if (await answers(this.socket)) return;
       if (performance.now() > give) {
         throw new ServiceError(

@@ -19,6 +19,7 @@ export class View {
   #panel: string[] = [];
   /** Lines of panel on the screen now. */
   #drawn = 0;
+  #ended = false;
 
   constructor(screen: Screen, env: NodeJS.ProcessEnv = process.env) {
     this.#screen = screen;
@@ -27,6 +28,7 @@ export class View {
 
   /** A line (or several) that stays. */
   log(text = ''): void {
+    if (this.#ended) return;
     this.#screen.write(`${this.#erase()}${text}\n${this.#draw()}`);
   }
 
@@ -36,7 +38,7 @@ export class View {
 
   /** Replaces the panel; nothing without a live terminal. Lines longer than the screen are cut. */
   panel(lines: readonly string[]): void {
-    if (!this.style.live) return;
+    if (!this.style.live || this.#ended) return;
     const width = (this.#screen.columns ?? 80) - 1;
     const height = Math.max(3, Math.min(14, (this.#screen.rows ?? 24) - 6));
     const erase = this.#erase();
@@ -47,6 +49,13 @@ export class View {
   /** Takes the panel away. */
   clear(): void {
     this.panel([]);
+  }
+
+  /** The last line; what still comes from parts that were interrupted is not shown. */
+  end(text: string): void {
+    this.clear();
+    this.log(text);
+    this.#ended = true;
   }
 
   #erase(): string {

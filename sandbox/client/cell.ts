@@ -91,7 +91,7 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
     }
     const words = this.#owner.words;
     const slot = this.#word + RX_OFFSET / 4 + place * SLOT_WORDS;
-    const length = frame.length < DATA_MAX ? frame.length : DATA_MAX;
+    const length = Math.min(frame.length, DATA_MAX);
     words[slot + SLOT.IN_PORT] = frame.inPort;
     words[slot + SLOT.FRAME_LEN] = frame.length;
     words[slot + SLOT.HEAD_LEN] = length;

@@ -1,30 +1,12 @@
 /** One sandbox host as the agent sees it: opens cells in it, feeds them, takes what they produce. */
 import type { Logger } from 'pino';
-import {
-  C,
-  CELL_BLOCKED,
-  CELL_DONE,
-  CELL_ID,
-  CELL_READY,
-  CELL_RUN_MS,
-  CELL_TAKEN,
-  CELL_WANT,
-  CONTROL_BYTES,
-  DONE_RING,
-  HOST_CELLS,
-  READY_RING,
-  RING_SIZE,
-  regionOffset,
-  type ToAgent,
-} from '../channel/control.ts';
-import { REGION_BYTES } from '../channel/layout.ts';
-import { closeFd, EventFd, memfdCreate, punchHole } from '../sys/libc.ts';
+import { HOST_CELLS, RING_SIZE, regionOffset, type ToAgent } from '../channel/control.ts';
 import type { PollLoop } from '../sys/loop.ts';
-import { MappedMemory } from '../sys/memory.ts';
 import { type CellOwner, HostCell } from './cell.ts';
 import { SandboxError } from './errors.ts';
 import { HostProcess } from './process.ts';
 import { uploadedRuntime } from './programs.ts';
+import { SharedPages } from './shared-pages.ts';
 import {
   type CellEnd,
   type CellEvents,
@@ -50,7 +32,6 @@ const RESTART_MS = 50;
 const MAX_RESTART_MS = 5000;
 const YOUNG_MS = 10_000;
 const MEMORY_MIB = { least: 8, most: 4096 };
-const RING_MASK = RING_SIZE - 1;
 /** Who has a cell index: the host; the agent, as a warm isolate or a cell; nobody until it is wiped. */
 const OWNER = { HOST: 0, WARM: 1, CELL: 2, RELEASED: 3 } as const;
 
@@ -112,10 +93,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly #uploadedRuntime: string;
   readonly #logger: Logger;
   readonly #loop: PollLoop;
-  readonly #memoryFd: number;
-  readonly #memory: MappedMemory;
-  readonly #toHost = new EventFd();
-  readonly #toAgent = new EventFd();
+  readonly #pages: SharedPages;
   /** By index; a cell that ended stays until its index is the host's again. */
   readonly #cells: (HostCell<F> | null)[] = new Array(HOST_CELLS).fill(null);
   /** Warm indexes and waiting requests by program hash and memory. */
@@ -131,8 +109,6 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   /** Indexes to give back when the present batch has been sent. */
   readonly #releases: number[] = [];
   #inBatch = false;
-  #readyHead = 0;
-  #doneTail = 0;
   #process: HostProcess | null = null;
   #starting: Promise<void> | null = null;
   #closed = false;
@@ -147,7 +123,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly #ended: Record<CellEnd, number> = { closed: 0, memory: 0, cpu: 0, exception: 0, 'host-died': 0 };
   readonly #each = (): boolean => this.#turn();
   readonly #beforeSleep = (): boolean => this.#goingToSleep();
-  readonly #afterWake = (): void => void Atomics.store(this.words, C.AGENT_SLEEPING, 0);
+  readonly #afterWake = (): void => this.#pages.awake();
 
   /** Starts the process; resolves when it is locked down and warming. */
   static async start<F extends FrameRef>(options: SandboxHostOptions<F>): Promise<SandboxHost<F>> {
@@ -168,12 +144,10 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#logger = options.logger;
     this.#loop = options.loop;
     this.events = options.events;
-    const bytes = CONTROL_BYTES + HOST_CELLS * REGION_BYTES;
-    this.#memoryFd = memfdCreate(`flowcell-${options.tenant}`, bytes);
-    this.#memory = new MappedMemory(this.#memoryFd, bytes);
-    this.words = new Int32Array(this.#memory.buffer);
-    this.bytes = new Uint8Array(this.#memory.buffer);
-    this.address = this.#memory.address;
+    this.#pages = new SharedPages(`flowcell-${options.tenant}`);
+    this.words = this.#pages.words;
+    this.bytes = this.#pages.bytes;
+    this.address = this.#pages.address;
     this.verdict = {
       kind: 0,
       last: false,
@@ -190,7 +164,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       cookie: 0n,
       metadata: 0n,
     };
-    this.#loop.watch(this.#toAgent.fd, () => this.#toAgent.drain());
+    const { toAgent } = this.#pages;
+    this.#loop.watch(toAgent.fd, () => toAgent.drain());
     this.#loop.each(this.#each);
     this.#loop.beforeSleep(this.#beforeSleep);
     this.#loop.afterWake(this.#afterWake);
@@ -237,11 +212,11 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       this.#dirty[i] = null;
       cell.isDirty = false;
       if (!cell.alive) continue;
-      if (cell.waiting) Atomics.store(this.words, CELL_WANT + cell.index, 1);
-      this.#ready(cell.index);
+      if (cell.waiting) this.#pages.want(cell.index);
+      this.#pages.ready(cell.index);
     }
     this.#dirtyCount = 0;
-    this.#wake();
+    this.#pages.wake();
   }
 
   stats(): SandboxHostStats {
@@ -296,9 +271,9 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#startedAt = performance.now();
     const started = await HostProcess.start({
       arguments: { tenant, uid: uid ?? FIRST_UID + tenant, budget: BUDGET },
-      memory: this.#memoryFd,
-      toHost: this.#toHost.fd,
-      toAgent: this.#toAgent.fd,
+      memory: this.#pages.fd,
+      toHost: this.#pages.toHost.fd,
+      toAgent: this.#pages.toAgent.fd,
       logger: this.#logger,
       events: {
         message: (message) => this.#receive(message),
@@ -308,7 +283,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#process = started;
     if (this.#closed) return;
     this.#logger.info({ tenant, pid: started.pid }, 'sandbox host started');
-    this.#heartbeat = Atomics.load(this.words, C.HEARTBEAT);
+    this.#heartbeat = this.#pages.heartbeat;
     this.#silentTicks = 0;
     this.#watch = setInterval(() => this.#checkHeartbeat(), WATCH_MS);
     for (const program of this.#options.programs) this.#sendProgram(program, true);
@@ -336,74 +311,46 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     const cell = new HostCell<F>(this, index, regionOffset(index), id, program);
     this.#cells[index] = cell;
     this.#owners[index] = OWNER.CELL;
-    this.words[CELL_ID + index] = id | 0;
-    this.words[CELL_RUN_MS + index] = limits.runMs;
-    Atomics.store(this.words, CELL_TAKEN + index, 1);
-    this.#ready(index);
-    this.#wake();
+    this.#pages.take(index, id, limits.runMs);
+    this.#pages.wake();
     this.#stats.warm--;
     this.#stats.live++;
     this.#stats.opened++;
     callback(null, cell, (performance.now() - since) * 1000);
   }
 
-  #ready(index: number): void {
-    const words = this.words;
-    if (Atomics.exchange(words, CELL_READY + index, 1) === 1) return;
-    words[READY_RING + (this.#readyHead & RING_MASK)] = index;
-    this.#readyHead = (this.#readyHead + 1) | 0;
-    Atomics.store(words, C.READY_HEAD, this.#readyHead);
-  }
-
-  #wake(): void {
-    if (Atomics.compareExchange(this.words, C.HOST_SLEEPING, 1, 0) === 1) this.#toHost.signal();
-  }
-
   #goingToSleep(): boolean {
-    Atomics.store(this.words, C.AGENT_SLEEPING, 1);
-    return this.#dirtyCount > 0 || Atomics.load(this.words, C.DONE_HEAD) !== this.#doneTail;
+    this.#pages.sleeping();
+    return this.#dirtyCount > 0 || this.#pages.produced;
   }
 
   #turn(): boolean {
-    const worked = this.#takeDone();
+    const worked = this.#pages.produced && this.#takeDone();
     this.kick();
     return worked;
   }
 
   #takeDone(): boolean {
-    const words = this.words;
-    const head = Atomics.load(words, C.DONE_HEAD);
-    if (head === this.#doneTail) return false;
-    if ((head - this.#doneTail) >>> 0 > RING_SIZE) {
-      this.#distrust(`done ring position ${head >>> 0} is out of range`);
+    const count = this.#pages.takeDone(this.#taken);
+    if (count === -1) {
+      this.#distrust('its done ring makes no sense');
       return false;
     }
     this.#inBatch = true;
-    let count = 0;
-    while (this.#doneTail !== head) {
-      const index = words[DONE_RING + (this.#doneTail & RING_MASK)]! >>> 0;
-      this.#doneTail = (this.#doneTail + 1) | 0;
-      if (index >= HOST_CELLS) {
-        this.#distrust(`done ring names cell index ${index}`);
-        break;
-      }
-      Atomics.store(words, CELL_DONE + index, 0);
-      const cell = this.#cells[index];
-      if (!cell?.alive) continue;
-      this.#taken[count++] = index;
-      const wrong = cell.take();
-      if (wrong !== null && cell.alive) {
+    for (let i = 0; i < count; i++) {
+      const cell = this.#cells[this.#taken[i]!];
+      const wrong = cell?.take() ?? null;
+      if (wrong !== null && cell!.alive) {
         this.#stats.badRecords++;
-        this.#endCell(cell, 'exception', wrong);
+        this.#endCell(cell!, 'exception', wrong);
       }
     }
-    Atomics.store(words, C.DONE_TAIL, this.#doneTail);
     this.#endBatch();
     for (let i = 0; i < count; i++) {
       const cell = this.#cells[this.#taken[i]!];
       if (!cell?.alive) continue;
       const moved = cell.settle();
-      const blocked = Atomics.exchange(words, CELL_BLOCKED + cell.index, 0) === 1;
+      const blocked = this.#pages.takeBlocked(cell.index);
       if ((moved || blocked || cell.waiting) && cell.alive && !cell.isDirty) this.dirty(cell);
     }
     return true;
@@ -505,14 +452,14 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   }
 
   #checkHeartbeat(): void {
-    const heartbeat = Atomics.load(this.words, C.HEARTBEAT);
+    const { heartbeat } = this.#pages;
     if (heartbeat !== this.#heartbeat) {
       this.#heartbeat = heartbeat;
       this.#silentTicks = 0;
       return;
     }
     this.#silentTicks++;
-    const pending = Atomics.load(this.words, C.READY_TAIL) !== this.#readyHead || this.#anyBusy();
+    const pending = this.#pages.pending || this.#anyBusy();
     if (this.#silentTicks < (pending ? STUCK_TICKS : SILENT_TICKS)) return;
     const seconds = (this.#silentTicks * WATCH_MS) / 1000;
     this.#silentTicks = 0;
@@ -560,9 +507,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   /** Memory and bookkeeping as for a new process. */
   #reset(): void {
-    punchHole(this.#memoryFd, 0, this.#memory.bytes);
-    this.#readyHead = 0;
-    this.#doneTail = 0;
+    this.#pages.reset();
     for (let i = 0; i < this.#dirtyCount; i++) {
       this.#dirty[i]!.isDirty = false;
       this.#dirty[i] = null;
@@ -572,8 +517,6 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#known.clear();
     this.#stats.warm = 0;
     this.#releases.length = 0;
-    this.#toHost.drain();
-    this.#toAgent.drain();
   }
 
   #release(): void {
@@ -581,11 +524,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#loop.remove(this.#each);
     this.#loop.remove(this.#beforeSleep);
     this.#loop.remove(this.#afterWake);
-    this.#loop.unwatch(this.#toAgent.fd);
-    this.#toAgent.close();
-    this.#toHost.close();
-    this.#memory.unmap();
-    closeFd(this.#memoryFd);
+    this.#loop.unwatch(this.#pages.toAgent.fd);
+    this.#pages.release();
   }
 }
 

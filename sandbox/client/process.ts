@@ -7,12 +7,17 @@ import { type HostArguments, LineReader, type ToAgent, type ToHost } from '../ch
 
 const BOOTSTRAP = fileURLToPath(new URL('../host/bootstrap.ts', import.meta.url));
 const MAIN = fileURLToPath(new URL('../host/main.ts', import.meta.url));
-/** As in bin/node, and no debugger by signal. */
+/**
+ * As in bin/node; no debugger by signal; and what saves memory: a warmed isolate with the openflow program takes
+ * 4.2 MB without the last two and the collection they allow, 2.5 MB with them.
+ */
 const NODE_FLAGS = [
   '--no-node-snapshot',
   '--no-concurrent-recompilation',
   '--disable-warning=ExperimentalWarning',
   '--disable-sigusr1',
+  '--no-sparkplug',
+  '--expose-gc',
 ];
 const NAMESPACES = ['--net', '--ipc', '--uts'];
 /** A host must have locked itself down by then, ms. */

@@ -42,12 +42,9 @@ function forbidCodeFromStrings(): void {
   };
   const kinds = [() => {}, async () => {}, function* () {}, async function* () {}];
   for (const kind of kinds) {
-    // Configurable: the host's own hardening does the same, whichever comes first.
-    const prototype = Object.getPrototypeOf(kind);
-    Object.defineProperty(prototype, 'constructor', { value: refuse, configurable: true });
+    Object.defineProperty(Object.getPrototypeOf(kind), 'constructor', { value: refuse, configurable: false });
   }
   for (const name of ['Function', 'eval']) {
-    const own = Object.getOwnPropertyDescriptor(globalThis, name);
-    if (own?.configurable) Object.defineProperty(globalThis, name, { value: refuse, writable: false });
+    Object.defineProperty(globalThis, name, { value: refuse, writable: false, configurable: false });
   }
 }

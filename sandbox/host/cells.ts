@@ -127,14 +127,25 @@ export class Cells {
       const cell = this.#cells[index];
       if (cell?.state === 'live' && cell.ran && !cell.isolate.isDisposed) {
         cell.ran = false;
-        const { used_heap_size, externally_allocated_size } = cell.isolate.getHeapStatisticsSync();
-        const cpuUs = Math.round(Number(cell.isolate.cpuTime - cell.cpuStart) / 1000);
-        found.push([index, cpuUs, used_heap_size + externally_allocated_size]);
+        const figures = this.#figures(cell);
+        if (figures) found.push([index, ...figures]);
       }
       index = (index + 1) % MAX_INDEX;
     }
     this.#usageNext = index;
     return found;
+  }
+
+  /** CPU microseconds and heap bytes; null if the watchdog ended the cell meanwhile (its next run tells). */
+  #figures({ isolate, cpuStart }: Cell): [number, number] | null {
+    try {
+      const { used_heap_size, externally_allocated_size } = isolate.getHeapStatisticsSync();
+      const cpuUs = Math.round(Number(isolate.cpuTime - cpuStart) / 1000);
+      return [cpuUs, used_heap_size + externally_allocated_size];
+    } catch (error) {
+      if (isolate.isDisposed) return null;
+      throw error;
+    }
   }
 
   #wipe(index: number): void {

@@ -18,7 +18,7 @@ export interface Shelf {
   wanted: number;
 }
 
-/** Below this part of the target refilling goes on without pauses. */
+/** Below this part of the target refilling goes on without pauses, and without warming. */
 const LOW = 0.25;
 
 export class Pool {
@@ -102,7 +102,9 @@ export class Pool {
   async #build(shelf: Shelf, index: number): Promise<void> {
     const start = performance.now();
     try {
-      const built = await this.#builder.build(shelf.program, shelf.memoryMiB, index);
+      // Whoever waits, or will if this goes on, is served sooner by an isolate that still has to warm up.
+      const warm = shelf.wanted === 0 && shelf.warm >= shelf.target * LOW;
+      const built = await this.#builder.build(shelf.program, shelf.memoryMiB, index, warm);
       if (shelf.wanted > 0) shelf.wanted--;
       shelf.warm++;
       this.#events.warm(index, built, shelf);
@@ -114,7 +116,7 @@ export class Pool {
       this.#events.failed(shelf, 'bad_program', error instanceof Error ? error.message : String(error));
     }
     // Refilling takes at most half of a core while there is enough on the shelf.
-    const gentle = shelf.wanted === 0 && shelf.warm > shelf.target * LOW;
+    const gentle = shelf.wanted === 0 && shelf.warm >= shelf.target * LOW;
     setTimeout(
       () => {
         this.#building = false;

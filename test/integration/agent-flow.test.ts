@@ -46,7 +46,10 @@ describeNetwork('the agent in flow mode', () => {
     });
     peer = await flowMode();
   });
-  afterEach(() => agent?.stop());
+  afterEach(async () => {
+    await agent?.stop();
+    await controller.idle();
+  });
 
   const flowMode = async (flags = 0) => {
     const device = await controller.device();
@@ -108,12 +111,17 @@ describeNetwork('the agent in flow mode', () => {
     const cells = await agent.local<Cell[]>('/cells');
     expect(cells.find(({ id }) => id === cell)).toMatchObject({ state: 'running', packets: 10 });
     const flows = await agent.local<{ cell: number; flows: { packet_count: string }[] }[]>('/flows');
-    expect(flows.find((entry) => entry.cell === cell)!.flows.map((flow) => flow.packet_count)).toEqual(['5', '5']);
+    expect(flows.find((entry) => entry.cell === cell)!.flows.map((flow) => flow.packet_count)).toEqual([
+      '5',
+      '5',
+    ]);
     const stats = await peer.call('multipart_reply', {
       type: 'multipart_request',
       body: { type: 'flow', match: { cell } },
     });
-    expect(stats.body).toMatchObject({ flows: [{ match: { cell, in_port: 1 } }, { match: { cell, in_port: 2 } }] });
+    expect(stats.body).toMatchObject({
+      flows: [{ match: { cell, in_port: 1 } }, { match: { cell, in_port: 2 } }],
+    });
 
     peer.send({ type: 'dispatch_rule', command: DispatchCommand.DELETE, cell });
     expect(await peer.next('cell_status')).toMatchObject({
@@ -128,8 +136,18 @@ describeNetwork('the agent in flow mode', () => {
   test('TCP streams with the offloads Linux sets arrive intact, a cell each', async () => {
     await serve(net.hosts.h2, 'tcp-receive', 5001);
     const failures = acceptAll();
-    const report = await new Traffic(net.hosts.h1, ['tcp-send', net.hosts.h2.ip, 5001, 10, 20_000_000]).next();
-    expect(report).toMatchObject({ bytes: 200_000_000, ok: true, failed: 0 } satisfies Partial<TransferReport>);
+    const report = await new Traffic(net.hosts.h1, [
+      'tcp-send',
+      net.hosts.h2.ip,
+      5001,
+      10,
+      20_000_000,
+    ]).next();
+    expect(report).toMatchObject({
+      bytes: 200_000_000,
+      ok: true,
+      failed: 0,
+    } satisfies Partial<TransferReport>);
     expect(failures).toEqual([]);
     const cells = (await agent.local<Cell[]>('/cells')).filter(({ match }) => match?.tcp_dst === 5001);
     expect(cells.length).toBeGreaterThanOrEqual(10);
@@ -147,6 +165,7 @@ describeNetwork('the agent in flow mode', () => {
     const before = await agent.local<Cell[]>('/cells');
     const victim = before.find(({ match }) => match?.ip_proto === 1)!;
     peer.onMessage = undefined;
+    peer.received.length = 0;
     await agent.local(`/cells/${victim.id}/kill`, 'POST');
     expect(await peer.next('cell_status', ({ cell }) => cell === victim.id)).toMatchObject({
       state: CellState.EXITED,
@@ -167,6 +186,7 @@ describeNetwork('the agent in flow mode', () => {
     expect((await ping('-c1')).stdout).toContain(' 0% packet loss');
     const [old] = (await agent.local<Cell[]>('/cells')).filter(({ id }) => id !== 0);
     peer.onMessage = undefined;
+    peer.received.length = 0;
     const [{ pid }] = await agent.local<{ pid: number }[]>('/hosts');
     process.kill(pid, 'SIGKILL');
     expect(await peer.next('cell_status')).toMatchObject({

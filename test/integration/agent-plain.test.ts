@@ -37,7 +37,10 @@ describeNetwork('the agent as an ordinary OpenFlow switch', () => {
     expect(features).toMatchObject({ datapath_id: 7n, n_buffers: 0, auxiliary_id: 0 });
     const desc = await peer.call('multipart_reply', { type: 'multipart_request', body: { type: 'desc' } });
     expect(desc.body).toMatchObject({ mfr_desc: 'Flowcell', serial_num: '0000000000000007' });
-    const ports = await peer.call('multipart_reply', { type: 'multipart_request', body: { type: 'port_desc' } });
+    const ports = await peer.call('multipart_reply', {
+      type: 'multipart_request',
+      body: { type: 'port_desc' },
+    });
     expect(ports.body).toMatchObject({
       ports: [
         { port_no: 1, name: 's1-eth1', state: 4 },
@@ -57,9 +60,15 @@ describeNetwork('the agent as an ordinary OpenFlow switch', () => {
     expect(stats.body).toMatchObject({ flows: [{ match: { in_port: 1 } }, { match: { in_port: 2 } }] });
     const [there] = stats.body.type === 'flow' ? stats.body.flows : [];
     expect(there.packet_count).toBeGreaterThanOrEqual(3n);
-    const total = await peer.call('multipart_reply', { type: 'multipart_request', body: { type: 'aggregate' } });
+    const total = await peer.call('multipart_reply', {
+      type: 'multipart_request',
+      body: { type: 'aggregate' },
+    });
     expect(total.body).toMatchObject({ flow_count: 2 });
-    const ports = await peer.call('multipart_reply', { type: 'multipart_request', body: { type: 'port_stats' } });
+    const ports = await peer.call('multipart_reply', {
+      type: 'multipart_request',
+      body: { type: 'port_stats' },
+    });
     const counted = ports.body.type === 'port_stats' ? ports.body.ports : [];
     expect(counted[0].rx_packets).toBeGreaterThanOrEqual(there.packet_count);
     expect(counted[1].tx_packets).toBeGreaterThanOrEqual(3n);
@@ -92,8 +101,16 @@ describeNetwork('the agent as an ordinary OpenFlow switch', () => {
     const data = ethernet({ type: 0x0806, dst: 'ff:ff:ff:ff:ff:ff', payload: arp({ tpa: '10.0.0.99' }) });
     peer.send({ type: 'packet_out', actions: [{ type: 'output', port: Port.FLOOD, max_len: 0 }], data });
     await peer.entries({ match: { in_port: 1 }, instructions: output(2) });
-    peer.send({ type: 'packet_out', in_port: 1, actions: [{ type: 'output', port: Port.TABLE, max_len: 0 }], data });
-    const ports = await agent.shows<{ txPackets: number }[]>('/ports', (now) => now[1].txPackets >= before[1] + 2);
+    peer.send({
+      type: 'packet_out',
+      in_port: 1,
+      actions: [{ type: 'output', port: Port.TABLE, max_len: 0 }],
+      data,
+    });
+    const ports = await agent.shows<{ txPackets: number }[]>(
+      '/ports',
+      (now) => now[1].txPackets >= before[1] + 2,
+    );
     expect(ports.map((port, i) => port.txPackets - before[i])).toEqual([1, 2]);
   });
 
@@ -112,7 +129,10 @@ describeNetwork('the agent as an ordinary OpenFlow switch', () => {
     ] as const;
     for (const [request, type] of errors) {
       const failed = peer.call('error', request as Parameters<Peer['send']>[0]);
-      expect(await failed, JSON.stringify(request, (_, v) => (typeof v === 'bigint' ? `${v}` : v))).toMatchObject({
+      expect(
+        await failed,
+        JSON.stringify(request, (_, v) => (typeof v === 'bigint' ? `${v}` : v)),
+      ).toMatchObject({
         error_type: type,
       });
     }
@@ -137,11 +157,18 @@ describeNetwork('the agent as an ordinary OpenFlow switch', () => {
     await peer.next('port_status', ({ desc }) => desc.port_no === 2 && desc.state === 4);
 
     await net.switches.s1.configure(['link del s1-eth2']);
-    expect(await peer.next('port_status', ({ reason }) => reason === 1)).toMatchObject({ desc: { port_no: 2 } });
+    expect(await peer.next('port_status', ({ reason }) => reason === 1)).toMatchObject({
+      desc: { port_no: 2 },
+    });
     const [s1, h2] = [net.switches.s1, net.hosts.h2];
-    await s1.configure([`link add s1-eth2 type veth peer name h2-eth0 netns ${h2.namespace}`, 'link set s1-eth2 up']);
+    await s1.configure([
+      `link add s1-eth2 type veth peer name h2-eth0 netns ${h2.namespace}`,
+      'link set s1-eth2 up',
+    ]);
     await h2.configure(['link set h2-eth0 up', `addr add ${h2.ip}/24 dev h2-eth0`]);
-    expect(await peer.next('port_status', ({ reason }) => reason === 0)).toMatchObject({ desc: { port_no: 2 } });
+    expect(await peer.next('port_status', ({ reason }) => reason === 0)).toMatchObject({
+      desc: { port_no: 2 },
+    });
     await peer.entries(
       { match: { in_port: 1 }, instructions: output(2) },
       { match: { in_port: 2 }, instructions: output(1) },

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import { DispatchCommand, encode, FlowModCommand, type MessageInit } from '../../openflow/index.ts';
@@ -11,13 +11,18 @@ const output = (port: number) => [
 ];
 const HELLO: MessageInit = { type: 'hello', elements: [{ type: 'versionbitmap', versions: [4] }] };
 
-const alive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
+/** Waits for the end of a process that is nobody's child any more (dead, or dead and not yet fetched by init). */
+const gone = async (pid: number): Promise<boolean> => {
+  for (let tries = 0; tries < 500; tries++) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      if (stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z')) return true;
+    } catch {
+      return true;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
+  return false;
 };
 
 interface PortView {
@@ -38,6 +43,7 @@ describeNetwork('the agent when things go wrong', () => {
   afterEach(async () => {
     await agent?.stop();
     agent = undefined;
+    await controller.idle();
   });
   afterAll(async () => {
     await controller?.close();
@@ -68,13 +74,13 @@ describeNetwork('the agent when things go wrong', () => {
       { match: { in_port: 2 }, instructions: output(1) },
     );
     expect((await ping()).stdout).toContain(' 0% packet loss');
-    expect(alive(pid)).toBe(false);
+    expect(await gone(pid)).toBe(true);
     const [{ pid: mine }] = await agent.local<{ pid: number }[]>('/hosts');
     agent.child.kill('SIGTERM');
     const [code] = await once(agent.child, 'exit');
     expect(code).toBe(0);
     expect(existsSync(agent.socketPath)).toBe(false);
-    expect(alive(mine)).toBe(false);
+    expect(await gone(mine)).toBe(true);
   });
 
   test('fail mode standalone: a learning switch until the controller comes, and when it goes', async () => {
@@ -91,14 +97,17 @@ describeNetwork('the agent when things go wrong', () => {
   test.each([
     ['no hello', [{ type: 'features_request' }]],
     ['another version only', [{ type: 'hello', elements: [{ type: 'versionbitmap', versions: [1] }] }]],
-  ] as [string, MessageInit[]][])('%s: HELLO_FAILED and the end of the connection', async (_name, messages) => {
-    agent = await start();
-    const peer = await controller.connection();
-    peer.send(...messages);
-    expect(await peer.next('error')).toMatchObject({ error_type: 0, code: 0 });
-    await peer.ended();
-    await controller.device();
-  });
+  ] as [string, MessageInit[]][])(
+    '%s: HELLO_FAILED and the end of the connection',
+    async (_name, messages) => {
+      agent = await start();
+      const peer = await controller.connection();
+      peer.send(...messages);
+      expect(await peer.next('error')).toMatchObject({ error_type: 0, code: 0 });
+      await peer.ended();
+      await controller.device();
+    },
+  );
 
   test('a header that cannot be, or another version after hello, ends the connection; the agent reconnects', async () => {
     agent = await start();
@@ -127,13 +136,18 @@ describeNetwork('the agent when things go wrong', () => {
     await peer.next('echo_request');
     peer.socket.pause();
     await controller.device();
+    peer.socket.destroy();
   });
 
   test('mutated messages: errors, no crash, and the switch still switches', async () => {
     agent = await start();
     let peer = await controller.device();
     const samples: MessageInit[] = [
-      { type: 'flow_mod', match: { in_port: 1, eth_type: 0x0800, ipv4_dst: '10.9.9.9' }, instructions: output(2) },
+      {
+        type: 'flow_mod',
+        match: { in_port: 1, eth_type: 0x0800, ipv4_dst: '10.9.9.9' },
+        instructions: output(2),
+      },
       { type: 'packet_out', actions: [{ type: 'output', port: 2, max_len: 0 }], data: new Uint8Array(64) },
       { type: 'multipart_request', body: { type: 'flow', match: { eth_type: 0x0806 } } },
       { type: 'dispatch_rule', match: { eth_type: 0x0806 }, cells: [{}] },

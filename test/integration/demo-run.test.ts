@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chown, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { DemoResult } from '../../cli/demo/run.ts';
+import type { DemoResult } from '../../cli/demo/result.ts';
 import { NETNS_DIR } from '../../mininet/owner.ts';
 import { exec } from '../../mininet/run.ts';
 import { describeNetwork } from '../support/suites.ts';
@@ -30,28 +30,51 @@ async function namespacesOf(pid: number): Promise<string[]> {
   return (await readdir(NETNS_DIR)).filter((name) => name.startsWith(`fc.${pid}.`));
 }
 
-/** Processes whose command line names our run folder: the demo's, and all that it started. */
-async function processes(): Promise<string[]> {
-  const found: string[] = [];
+/** Parent's process id of every process. */
+async function parents(): Promise<Map<number, number>> {
+  const found = new Map<number, number>();
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const { stdout } = await exec(['cat', `/proc/${pid}/cmdline`], { anyExit: true });
-    if (stdout.includes(runDir)) found.push(stdout.replaceAll('\0', ' '));
+    const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+    // After the name, which is in parentheses: state, parent.
+    if (stat !== '') found.set(Number(pid), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
   }
   return found;
 }
 
-/** Starts a demo that stays, and waits until it says so. */
-async function kept(): Promise<ChildProcess> {
-  const child = spawn(FLOWCELL, ['demo', '--keep', '--json', ...QUICK], {
+/** All processes below this one: controller, agent, sandbox host, servers, reaper. */
+async function descendants(pid: number): Promise<number[]> {
+  const all = await parents();
+  const found = [pid];
+  for (const parent of found) {
+    for (const [child, itsParent] of all) if (itsParent === parent) found.push(child);
+  }
+  return found.slice(1);
+}
+
+/** Which of these still run. */
+async function running(pids: readonly number[]): Promise<number[]> {
+  const all = await parents();
+  return pids.filter((pid) => all.has(pid));
+}
+
+/** Starts a demo and waits until it says this. */
+async function startUntil(word: string, ...options: string[]): Promise<ChildProcess> {
+  const child = spawn(FLOWCELL, ['demo', '--json', ...QUICK, ...options], {
     env: env(),
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'ignore'],
   });
   started.push(child);
-  for await (const line of createInterface({ input: child.stdout! })) {
-    if (line.includes('Ctrl-C ends it')) return child;
-  }
-  throw new Error('the demo ended by itself');
+  const reader = createInterface({ input: child.stdout! });
+  return await new Promise((resolve, reject) => {
+    reader.on('line', (line) => {
+      if (line.includes(word)) resolve(child);
+    });
+    reader.once('close', () => reject(new Error(`the demo ended without saying '${word}'`)));
+  });
 }
+
+/** A demo that has shown everything and stays up. */
+const kept = () => startUntil('Ctrl-C ends it', '--keep');
 
 function lastLine(text: string): DemoResult {
   return JSON.parse(text.trimEnd().split('\n').at(-1)!);
@@ -79,11 +102,13 @@ describeNetwork('flowcell demo', () => {
     expectGood(lastLine(stdout));
     expect(stdout).not.toContain('\x1b');
     expect(await readdir(runDir)).toEqual([]);
-    expect(await processes()).toEqual([]);
   });
 
   test('while it stays up, the listing commands show it; Ctrl-C ends it and leaves nothing', async () => {
     const demo = await kept();
+    const pids = await descendants(demo.pid!);
+    // Controller, agent, its sandbox host, two servers, the reaper.
+    expect(pids.length).toBeGreaterThanOrEqual(6);
     const list = async (what: string) =>
       (await exec([FLOWCELL, what, '--run-dir', runDir])).stdout.trimEnd().split('\n');
     // A heading and at least the two probes' flows.
@@ -92,28 +117,43 @@ describeNetwork('flowcell demo', () => {
     expect(Object.keys(parsed)).toEqual(['0000000000000001']);
     expect(await namespacesOf(demo.pid!)).toHaveLength(4);
 
-    demo.stdout!.resume();
     const end = once(demo, 'close');
     demo.kill('SIGINT');
     expect(await end).toEqual([0, null]);
     expect(await namespacesOf(demo.pid!)).toEqual([]);
     expect(await readdir(runDir)).toEqual([]);
-    expect(await processes()).toEqual([]);
+    expect(await running(pids)).toEqual([]);
     await expect(exec([FLOWCELL, 'cells', '--run-dir', runDir])).rejects.toMatchObject({
       result: { code: 2, stderr: expect.stringContaining('no agent runs here') },
     });
   });
 
+  test.each(['port 3', 'controller runs', 'cells warm', 'TCP:', 'killed'])(
+    'Ctrl-C leaves nothing, whatever it was doing (%s)',
+    async (word) => {
+      const demo = await startUntil(word);
+      const pids = await descendants(demo.pid!);
+      const end = once(demo, 'close');
+      demo.kill('SIGINT');
+      expect(await end).toEqual([130, null]);
+      expect(await namespacesOf(demo.pid!)).toEqual([]);
+      expect(await readdir(runDir)).toEqual([]);
+      expect(await running(pids)).toEqual([]);
+    },
+  );
+
   test('killed -9 it leaves neither namespaces nor processes', async () => {
     const demo = await kept();
     expect(await namespacesOf(demo.pid!)).toHaveLength(4);
+    const pids = await descendants(demo.pid!);
     demo.kill('SIGKILL');
     await expect.poll(() => namespacesOf(demo.pid!), { timeout: 10_000 }).toEqual([]);
-    await expect.poll(processes, { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => running(pids), { timeout: 10_000 }).toEqual([]);
   });
 
   test('an agent that dies under it ends it with the reason', async () => {
     const demo = await kept();
+    const pids = await descendants(demo.pid!);
     const { stdout: pid } = await exec(['pgrep', '-f', `agent .*--run-dir ${runDir}`]);
     let said = '';
     demo.stdout!.setEncoding('utf8').on('data', (text: string) => {
@@ -126,6 +166,7 @@ describeNetwork('flowcell demo', () => {
       ok: false,
       error: expect.stringContaining('the agent ended (SIGKILL)'),
     });
+    expect(await running(pids)).toEqual([]);
     expect(await readdir(runDir)).toEqual([]);
   });
 
@@ -141,6 +182,5 @@ describeNetwork('flowcell demo', () => {
     });
     expectGood(lastLine(stdout));
     expect(await readdir(runDir)).toEqual([]);
-    expect(await processes()).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
-import net from 'node:net';
+import type net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { stop } from '../../mininet/run.ts';
@@ -91,7 +91,10 @@ export class Peer {
   }
 
   /** The next message of a type (that fits), taken out of those received. */
-  next<T extends MessageType>(type: T, fits: (message: MessageOf<T>) => boolean = () => true): Promise<MessageOf<T>> {
+  next<T extends MessageType>(
+    type: T,
+    fits: (message: MessageOf<T>) => boolean = () => true,
+  ): Promise<MessageOf<T>> {
     return this.#waiters.until(`${type} among ${this.received.map((message) => message.type)}`, () => {
       const at = this.received.findIndex((message) => message.type === type && fits(message as MessageOf<T>));
       return at < 0 ? undefined : (this.received.splice(at, 1)[0] as MessageOf<T>);
@@ -127,7 +130,8 @@ export class Peer {
 export class FakeController {
   readonly port: number;
   readonly #server: net.Server;
-  readonly #peers: Peer[] = [];
+  #peers: Peer[] = [];
+  readonly #all = new Set<Peer>();
   readonly #waiters = new Waiters();
 
   static async start(node: Switch, port = 0): Promise<FakeController> {
@@ -145,7 +149,13 @@ export class FakeController {
     this.#server = server;
     this.port = port;
     server.on('connection', (socket: net.Socket) => {
-      this.#peers.push(new Peer(socket));
+      const peer = new Peer(socket);
+      this.#peers.push(peer);
+      this.#all.add(peer);
+      socket.once('close', () => {
+        this.#all.delete(peer);
+        this.#waiters.poke();
+      });
       socket.resume();
       this.#waiters.poke();
     });
@@ -163,6 +173,12 @@ export class FakeController {
     await peer.next('hello');
     await peer.call('features_reply', { type: 'features_request' });
     return peer;
+  }
+
+  /** Every device is gone, and those nobody asked for are forgotten. */
+  async idle(): Promise<void> {
+    await this.#waiters.until('the end of all connections', () => (this.#all.size === 0 ? true : undefined));
+    this.#peers = [];
   }
 
   async close(): Promise<void> {

@@ -222,7 +222,7 @@ export class World {
   constructor(options: WorldOptions = {}) {
     this.pool = new FramePool(options.frames ?? 256);
     this.rules = new RuleTable(options.maxRules);
-    this.holding = new Holding(options.hold ?? { perFlow: 4, perTenant: 32, total: 64 });
+    this.holding = new Holding(options.hold ?? { perFlow: 4, perRunningFlow: 5, perTenant: 32, total: 64 });
     this.admission = new Admission({ perPort: options.perPort ?? 0, perTenant: 0 });
     const list = this.ports;
     this.output = new Output(

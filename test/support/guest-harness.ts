@@ -15,6 +15,7 @@ import {
   H,
   KEY_WORDS,
   REGION_BYTES,
+  RUN,
   RX_OFFSET,
   RX_SLOTS,
   SLOT,
@@ -212,12 +213,11 @@ export class GuestHarness {
   ask(...messages: (MessageInit | Uint8Array)[]): Message[] {
     this.control(...messages);
     const answers: Message[] = [];
+    let bits: number;
     do {
-      this.run(0);
+      bits = this.run(0);
       answers.push(...this.messages());
-    } while (this.toSend.length > 0 || this.controlOut.readable() > 0);
-    this.run(0);
-    answers.push(...this.messages());
+    } while (this.toSend.length > 0 || (bits & RUN.PRODUCED) !== 0);
     return answers;
   }
 

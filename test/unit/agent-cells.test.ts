@@ -13,7 +13,8 @@ import {
 } from '../../openflow/index.ts';
 import { FakeHost, image } from '../support/agent-world.ts';
 
-const flowMod = (init: Omit<MessageInitOf<'flow_mod'>, 'type'> = {}): Uint8Array => encode({ type: 'flow_mod', ...init });
+const flowMod = (init: Omit<MessageInitOf<'flow_mod'>, 'type'> = {}): Uint8Array =>
+  encode({ type: 'flow_mod', ...init });
 const DEFAULTS = { memoryMiB: 16, runMs: 50 };
 
 const setUp = (id = 7) => {
@@ -69,7 +70,12 @@ describe('the conversation with a cell', () => {
       control.attach(cell);
       control.forward(encode({ type: 'multipart_request', xid: 77, body: { type: 'flow' } }));
       const flows = [{ match: { eth_type: 0x0806 } }];
-      cell.say({ type: 'multipart_reply', xid: messageXid(cell.sent[0]), flags: 1, body: { type: 'flow', flows } });
+      cell.say({
+        type: 'multipart_reply',
+        xid: messageXid(cell.sent[0]),
+        flags: 1,
+        body: { type: 'flow', flows },
+      });
       cell.say({ type: 'multipart_reply', xid: messageXid(cell.sent[0]), body: { type: 'flow', flows: [] } });
       cell.say({ type: 'multipart_reply', xid: messageXid(cell.sent[0]), body: { type: 'flow', flows: [] } });
       cell.say({ type: 'flow_removed', xid: 4, reason: 0, match: { eth_type: 0x0806, cell: 3 } });
@@ -87,9 +93,13 @@ describe('the conversation with a cell', () => {
     const { control, passed, cell } = setUp();
     control.attach(cell);
     const replies: unknown[] = [];
-    control.request(encode({ type: 'multipart_request', body: { type: 'table' } }), (reply) => replies.push(reply));
+    control.request(encode({ type: 'multipart_request', body: { type: 'table' } }), (reply) =>
+      replies.push(reply),
+    );
     cell.say({ type: 'multipart_reply', xid: messageXid(cell.sent[0]), body: { type: 'table', tables: [] } });
-    control.request(encode({ type: 'multipart_request', body: { type: 'table' } }), (reply) => replies.push(reply));
+    control.request(encode({ type: 'multipart_request', body: { type: 'table' } }), (reply) =>
+      replies.push(reply),
+    );
     control.ended();
     expect(replies).toMatchObject([{ type: 'multipart_reply' }, undefined]);
     expect(passed).toEqual([]);

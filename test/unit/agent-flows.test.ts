@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CellReason, CellState, DispatchFlag, DispatchMiss, OnFailure, Wall } from '../../openflow/index.ts';
 import { ethernet, ipv4, udp } from '../../packet/index.ts';
-import { World, image } from '../support/agent-world.ts';
+import { image, World } from '../support/agent-world.ts';
 
 const packet = (dstPort: number, mark = 0, srcPort = 1000, back = false): Uint8Array => {
   const ports = back ? { src: dstPort, dst: srcPort } : { src: srcPort, dst: dstPort };
@@ -28,7 +28,9 @@ const marks = (cell: { frames: { bytes: Uint8Array; offset: number }[] }) =>
 
 /** The controller's answer, as far as the flow running. */
 const answer = (world: World, dstPort: number, more = {}) => {
-  world.flows.add(world.rule({ match: flowMatch(dstPort), query_id: world.asked.at(-1)!.flow.queryId, ...more }));
+  world.flows.add(
+    world.rule({ match: flowMatch(dstPort), query_id: world.asked.at(-1)!.flow.queryId, ...more }),
+  );
   const cell = world.cells.get(world.host.last.id)!;
   cell.control.barrier(() => world.flows.run(cell));
   world.host.last.answerBarriers();
@@ -147,7 +149,10 @@ describe('a flow begins', () => {
     const { hash } = image('other');
     const program = world.flows.add.bind(world.flows);
     expect(hash).toHaveLength(64);
-    program({ ...world.rule({ match: flowMatch(5), query_id: 1 }), cells: [{ program: hash, memory_mib: 0, run_ms: 0 }] } as never);
+    program({
+      ...world.rule({ match: flowMatch(5), query_id: 1 }),
+      cells: [{ program: hash, memory_mib: 0, run_ms: 0 }],
+    } as never);
     expect(marks(world.host.last)).toEqual([1]);
   });
 });
@@ -211,6 +216,22 @@ describe('a flow ends', () => {
     expect(world.cells.size).toBe(0);
     // The packet is a new flow's first again.
     expect(world.asked).toHaveLength(2);
+  });
+
+  test('replaced by a new rule: what waited for the old cell waits for the new one', () => {
+    const world = new World();
+    world.receive(packet(5, 1));
+    world.flows.add(world.rule({ match: flowMatch(5), query_id: 1, flags: DispatchFlag.NOTIFY_REMOVED }));
+    const old = world.host.last;
+    world.flows.add(world.rule({ match: flowMatch(5) }));
+    expect([old.alive, world.rules.size]).toEqual([false, 1]);
+    expect(world.statuses.map(([state]) => state)).toEqual([
+      CellState.READY,
+      CellState.REMOVED,
+      CellState.READY,
+    ]);
+    world.flows.run(world.cells.get(world.host.last.id)!);
+    expect(marks(world.host.last)).toEqual([1]);
   });
 
   test('delete by cell leaves the others', () => {
@@ -342,16 +363,16 @@ describe('a busy cell', () => {
     world.receive(packet(5, 0));
     const cell = answer(world, 5);
     cell.room = 1;
-    for (let mark = 1; mark <= 6; mark++) world.receive(packet(5, mark));
+    for (let mark = 1; mark <= 7; mark++) world.receive(packet(5, mark));
     expect(world.dispatcher.counters.dropped.hold).toBe(2);
     const seen: number[] = [];
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 6; i++) {
       seen.push(...marks(cell));
       cell.verdict(2);
       world.cells.drained(cell);
     }
-    expect(seen).toEqual([0, 1, 2, 3, 4]);
+    expect(seen).toEqual([0, 1, 2, 3, 4, 5]);
     expect(world.pool.available).toBe(256);
-    expect(world.ports[1].sent).toHaveLength(5);
+    expect(world.ports[1].sent).toHaveLength(6);
   });
 });

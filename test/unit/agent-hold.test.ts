@@ -8,19 +8,23 @@ const take = (): Frame => pool.take()!;
 
 describe('hold queues', () => {
   test('frames come out in the order they went in', () => {
-    const holding = new Holding({ perFlow: 9, perTenant: 9, total: 9 });
+    const holding = new Holding({ perFlow: 9, perRunningFlow: 9, perTenant: 9, total: 9 });
     const queue = holding.queueFor(0);
     const frames = [take(), take(), take()];
     for (const frame of frames) expect(holding.push(queue, frame)).toBe(true);
     expect([holding.shift(queue), holding.shift(queue)]).toEqual(frames.slice(0, 2));
     const more = take();
     holding.push(queue, more);
-    expect([holding.shift(queue), holding.shift(queue), holding.shift(queue)]).toEqual([frames[2], more, null]);
+    expect([holding.shift(queue), holding.shift(queue), holding.shift(queue)]).toEqual([
+      frames[2],
+      more,
+      null,
+    ]);
     expect(holding.held).toBe(0);
   });
 
   test('each limit holds and is counted', () => {
-    const holding = new Holding({ perFlow: 2, perTenant: 3, total: 4 });
+    const holding = new Holding({ perFlow: 2, perRunningFlow: 3, perTenant: 3, total: 4 });
     const [a, b, c] = [holding.queueFor(1), holding.queueFor(1), holding.queueFor(2)];
     expect([a, a, a].map((queue) => holding.push(queue, take()))).toEqual([true, true, false]);
     expect([b, b].map((queue) => holding.push(queue, take()))).toEqual([true, false]);
@@ -31,7 +35,7 @@ describe('hold queues', () => {
   });
 
   test('moving keeps order and counts, and refuses nothing', () => {
-    const holding = new Holding({ perFlow: 2, perTenant: 8, total: 8 });
+    const holding = new Holding({ perFlow: 2, perRunningFlow: 2, perTenant: 8, total: 8 });
     const [from, to] = [holding.queueFor(0), holding.queueFor(5)];
     const frames = [take(), take(), take(), take()];
     holding.push(to, frames[0]);

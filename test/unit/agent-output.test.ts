@@ -47,7 +47,9 @@ describe('output', () => {
   test('to a port: head from the region, the rest from the frame', () => {
     const { ports, output, verdict } = setUp();
     output.handle(5, 0, verdict(2));
-    expect(ports[1].sent).toMatchObject([{ head: 0x7f0000000000 + DATA_OFFSET, headLength: 256, consumed: 256 }]);
+    expect(ports[1].sent).toMatchObject([
+      { head: 0x7f0000000000 + DATA_OFFSET, headLength: 256, consumed: 256 },
+    ]);
   });
 
   test('FLOOD and ALL leave out the port of entry, IN_PORT is that port', () => {
@@ -102,7 +104,8 @@ describe('output', () => {
     partial.frame.csumStart = 34;
     partial.frame.csumOffset = 6;
     // As Linux leaves it: the field holds the folded sum of the pseudo-header, not inverted.
-    const pseudo = ~checksum16(new Uint8Array(0), 0, 0, pseudoHeaderSum(DATA, 14, 17, DATA.length - 34)) & 0xffff;
+    const pseudo =
+      ~checksum16(new Uint8Array(0), 0, 0, pseudoHeaderSum(DATA, 14, 17, DATA.length - 34)) & 0xffff;
     partial.region[DATA_OFFSET + 40] = pseudo >>> 8;
     partial.region[DATA_OFFSET + 41] = pseudo & 0xff;
     output.handle(0, 0, partial);
@@ -120,10 +123,15 @@ describe('port names', () => {
     ]);
   });
 
-  test.each([['a=0'], ['a=4294967041'], ['=3'], ['way-too-long-a-name'], ['a/b'], ['a', 'a'], ['a=2', 'b=2']])(
-    'refuses %s %s',
-    (...names) => {
-      expect(() => numberPorts(names)).toThrow(expect.objectContaining({ code: 'FC_PORT_NAME' }));
-    },
-  );
+  test.each([
+    ['a=0'],
+    ['a=4294967041'],
+    ['=3'],
+    ['way-too-long-a-name'],
+    ['a/b'],
+    ['a', 'a'],
+    ['a=2', 'b=2'],
+  ])('refuses %s %s', (...names) => {
+    expect(() => numberPorts(names)).toThrow(expect.objectContaining({ code: 'FC_PORT_NAME' }));
+  });
 });
