@@ -13,7 +13,7 @@ import {
   type ToHost,
 } from '../channel/control.ts';
 import { REGION_BYTES } from '../channel/layout.ts';
-import { check, EventFd, raw } from '../sys/libc.ts';
+import { EventFd, raw } from '../sys/libc.ts';
 import { PollLoop } from '../sys/loop.ts';
 import { MappedMemory } from '../sys/memory.ts';
 import { Builder } from './builder.ts';
@@ -33,9 +33,10 @@ function die(): never {
 
 function fail(error: unknown): never {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  // Straight to the descriptor: nothing asynchronous happens any more.
+  // Straight to the descriptor: nothing asynchronous happens any more. Whether it worked must not matter: when
+  // the agent is dead there is nobody to read it, and this process must end all the same.
   const bytes = Buffer.from(`${text}\n`);
-  check('write', raw.write(2, bytes as unknown as bigint, bytes.length));
+  raw.write(2, bytes as unknown as bigint, bytes.length);
   die();
 }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { DemoResult } from '../../cli/demo/result.ts';
 import { NETNS_DIR } from '../../mininet/owner.ts';
 import { exec } from '../../mininet/run.ts';
+import { descendants, isRunning } from '../support/processes.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const FLOWCELL = join(import.meta.dirname, '../../bin/flowcell');
@@ -30,32 +31,7 @@ async function namespacesOf(pid: number): Promise<string[]> {
   return (await readdir(NETNS_DIR)).filter((name) => name.startsWith(`fc.${pid}.`));
 }
 
-/** Parent's process id of every process. */
-async function parents(): Promise<Map<number, number>> {
-  const found = new Map<number, number>();
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-    // After the name, which is in parentheses: state, parent.
-    if (stat !== '') found.set(Number(pid), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
-  }
-  return found;
-}
-
-/** All processes below this one: controller, agent, sandbox host, servers, reaper. */
-async function descendants(pid: number): Promise<number[]> {
-  const all = await parents();
-  const found = [pid];
-  for (const parent of found) {
-    for (const [child, itsParent] of all) if (itsParent === parent) found.push(child);
-  }
-  return found.slice(1);
-}
-
-/** Which of these still run. */
-async function running(pids: readonly number[]): Promise<number[]> {
-  const all = await parents();
-  return pids.filter((pid) => all.has(pid));
-}
+const running = (pids: readonly number[]) => pids.filter(isRunning);
 
 /** Starts a demo and waits until it says this. */
 async function startUntil(word: string, ...options: string[]): Promise<ChildProcess> {
@@ -106,7 +82,7 @@ describeNetwork('flowcell demo', () => {
 
   test('while it stays up, the listing commands show it; Ctrl-C ends it and leaves nothing', async () => {
     const demo = await kept();
-    const pids = await descendants(demo.pid!);
+    const pids = descendants(demo.pid!);
     // Controller, agent, its sandbox host, two servers, the reaper.
     expect(pids.length).toBeGreaterThanOrEqual(6);
     const list = async (what: string) =>
@@ -122,7 +98,7 @@ describeNetwork('flowcell demo', () => {
     expect(await end).toEqual([0, null]);
     expect(await namespacesOf(demo.pid!)).toEqual([]);
     expect(await readdir(runDir)).toEqual([]);
-    expect(await running(pids)).toEqual([]);
+    expect(running(pids)).toEqual([]);
     await expect(exec([FLOWCELL, 'cells', '--run-dir', runDir])).rejects.toMatchObject({
       result: { code: 2, stderr: expect.stringContaining('no agent runs here') },
     });
@@ -132,20 +108,20 @@ describeNetwork('flowcell demo', () => {
     'Ctrl-C leaves nothing, whatever it was doing (%s)',
     async (word) => {
       const demo = await startUntil(word);
-      const pids = await descendants(demo.pid!);
+      const pids = descendants(demo.pid!);
       const end = once(demo, 'close');
       demo.kill('SIGINT');
       expect(await end).toEqual([130, null]);
       expect(await namespacesOf(demo.pid!)).toEqual([]);
       expect(await readdir(runDir)).toEqual([]);
-      expect(await running(pids)).toEqual([]);
+      expect(running(pids)).toEqual([]);
     },
   );
 
   test('killed -9 it leaves neither namespaces nor processes', async () => {
     const demo = await kept();
     expect(await namespacesOf(demo.pid!)).toHaveLength(4);
-    const pids = await descendants(demo.pid!);
+    const pids = descendants(demo.pid!);
     demo.kill('SIGKILL');
     await expect.poll(() => namespacesOf(demo.pid!), { timeout: 10_000 }).toEqual([]);
     await expect.poll(() => running(pids), { timeout: 10_000 }).toEqual([]);
@@ -153,7 +129,7 @@ describeNetwork('flowcell demo', () => {
 
   test('an agent that dies under it ends it with the reason', async () => {
     const demo = await kept();
-    const pids = await descendants(demo.pid!);
+    const pids = descendants(demo.pid!);
     const { stdout: pid } = await exec(['pgrep', '-f', `agent .*--run-dir ${runDir}`]);
     let said = '';
     demo.stdout!.setEncoding('utf8').on('data', (text: string) => {
@@ -166,7 +142,8 @@ describeNetwork('flowcell demo', () => {
       ok: false,
       error: expect.stringContaining('the agent ended (SIGKILL)'),
     });
-    expect(await running(pids)).toEqual([]);
+    // Its sandbox host ends itself when it notices.
+    await expect.poll(() => running(pids), { timeout: 10_000 }).toEqual([]);
     expect(await readdir(runDir)).toEqual([]);
   });
 

@@ -7,6 +7,7 @@ import { afterEach, expect, test } from 'vitest';
 import { leftovers, NETNS_DIR, Reaper, sweep } from '../../mininet/owner.ts';
 import { exec } from '../../mininet/run.ts';
 import { type Network, topology } from '../../mininet/topology.ts';
+import { isRunning } from '../support/processes.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -123,15 +124,6 @@ describeNetwork('a network of namespaces', ['ping'], () => {
     expect(namespaces()).toEqual(before);
   });
 });
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** Another process that makes a network with a program in it, and tells of both. */
 async function startOwner(): Promise<{
