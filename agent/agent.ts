@@ -20,7 +20,7 @@ import { Flows } from './dispatcher/flows.ts';
 import { Holding } from './dispatcher/hold.ts';
 import { Output } from './dispatcher/output.ts';
 import { RuleTable } from './dispatcher/rules.ts';
-import { LocalServer, runDirectory, socketPathOf } from './local/server.ts';
+import { LocalServer, socketPathOf } from './local/server.ts';
 import { viewCell, viewFlows, viewPort, viewRules } from './local/views.ts';
 import { type Frame, FramePool } from './ports/frames.ts';
 import { Ports } from './ports/ports.ts';
@@ -42,7 +42,7 @@ export interface AgentOptions {
   maxRules?: number;
   /** New flows a second for all ports of a tenant; 0: no limit. */
   tenantFlowsPerSec?: number;
-  /** Folder of the local socket. Default: see local/server.ts. */
+  /** Folder of the socket with the local state (local/server.ts); absent: none is offered. */
   runDir?: string;
   description?: string;
   connection?: Partial<ConnectionLimits>;
@@ -59,7 +59,8 @@ const { version } = createRequire(import.meta.url)('../package.json') as { versi
 
 export class Agent {
   readonly options: AgentOptions;
-  readonly socketPath: string;
+  /** Where the local state is offered. */
+  readonly socketPath: string | undefined;
   readonly loop = new PollLoop();
   readonly clock = new Clock();
   readonly pool: FramePool;
@@ -105,7 +106,8 @@ export class Agent {
     const frames = options.frames ?? DEFAULT_FRAMES;
     const config = defaultDispatchConfig(frames);
     this.options = options;
-    this.socketPath = socketPathOf(options.datapathId, options.runDir ?? runDirectory());
+    const { runDir } = options;
+    this.socketPath = runDir === undefined ? undefined : socketPathOf(options.datapathId, runDir);
     this.pool = new FramePool(frames);
     this.programs = new Programs(programs);
     this.rules = new RuleTable(options.maxRules);
@@ -218,12 +220,14 @@ export class Agent {
   async #start(): Promise<void> {
     const { logger, failMode, controllers } = this.options;
     this.loop.start();
-    this.#local = await LocalServer.start({
-      socketPath: this.socketPath,
-      views: this.#views(),
-      killCell: (id) => this.#killCell(id),
-      logger,
-    });
+    if (this.socketPath !== undefined) {
+      this.#local = await LocalServer.start({
+        socketPath: this.socketPath,
+        views: this.#views(),
+        killCell: (id) => this.#killCell(id),
+        logger,
+      });
+    }
     const openflow = this.programs.named('openflow');
     const own = failMode === 'standalone' ? [openflow, this.programs.named('learning-switch')] : [openflow];
     const host = await SandboxHost.start({

@@ -8,10 +8,9 @@ import {
   type Datapath,
   defineApp,
   FIVE_TUPLE_FIELDS,
-  type FieldName,
   type PortStatus,
 } from '../controller/index.ts';
-import { PortConfig, PortReason, PortState } from '../openflow/index.ts';
+import { type FieldName, PortConfig, PortReason, PortState } from '../openflow/index.ts';
 import { FlowSwitch } from './learning-flows.ts';
 import { PlainSwitch } from './learning-plain.ts';
 import { PortSwitch } from './learning-ports.ts';

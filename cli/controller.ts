@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { commandLogger } from './lib/log.ts';
 import { collect, integer, LOG_LEVELS, OPENFLOW_PORT, oneOf } from './lib/options.ts';
+import { runDir } from './lib/run-dir.ts';
 import { untilSignal } from './lib/service.ts';
 
 const APPS = ['learning-switch'] as const;
@@ -46,7 +47,6 @@ export function configure(command: Command): void {
 }
 
 async function run(options: Options): Promise<void> {
-  if (options.runDir !== undefined) process.env.FLOWCELL_RUN_DIR = options.runDir;
   const ended = untilSignal();
   const [{ Controller }, { learningSwitch }] = await Promise.all([
     import('../controller/index.ts'),
@@ -61,6 +61,7 @@ async function run(options: Options): Promise<void> {
     port: options.port,
     ...(options.host === undefined ? {} : { host: options.host }),
     apps: [...names].map((name) => make[name]()),
+    runDir: options.runDir ?? runDir(),
     log: commandLogger('controller', options.logLevel),
   });
   await ended;

@@ -1,10 +1,16 @@
 /** What a controller app is: an object with a name and the events it wants to hear of. */
 
-import type { ActionInit, InstructionInit, Match, MessageOf, PortDesc } from '../openflow/index.ts';
+import type {
+  ActionInit,
+  FieldName,
+  InstructionInit,
+  Match,
+  MessageOf,
+  PortDesc,
+} from '../openflow/index.ts';
 import type { CellRecord, CellStatus } from './cells.ts';
 import type { Datapath } from './datapath.ts';
 import { FlowcellError } from './errors.ts';
-import type { FieldName } from './match.ts';
 
 export type PacketIn = MessageOf<'packet_in'>;
 export type FlowRemoved = MessageOf<'flow_removed'>;

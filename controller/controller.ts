@@ -27,8 +27,8 @@ export interface ControllerOptions {
   limits?: Partial<Limits>;
   /** What devices are told by DISPATCH_CONFIG; `fields` comes from the apps' `flowFields` unless given. */
   dispatch?: Partial<DispatchSettings>;
-  /** Local state for `flowcell cells` and the like (controller/local.ts); default true. */
-  local?: boolean;
+  /** Folder of the socket with the local state (controller/local.ts); absent: none is offered. */
+  runDir?: string;
 }
 
 export class Controller {
@@ -86,9 +86,9 @@ export class Controller {
       log: controller.#log,
       connected: (socket) => controller.#accept(socket),
     });
-    if (options.local !== false) {
+    if (options.runDir !== undefined) {
       try {
-        controller.#local = await LocalState.open(controller);
+        controller.#local = await LocalState.open(controller, options.runDir);
       } catch (error) {
         await controller.stop();
         throw error;

@@ -8,7 +8,6 @@
 import { chmod, mkdir, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CellRecord } from './cells.ts';
 import type { Controller } from './controller.ts';
@@ -18,18 +17,6 @@ import { toJson } from './events.ts';
 
 /** Bytes an event stream's client may leave unread before lines are dropped (and counted). */
 const EVENT_BACKLOG = 1 << 20;
-
-/** Where sockets are: FLOWCELL_RUN_DIR, /run/flowcell for root, XDG_RUNTIME_DIR/flowcell, else below /tmp. */
-export function runDir(env: NodeJS.ProcessEnv = process.env, uid = process.getuid?.() ?? 0): string {
-  if (env.FLOWCELL_RUN_DIR) return env.FLOWCELL_RUN_DIR;
-  if (uid === 0) return '/run/flowcell';
-  if (env.XDG_RUNTIME_DIR) return join(env.XDG_RUNTIME_DIR, 'flowcell');
-  return join(tmpdir(), `flowcell-${uid}`);
-}
-
-export function localPath(port: number): string {
-  return join(runDir(), `controller-${port}.sock`);
-}
 
 export class LocalState {
   readonly path: string;
@@ -44,11 +31,11 @@ export class LocalState {
   }
 
   /** @throws FlowcellError FC_LOCAL_STATE */
-  static async open(controller: Controller): Promise<LocalState> {
-    const path = localPath(controller.port);
+  static async open(controller: Controller, runDir: string): Promise<LocalState> {
+    const path = join(runDir, `controller-${controller.port}.sock`);
     const state = new LocalState(controller, path);
     try {
-      await mkdir(runDir(), { recursive: true, mode: 0o700 });
+      await mkdir(runDir, { recursive: true, mode: 0o700 });
       if (await answers(path)) {
         throw new Error('another controller answers there');
       }
@@ -63,7 +50,7 @@ export class LocalState {
     } catch (error) {
       throw new FlowcellError(
         'FC_LOCAL_STATE',
-        `cannot offer local state at ${path} (${errorText(error)}); set FLOWCELL_RUN_DIR to a folder of your own`,
+        `cannot offer local state at ${path} (${errorText(error)}); name a folder of your own`,
         { cause: error },
       );
     }

@@ -88,6 +88,7 @@ export {
   messageXid,
 } from './codec.ts';
 export { EncodeError, type EncodeErrorCode, errorName, OpenFlowError } from './errors.ts';
+export { FIELD_NAMES, type FieldName, OPPOSITE_FIELD } from './fields.ts';
 export * from './flowcell.ts';
 export { Framer } from './framer.ts';
 export * from './v13/constants.ts';

@@ -1,5 +1,5 @@
 /** OpenFlow matches as masked flow keys, and back. Used by cells and by the agent's dispatcher. */
-import { BadMatchCode, ErrorType, type Match, OpenFlowError } from '../openflow/index.ts';
+import { BadMatchCode, ErrorType, type Match, OPPOSITE_FIELD, OpenFlowError } from '../openflow/index.ts';
 import {
   FIELD_BY_NAME,
   FIELDS,
@@ -127,25 +127,6 @@ function parseAddress(field: Field, text: string): bigint {
   throw new RangeError(`${field.name} is a number`);
 }
 
-const REVERSED: Record<string, string> = {
-  eth_src: 'eth_dst',
-  eth_dst: 'eth_src',
-  ipv4_src: 'ipv4_dst',
-  ipv4_dst: 'ipv4_src',
-  ipv6_src: 'ipv6_dst',
-  ipv6_dst: 'ipv6_src',
-  tcp_src: 'tcp_dst',
-  tcp_dst: 'tcp_src',
-  udp_src: 'udp_dst',
-  udp_dst: 'udp_src',
-  sctp_src: 'sctp_dst',
-  sctp_dst: 'sctp_src',
-  arp_spa: 'arp_tpa',
-  arp_tpa: 'arp_spa',
-  arp_sha: 'arp_tha',
-  arp_tha: 'arp_sha',
-};
-
 /** Values that name a direction: requests and their replies. */
 const REVERSED_VALUES: Record<string, Record<number, number>> = {
   icmpv4_type: { 8: 0, 0: 8, 13: 14, 14: 13 },
@@ -165,7 +146,7 @@ export function reverseMatch(match: Match): Match {
   for (const [name, value] of Object.entries(match)) {
     if (ONE_WAY.has(name) || value === undefined) continue;
     const swapped = typeof value === 'number' ? REVERSED_VALUES[name]?.[value] : undefined;
-    reversed[REVERSED[name] ?? name] = swapped ?? value;
+    reversed[OPPOSITE_FIELD.get(name) ?? name] = swapped ?? value;
   }
   return reversed as Match;
 }

@@ -16,15 +16,7 @@ export interface LocalServerOptions {
   logger: Logger;
 }
 
-/** The folder of agents' sockets: FLOWCELL_RUN_DIR, /run/flowcell for root, else below XDG_RUNTIME_DIR. */
-export const runDirectory = (): string => {
-  const { FLOWCELL_RUN_DIR, XDG_RUNTIME_DIR } = process.env;
-  if (FLOWCELL_RUN_DIR) return FLOWCELL_RUN_DIR;
-  if (process.getuid?.() === 0) return '/run/flowcell';
-  return path.join(XDG_RUNTIME_DIR || `/tmp/flowcell-${process.getuid?.() ?? 0}`, 'flowcell');
-};
-
-export const socketPathOf = (datapathId: bigint, directory = runDirectory()): string =>
+export const socketPathOf = (datapathId: bigint, directory: string): string =>
   path.join(directory, `agent-${datapathId.toString(16).padStart(16, '0')}.sock`);
 
 export class LocalError extends Error {

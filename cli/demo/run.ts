@@ -148,8 +148,9 @@ class Demo {
     this.#broken = Promise.race([controller.failed, this.#agent.failed]);
     this.#broken.catch(() => undefined);
     await this.#whole(connected);
+    this.#view.log(`  the agent is connected; it warms ${POOL_SIZE} cells ...`);
     const warm = await this.#whole(this.#warmPool());
-    this.#view.log(`  the agent is connected and has ${warm} cells warm: every flow gets one of its own`);
+    this.#view.log(`  ${warm} cells warm: every flow gets one of its own`);
     const panel = new CellPanel(this.#agent.socket, this.#view);
     this.#later(() => panel.close());
   }

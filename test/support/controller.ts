@@ -245,13 +245,12 @@ export class Bench {
     this.log = log;
   }
 
-  /** A controller on a port the system chooses, without local state. */
+  /** A controller on a port the system chooses, without local state unless told where. */
   static async start(options: Partial<ControllerOptions> = {}): Promise<Bench> {
     const log = new MemoryLog();
     const controller = await Controller.start({
       port: 0,
       host: '127.0.0.1',
-      local: false,
       log,
       apps: [],
       ...options,

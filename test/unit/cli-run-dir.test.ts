@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { agentSocket, controllerSocket, localSockets, runDir } from '../../cli/lib/run-dir.ts';
-import { runDir as controllerRunDir } from '../../controller/index.ts';
 
 test.each([
   [{ FLOWCELL_RUN_DIR: '/x' }, 0, '/x'],
@@ -11,9 +10,8 @@ test.each([
   [{ XDG_RUNTIME_DIR: '/run/user/7' }, 7, '/run/user/7/flowcell'],
   [{ XDG_RUNTIME_DIR: '/run/user/7' }, 0, '/run/flowcell'],
   [{}, 7, join(tmpdir(), 'flowcell-7')],
-])('where sockets are (%#), for the CLI as for the controller', (env, uid, folder) => {
+])('where sockets are (%#)', (env, uid, folder) => {
   expect(runDir(env, uid)).toBe(folder);
-  expect(controllerRunDir(env, uid)).toBe(folder);
 });
 
 test('sockets are told by their names, other files are not ours', async () => {

@@ -5,28 +5,25 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { learningSwitch } from '../../apps/learning-switch.ts';
-import { localPath, runDir } from '../../controller/index.ts';
 import { CellState } from '../../openflow/index.ts';
 import { Bench } from '../support/controller.ts';
 
 let folder: string;
-const before = process.env.FLOWCELL_RUN_DIR;
+let runDir: string;
 const benches: Bench[] = [];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'flowcell-ctl-'));
-  process.env.FLOWCELL_RUN_DIR = join(folder, 'run');
+  runDir = join(folder, 'run');
 });
 
 afterEach(async () => {
   for (const bench of benches.splice(0)) await bench.stop();
-  if (before === undefined) delete process.env.FLOWCELL_RUN_DIR;
-  else process.env.FLOWCELL_RUN_DIR = before;
   await rm(folder, { recursive: true });
 });
 
 async function start(): Promise<Bench> {
-  const bench = await Bench.start({ apps: [learningSwitch()], local: true });
+  const bench = await Bench.start({ apps: [learningSwitch()], runDir });
   benches.push(bench);
   return bench;
 }
@@ -44,17 +41,10 @@ async function get(socketPath: string, path: string): Promise<Record<string, unk
   return JSON.parse(text);
 }
 
-test('where the socket is', () => {
-  expect(runDir({ FLOWCELL_RUN_DIR: '/x' }, 0)).toBe('/x');
-  expect(runDir({ XDG_RUNTIME_DIR: '/y' }, 0)).toBe('/run/flowcell');
-  expect(runDir({ XDG_RUNTIME_DIR: '/run/user/7' }, 7)).toBe('/run/user/7/flowcell');
-  expect(runDir({}, 7)).toBe(join(tmpdir(), 'flowcell-7'));
-});
-
 test('status, datapaths, flows and counters as JSON, for the owner only', async () => {
   const bench = await start();
   const path = bench.controller.localPath ?? '';
-  expect(path).toBe(localPath(bench.controller.port));
+  expect(path).toBe(join(runDir, `controller-${bench.controller.port}.sock`));
   expect((await stat(path)).mode & 0o777).toBe(0o600);
   const device = await bench.device({ id: 0x2an });
   const match = { in_port: 1, eth_src: '02:00:00:00:00:01', eth_dst: 'ff:ff:ff:ff:ff:ff' };
@@ -112,14 +102,16 @@ test('a socket that a dead controller left is taken over; a living one is not', 
   const bench = await start();
   const { port } = bench.controller;
   await bench.controller.stop();
-  await writeFile(localPath(port), '');
-  const again = await Bench.start({ port, local: true });
+  const path = join(runDir, `controller-${port}.sock`);
+  await writeFile(path, '');
+  const again = await Bench.start({ port, runDir });
   benches.push(again);
-  expect(await get(localPath(port), '/status')).toMatchObject({ port });
+  expect(await get(path, '/status')).toMatchObject({ port });
 });
 
 test('a folder that cannot be used is one sentence with a code', async () => {
   await writeFile(join(folder, 'file'), '');
-  process.env.FLOWCELL_RUN_DIR = join(folder, 'file');
-  await expect(Bench.start({ local: true })).rejects.toMatchObject({ code: 'FC_LOCAL_STATE' });
+  await expect(Bench.start({ runDir: join(folder, 'file') })).rejects.toMatchObject({
+    code: 'FC_LOCAL_STATE',
+  });
 });
