@@ -2,8 +2,16 @@
 import koffi from 'koffi';
 import { SLOT_FLAG } from '../../sandbox/channel/layout.ts';
 import type { FrameRef } from '../../sandbox/client/types.ts';
-import { PROT_READ, PROT_WRITE, raw } from '../../sandbox/sys/libc.ts';
-import { errno, errnoName, PortError, VNET_HDR_BYTES } from './socket.ts';
+import {
+  errnoName,
+  MAP_ANONYMOUS,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  PROT_READ,
+  PROT_WRITE,
+  raw,
+} from '../../sandbox/sys/libc.ts';
+import { errno, PortError, VNET_HDR_BYTES } from './socket.ts';
 
 /** Room in front of a frame: the kernel's vnet header, and space to put a stripped VLAN tag back. */
 export const FRAME_HEADROOM = 64;
@@ -12,8 +20,6 @@ export const FRAME_STRIDE = 66 * 1024;
 export const FRAME_CAPACITY = FRAME_STRIDE - FRAME_HEADROOM;
 /** Where the kernel writes: vnet header, then the frame at FRAME_HEADROOM. */
 export const RECEIVE_OFFSET = FRAME_HEADROOM - VNET_HDR_BYTES;
-
-const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x02 | 0x20 | 0x4000;
 
 export class Frame implements FrameRef {
   readonly bytes: Uint8Array;
@@ -73,7 +79,7 @@ export class FramePool {
     this.size = size;
     this.available = size;
     const bytes = size * FRAME_STRIDE;
-    const flags = MAP_PRIVATE_ANONYMOUS_NORESERVE;
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     const address = Number(raw.mmap(0n, bytes, PROT_READ | PROT_WRITE, flags, -1, 0));
     if (address === -1) {
       throw new PortError(

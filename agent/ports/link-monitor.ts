@@ -1,12 +1,11 @@
 /** Network interfaces and their state, from rtnetlink: what there is at the start, then every change. */
-import { closeFd } from '../../sandbox/sys/libc.ts';
+import { closeFd, errnoName } from '../../sandbox/sys/libc.ts';
 import {
   AF_NETLINK,
   EAGAIN,
   EINTR,
   ENOBUFS,
   errno,
-  errnoName,
   MSG_DONTWAIT,
   PortError,
   SOCK_CLOEXEC,

@@ -1,5 +1,5 @@
 /** A port over an AF_PACKET socket: raw Ethernet frames of one network interface, offloads and all. */
-import { closeFd } from '../../sandbox/sys/libc.ts';
+import { closeFd, errnoName } from '../../sandbox/sys/libc.ts';
 import type { Frame, FramePool } from './frames.ts';
 import type { FrameSink, LinkState, Port, PortCounters } from './port.ts';
 import type { BurstReceiver } from './receive.ts';
@@ -7,7 +7,6 @@ import {
   AF_PACKET,
   ETH_P_ALL,
   errno,
-  errnoName,
   int32,
   PACKET_ADD_MEMBERSHIP,
   PACKET_AUXDATA,

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { PortConfig } from '../../openflow/index.ts';
+import { errnoName } from '../../sandbox/sys/libc.ts';
 import type { PollLoop } from '../../sandbox/sys/loop.ts';
 import type { Clock } from '../clock.ts';
 import type { FramePool } from './frames.ts';
@@ -9,7 +10,7 @@ import { type Interface, LinkMonitor } from './link-monitor.ts';
 import { PacketPort } from './packet-socket.ts';
 import type { FrameSink } from './port.ts';
 import { BurstReceiver } from './receive.ts';
-import { errnoName, PortError } from './socket.ts';
+import { PortError } from './socket.ts';
 
 const RECEIVING_OFF = PortConfig.PORT_DOWN | PortConfig.NO_RECV;
 /** OFPP_MAX: the highest number a physical port may have. */

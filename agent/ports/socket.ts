@@ -2,7 +2,6 @@
  * System calls of AF_PACKET and rtnetlink sockets, through koffi, with the numbers of Linux's UAPI headers.
  * Addresses are plain numbers (user addresses have 47 bits), which koffi takes without making a BigInt.
  */
-import os from 'node:os';
 import koffi from 'koffi';
 
 const libc = koffi.load('libc.so.6');
@@ -65,11 +64,6 @@ export const ENOBUFS = 105;
 
 /** The errno of the call just made: read it before any other call. */
 export const errno = (): number => koffi.errno();
-
-export const errnoName = (value: number): string => {
-  for (const [name, code] of Object.entries(os.constants.errno)) if (code === value) return name;
-  return `errno ${value}`;
-};
 
 /** The address of a typed array's first byte; keep the array referenced for as long as the address is used. */
 export const addressOf = (array: ArrayBufferView): number => Number(koffi.address(array));

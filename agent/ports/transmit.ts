@@ -1,5 +1,6 @@
 /** Sending in batches with sendmmsg: [vnet header][head from the cell's memory][rest of the received frame]. */
 import { SLOT_FLAG } from '../../sandbox/channel/layout.ts';
+import { errnoName } from '../../sandbox/sys/libc.ts';
 import type { Frame, FramePool } from './frames.ts';
 import type { PortCounters } from './port.ts';
 import {
@@ -9,7 +10,6 @@ import {
   ENETDOWN,
   ENOBUFS,
   errno,
-  errnoName,
   highWord,
   IOV_WORDS,
   lowWord,

@@ -5,24 +5,24 @@
  */
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import koffi from 'koffi';
+import {
+  AF_PACKET,
+  int32,
+  PACKET_IGNORE_OUTGOING,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOL_PACKET,
+  sys,
+} from '../../agent/ports/socket.ts';
 import { NETNS_DIR } from '../../mininet/owner.ts';
 import { addressOf, check, POLLIN, raw } from '../../sandbox/sys/libc.ts';
 
 const libc = koffi.load('libc.so.6');
 const setns = libc.func('int setns(int fd, int type)');
-const socket = libc.func('int socket(int domain, int type, int protocol)');
-const bind = libc.func('int bind(int fd, void *address, uint32_t length)');
-const setsockopt = libc.func('int setsockopt(int fd, int level, int name, void *value, uint32_t length)');
-const sendmmsg = libc.func('int sendmmsg(int fd, void *messages, uint32_t count, int flags)');
 const ifNametoindex = libc.func('uint32_t if_nametoindex(const char *name)');
 
 const CLONE_NEWNET = 0x40000000;
-const AF_PACKET = 17;
-const SOCK_RAW = 3;
-const SOCK_NONBLOCK = 0o4000;
 const ETH_P_ALL_BE = 0x0300;
-const SOL_PACKET = 263;
-const PACKET_IGNORE_OUTGOING = 23;
 const PACKET_QDISC_BYPASS = 20;
 const MMSG_BYTES = 64;
 const IOV_BYTES = 16;
@@ -52,7 +52,7 @@ export class Wire {
   /** `receive: false` makes a socket that only sends, and sees nothing of what arrives. */
   constructor(namespace: string, interfaceName: string, receive = true) {
     this.fd = inNamespace(namespace, () => {
-      const fd = check('socket', socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0));
+      const fd = check('socket', sys.socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0));
       const index = ifNametoindex(interfaceName);
       if (index === 0) throw new Error(`There is no interface ${interfaceName} in ${namespace}.`);
       const address = new Uint8Array(20);
@@ -60,10 +60,9 @@ export class Wire {
       view.setUint16(0, AF_PACKET, true);
       view.setUint16(2, receive ? ETH_P_ALL_BE : 0, true);
       view.setInt32(4, index, true);
-      const one = new Int32Array([1]);
-      check('setsockopt', setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, one, 4));
-      check('setsockopt', setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, one, 4));
-      check('bind', bind(fd, address, 20));
+      check('setsockopt', sys.setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, int32(1), 4));
+      check('setsockopt', sys.setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, int32(1), 4));
+      check('bind', sys.bind(fd, address, 20));
       return fd;
     });
     this.#pollfd[0] = this.fd;
@@ -115,7 +114,7 @@ export class Blaster {
 
   /** Sends up to 64 frames; how many went. */
   burst(): number {
-    const sent = Number(sendmmsg(this.#wire.fd, this.#messages + BigInt(this.#next * MMSG_BYTES), 64, 0));
+    const sent = sys.sendmmsg(this.#wire.fd, Number(this.#messages) + this.#next * MMSG_BYTES, 64, 0);
     this.#next = (this.#next + 64) % this.#count;
     return Math.max(0, sent);
   }

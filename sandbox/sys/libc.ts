@@ -39,7 +39,10 @@ export const raw = {
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const MAP_SHARED = 0x01;
+export const MAP_PRIVATE = 0x02;
 export const MAP_FIXED = 0x10;
+export const MAP_ANONYMOUS = 0x20;
+export const MAP_NORESERVE = 0x4000;
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;
 export const F_SETFD = 2;
@@ -58,6 +61,9 @@ const errnoNames = new Map<number, string>(
   Object.entries(os.constants.errno).map(([name, number]) => [number, name]),
 );
 
+/** 'EPERM' for 1 and so on. */
+export const errnoName = (errno: number): string => errnoNames.get(errno) ?? `errno ${errno}`;
+
 /** A system call failed. `code` is the errno's name, e.g. 'EPERM', as in Node's own errors. */
 export class SystemCallError extends Error {
   readonly code: string;
@@ -65,7 +71,7 @@ export class SystemCallError extends Error {
   readonly syscall: string;
 
   constructor(syscall: string, errno: number, detail = '') {
-    const code = errnoNames.get(errno) ?? `errno ${errno}`;
+    const code = errnoName(errno);
     super(`${syscall} failed: ${code}${detail ? ` (${detail})` : ''}`);
     this.name = 'SystemCallError';
     this.code = code;
