@@ -47,6 +47,10 @@ interface AgentStatus {
   held_packets: number;
 }
 
+interface FrameCounters {
+  frames: { size: number; available: number };
+}
+
 export interface FlowView {
   cell: number;
   stage: string;
@@ -124,6 +128,8 @@ export class Lab {
   controller!: Service;
   #watching = new AbortController();
   readonly #options: LabOptions;
+  /** Frames the ports keep ready to receive into. */
+  #armed = 0;
 
   /** Everything runs, is connected, and the hosts' ports are known. */
   static async start(options: LabOptions = {}): Promise<Lab> {
@@ -132,6 +138,8 @@ export class Lab {
     try {
       await lab.startController();
       await lab.startAgent();
+      const { frames } = await lab.agentGet<FrameCounters>('/counters');
+      lab.#armed = frames.size - frames.available;
       await lab.meet();
     } catch (error) {
       await lab.close();
@@ -252,7 +260,7 @@ export class Lab {
     const state = async () => {
       const [status, counters, cells, rules] = await Promise.all([
         this.agentGet<AgentStatus>('/status'),
-        this.agentGet<{ frames: { size: number; available: number } }>('/counters'),
+        this.agentGet<FrameCounters>('/counters'),
         this.agentGet<CellView[]>('/cells'),
         this.agentGet<RuleView[]>('/rules'),
       ]);
@@ -260,7 +268,7 @@ export class Lab {
         connection: status.connection,
         pending: status.pending_flows,
         held: status.held_packets,
-        framesAway: counters.frames.size - counters.frames.available,
+        framesAway: counters.frames.size - counters.frames.available - this.#armed,
         idle: cells.filter((cell) => cell.state !== 'running' || cell.waiting > 0 || cell.in_flight > 0),
         bare: rules.filter((rule) => rule.state === 'active' && rule.cell === null),
         asked: (await this.controllerGet<{ pending_flows: number }>('/status')).pending_flows,

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { serve } from '../../cli/demo/hosts.ts';
+import type { TestProgram } from '../support/e2e-controller.ts';
+import { Lab, Probe, udpTo, until } from '../support/e2e-lab.ts';
+import { describeNetwork } from '../support/suites.ts';
+
+const ECHO_PORT = 7;
+
+/** What an upload looks like: plain JavaScript, the packet's bytes and its output. Answers UDP in the cell. */
+const echo = `
+flowcell.program({
+  packet(p) {
+    p.edit();
+    const swap = (a, b, length) => {
+      for (let i = 0; i < length; i++) {
+        const byte = p.bytes[p.offset + a + i];
+        p.bytes[p.offset + a + i] = p.bytes[p.offset + b + i];
+        p.bytes[p.offset + b + i] = byte;
+      }
+    };
+    swap(0, 6, 6);
+    swap(26, 30, 4);
+    swap(34, 36, 2);
+    p.output(0xfffffff8);
+  },
+});`;
+const forward = `flowcell.program({ packet(p) { p.output(p.inPort === 1 ? 2 : 1); } });`;
+const program = (packet: string) => `let state = []; flowcell.program({ packet(p) { ${packet} } });`;
+const forEver = program('for (;;);');
+/** Forwards like any other, and keeps 64 kB of each packet's time. */
+const leak = program('p.output(p.inPort === 1 ? 2 : 1); state.push(new Array(8192).fill(1.5).map(() => ({})));');
+/** Not interruptible: V8 looks at no interrupt in there. */
+const deaf = program('Array.prototype.lastIndexOf.call({ length: 2 ** 53 - 1 }, 1);');
+const throws = program('throw { get message() { for (;;); } };');
+
+const PROGRAMS: TestProgram[] = [
+  { port: 101, name: 'echo', code: echo },
+  { port: 102, name: 'forward', code: forward },
+  { port: 103, name: 'for-ever', code: forEver },
+  { port: 104, name: 'for-ever-once', code: `${forEver}//`, onFailure: 'quarantine' },
+  { port: 105, name: 'leak', code: leak, runMs: 1000 },
+  { port: 106, name: 'leak-once', code: `${leak}//`, runMs: 1000, onFailure: 'quarantine' },
+  { port: 107, name: 'throws', code: throws, onFailure: 'quarantine' },
+  { port: 108, name: 'deaf', code: deaf, onFailure: 'quarantine' },
+  { port: 109, name: 'deaf-again', code: `${deaf}//` },
+];
+
+describeNetwork('uploaded programs', ['ping'], () => {
+  let lab: Lab;
+  let steady: Probe;
+  beforeAll(async () => {
+    lab = await Lab.start({ hosts: 3, programs: PROGRAMS });
+    const { h1, h2 } = lab.hosts;
+    for (const { port } of PROGRAMS) await serve(h2, 'udp-echo', port);
+    await serve(h1, 'udp-echo', ECHO_PORT);
+  });
+  afterAll(() => lab?.close());
+
+  const steadyFlow = async () => {
+    steady = await Probe.start(lab.hosts.h3, lab.hosts.h1.ip, ECHO_PORT);
+  };
+  const dropped = async () =>
+    (await lab.agentGet<{ dispatcher: { dropped: Record<string, number> } }>('/counters')).dispatcher.dropped;
+
+  test('switch, edit and answer packets', async () => {
+    const forwarded = await Probe.start(lab.hosts.h1, lab.hosts.h2.ip, 102);
+    // Nobody has this port but the cell.
+    const answered = await Probe.start(lab.hosts.h1, lab.hosts.h3.ip, 101);
+    const [cell] = await lab.cells(udpTo(101));
+    expect(cell).toMatchObject({ program: 'echo', state: 'running' });
+    expect(await forwarded.finish()).toMatchObject({ lost: 0 });
+    expect(await answered.finish()).toMatchObject({ lost: 0 });
+    await lab.settled();
+  });
+
+  test.each([
+    ['loops for ever', 103, 'killed', 'cpu'],
+    ['eats memory', 105, 'killed', 'memory'],
+  ])('one that %s is ended and gets another cell, other flows lose nothing', async (_what, port, state, reason) => {
+    await steadyFlow();
+    const hostile = Probe.open(lab.hosts.h1, lab.hosts.h2.ip, port, 50);
+    const ours = (event: { type: string; match?: unknown }, type: string) =>
+      event.type === type && udpTo(port)(event.match as object);
+    const end = await lab.event(`its being ${state}`, (event) => ours(event, state));
+    expect(end).toMatchObject({ reason });
+    // The next packet asks again, and leads to a cell of its own.
+    await lab.event('its second cell', (event) => ours(event, 'ready') && event.cell !== end.cell && event.at > end.at);
+    const report = await hostile.finish();
+    console.log('hostile', port, report);
+    const good = await steady.finish();
+    console.log('steady', good);
+    expect(good).toMatchObject({ lost: 0, last_answered: true });
+    await lab.settled();
+  });
+});
