@@ -227,9 +227,11 @@ export class Flows implements CellListener {
   opened(cell: CellRecord): void {
     const { rule } = cell;
     if (rule !== undefined) this.#ready(cell, rule, cell.queryId);
-    if (cell.restored) this.#replay(cell);
-    // Programs other than openflow need no entries. What the device opens itself runs as it is.
-    else if (rule !== undefined && cell.program.name === 'openflow') this.#waiting.add(cell);
+    // Programs other than openflow need no entries, and nobody knows whether they answer a barrier.
+    if (cell.program.name !== 'openflow') this.run(cell);
+    else if (cell.restored) this.#replay(cell);
+    // What the device opens itself runs as it is.
+    else if (rule !== undefined) this.#waiting.add(cell);
     else this.run(cell);
   }
 

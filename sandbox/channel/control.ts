@@ -30,6 +30,8 @@ export const C = {
   READY_TAIL: 64,
   DONE_HEAD: 80,
   DONE_TAIL: 96,
+  /** Index + 1 of the cell that runs, 0 while none does: whom to blame when the host gets stuck or crashes. */
+  RUNNING: 112,
 } as const;
 
 /**

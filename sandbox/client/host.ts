@@ -31,6 +31,8 @@ const SILENT_TICKS = 20;
 const RESTART_MS = 50;
 const MAX_RESTART_MS = 5000;
 const YOUNG_MS = 10_000;
+/** A foreign program that has taken its host down gets no cell for so long. */
+const BAN_MS = 60_000;
 const MEMORY_MIB = { least: 8, most: 4096 };
 /** Who has a cell index: the host; the agent, as a warm isolate or a cell; nobody until it is wiped. */
 const OWNER = { HOST: 0, WARM: 1, CELL: 2, RELEASED: 3 } as const;
@@ -109,6 +111,10 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   /** Indexes to give back when the present batch has been sent. */
   readonly #releases: number[] = [];
   #inBatch = false;
+  /** Until when programs are banned, by hash (performance.now() clock). */
+  readonly #bans = new Map<string, number>();
+  /** The present process is killed because its thread does not get on. */
+  #stuck = false;
   #process: HostProcess | null = null;
   #starting: Promise<void> | null = null;
   #closed = false;
@@ -182,7 +188,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
    */
   open(id: number, program: ProgramImage, limits: CellLimits, callback: OpenCallback<F>): void {
     const since = performance.now();
-    const problem = this.#refusal(limits);
+    const problem = this.#refusal(program, limits);
     if (problem) {
       this.#stats.openFailed++;
       callback(problem, null, 0);
@@ -253,8 +259,12 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#endCell(cell, 'closed', '');
   }
 
-  #refusal(limits: CellLimits): SandboxError | null {
+  #refusal(program: ProgramImage, limits: CellLimits): SandboxError | null {
     if (this.#closed) return new SandboxError('FC_HOST_UNAVAILABLE', 'the sandbox host was closed');
+    if (this.#banned(program.hash)) {
+      const ban = `no cell for ${BAN_MS / 1000} s: it has taken its sandbox host down`;
+      return new SandboxError('FC_BAD_PROGRAM', `program ${program.name} gets ${ban}`);
+    }
     const { memoryMiB, runMs } = limits;
     if (!Number.isInteger(memoryMiB) || memoryMiB < MEMORY_MIB.least || memoryMiB > MEMORY_MIB.most) {
       const range = `${MEMORY_MIB.least} to ${MEMORY_MIB.most}`;
@@ -277,7 +287,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       logger: this.#logger,
       events: {
         message: (message) => this.#receive(message),
-        exit: (detail) => this.#exited(detail),
+        exit: (detail, crashed) => this.#exited(detail, crashed),
       },
     });
     this.#process = started;
@@ -463,6 +473,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     if (this.#silentTicks < (pending ? STUCK_TICKS : SILENT_TICKS)) return;
     const seconds = (this.#silentTicks * WATCH_MS) / 1000;
     this.#silentTicks = 0;
+    this.#stuck = true;
     this.#distrust(`no heartbeat for ${seconds} s`);
   }
 
@@ -476,8 +487,11 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#process?.kill();
   }
 
-  #exited(detail: string): void {
+  #exited(detail: string, crashed: boolean): void {
     this.#process = null;
+    const culprit = this.#stuck || crashed ? (this.#cells[this.#pages.running] ?? null) : null;
+    const end = this.#stuck ? 'cpu' : 'exception';
+    this.#stuck = false;
     clearInterval(this.#watch);
     if (this.#closed) {
       this.#onExit?.();
@@ -486,10 +500,22 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     const { tenant } = this.#options;
     this.#logger.error({ tenant, detail, live: this.#stats.live }, 'sandbox host died; starting another');
     this.#reset();
+    if (culprit !== null) {
+      if (!culprit.program.trusted) this.#bans.set(culprit.program.hash, performance.now() + BAN_MS);
+      this.#endCell(culprit, end, `it could not be interrupted; the sandbox host ${detail}`);
+    }
     this.#endAll('host-died', `the sandbox host ${detail}`);
     this.#owners.fill(OWNER.HOST);
     if (performance.now() - this.#startedAt > YOUNG_MS) this.#restartMs = RESTART_MS;
     this.#scheduleRestart();
+  }
+
+  #banned(hash: string): boolean {
+    const until = this.#bans.get(hash);
+    if (until === undefined) return false;
+    if (performance.now() < until) return true;
+    this.#bans.delete(hash);
+    return false;
   }
 
   #scheduleRestart(): void {

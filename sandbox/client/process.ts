@@ -22,6 +22,15 @@ const NODE_FLAGS = [
 const NAMESPACES = ['--net', '--ipc', '--uts'];
 /** A host must have locked itself down by then, ms. */
 const START_MS = 20_000;
+/** What V8 and the system end a process with that has gone wrong. */
+const FAULTS: ReadonlySet<NodeJS.Signals> = new Set([
+  'SIGABRT',
+  'SIGBUS',
+  'SIGFPE',
+  'SIGILL',
+  'SIGSEGV',
+  'SIGTRAP',
+]);
 /** Bytes of a host's standard error that are logged per second at most. */
 const LOG_BYTES_PER_SECOND = 16 * 1024;
 
@@ -43,8 +52,8 @@ function unshareRefusal(): Promise<string | null> {
 
 export interface HostProcessEvents {
   message(message: ToAgent): void;
-  /** The process has ended, for whatever reason. Nothing follows. */
-  exit(detail: string): void;
+  /** The process has ended, for whatever reason. Nothing follows. `crashed`: by a fault of its own. */
+  exit(detail: string, crashed: boolean): void;
 }
 
 export interface HostProcessOptions {
@@ -123,7 +132,7 @@ export class HostProcess {
     });
     child.on('exit', (code, signal) => {
       const detail = signal ? `ended by ${signal}` : `ended with code ${code}`;
-      if (ready) events.exit(detail);
+      if (ready) events.exit(detail, signal !== null && FAULTS.has(signal));
       else started(new Error(`sandbox host ${detail} before it was ready; its output is in the log`));
     });
   }

@@ -46,6 +46,11 @@ export class SharedPages {
     return Atomics.load(this.words, C.HEARTBEAT);
   }
 
+  /** Index of the cell that runs, -1 for none. Whatever the host wrote there: it may be no index at all. */
+  get running(): number {
+    return Atomics.load(this.words, C.RUNNING) - 1;
+  }
+
   /** The host has not yet taken all that is ready. */
   get pending(): boolean {
     return Atomics.load(this.words, C.READY_TAIL) !== this.#readyHead;

@@ -2,6 +2,7 @@
  * Evaluated before an uploaded program: hardens the globals and defines `flowcell.program(p)`, which the
  * uploaded script calls once with its Program. What that throws is caught here and never touched.
  */
+import { answerFor, BARRIER_REQUEST } from './answer.ts';
 import { defineCell } from './cell-globals.ts';
 import { harden } from './harden.ts';
 import type { Cell, Packet, Program } from './program.ts';
@@ -9,9 +10,11 @@ import type { Cell, Packet, Program } from './program.ts';
 /** Stands in for the uploaded program, which comes later. */
 class Uploaded implements Program {
   program: Program | undefined;
+  private cell!: Cell;
 
   start(cell: Cell): void {
     if (this.program === undefined) throw new Error('no program');
+    this.cell = cell;
     this.program.start?.(cell);
   }
 
@@ -20,7 +23,9 @@ class Uploaded implements Program {
   }
 
   message(message: Uint8Array): void {
-    this.program!.message?.(message);
+    const program = this.program!;
+    if (program.message === undefined || message[1] === BARRIER_REQUEST) this.cell.send(answerFor(message));
+    else program.message(message);
   }
 
   timer(now: number): void {

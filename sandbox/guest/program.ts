@@ -51,7 +51,10 @@ export interface Program {
   start?(cell: Cell): void;
   /** For each packet of the flow, in order. No output means drop. */
   packet(packet: Packet): void;
-  /** For each OpenFlow message addressed to this cell; whole messages, length already checked. */
+  /**
+   * For each OpenFlow message addressed to this cell; whole messages, length already checked. Without it messages
+   * are refused. Barriers of uploaded programs are answered for them.
+   */
   message?(message: Uint8Array): void;
   timer?(now: number): void;
 }

@@ -2,7 +2,9 @@
  * The trusted loop inside a cell: takes control messages and packets from the region, gives them to the
  * program, publishes what it decides. Works on any SharedArrayBuffer, so it runs in plain Node as well.
  */
+
 import { H, REGION_BYTES, RUN, RX_SLOTS } from '../channel/layout.ts';
+import { answerFor } from './answer.ts';
 import { ControlIn, ControlOut } from './control.ts';
 import { PacketView } from './packet-view.ts';
 import type { Cell, Program } from './program.ts';
@@ -132,7 +134,8 @@ export class Runtime {
     while (!this.controlOut.blocked) {
       const message = this.controlIn.next();
       if (message === undefined) return;
-      this.program.message?.(message);
+      if (this.program.message === undefined) this.send(answerFor(message));
+      else this.program.message(message);
     }
   }
 

@@ -249,9 +249,11 @@ export class Cells {
     const { watchdog } = this.#options;
     this.#beat();
     this.#words[cell.base + H.NOW_MS] = (performance.now() + this.#clock) | 0;
+    this.#words[C.RUNNING] = index + 1;
     watchdog.begin(index, cell.runMs);
     try {
       const result = entry.applySync(undefined, args);
+      this.#words[C.RUNNING] = 0;
       watchdog.end();
       // Nothing but small numbers comes across, whatever the entry returns.
       const bits = typeof result === 'number' ? result & 0xff : 0;
@@ -260,6 +262,7 @@ export class Cells {
       this.#end(index, cell, 'exception', 'the program threw an exception');
       return -1;
     } catch (error) {
+      this.#words[C.RUNNING] = 0;
       watchdog.end();
       const detail = error instanceof Error ? error.message : String(error);
       if (watchdog.ended(index)) {

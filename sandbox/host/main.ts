@@ -49,6 +49,9 @@ async function main(): Promise<void> {
   const toHost = new EventFd(HOST_FD.TO_HOST);
   const toAgent = new EventFd(HOST_FD.TO_AGENT);
   const control = new Socket({ fd: HOST_FD.CONTROL, readable: true, writable: true });
+  // Without its agent a host has no purpose. From the start on: the agent may end while this process begins.
+  control.on('close', die);
+  control.on('error', die);
   const send = (message: ToAgent): void => void control.write(`${JSON.stringify(message)}\n`);
 
   const loop = new PollLoop();
@@ -78,9 +81,6 @@ async function main(): Promise<void> {
   };
   const lines = new LineReader();
   control.on('data', (chunk: Buffer) => lines.push(chunk, (message) => receive(message as ToHost)));
-  // Without its agent a host has no purpose.
-  control.on('close', die);
-  control.on('error', die);
 
   // Time zone data, and whatever else is loaded at first use, while files can still be opened.
   new Date().toString();

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serve } from '../../cli/demo/hosts.ts';
+import type { Match } from '../../openflow/index.ts';
 import type { TestProgram } from '../support/e2e-controller.ts';
-import { Lab, Probe, udpTo, until } from '../support/e2e-lab.ts';
+import { Lab, Probe, type RuleView, udpTo, until } from '../support/e2e-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const ECHO_PORT = 7;
@@ -28,7 +29,9 @@ const forward = `flowcell.program({ packet(p) { p.output(p.inPort === 1 ? 2 : 1)
 const program = (packet: string) => `let state = []; flowcell.program({ packet(p) { ${packet} } });`;
 const forEver = program('for (;;);');
 /** Forwards like any other, and keeps 64 kB of each packet's time. */
-const leak = program('p.output(p.inPort === 1 ? 2 : 1); state.push(new Array(8192).fill(1.5).map(() => ({})));');
+const leak = program(
+  'p.output(p.inPort === 1 ? 2 : 1); state.push(new Array(8192).fill(1.5).map(() => ({})));',
+);
 /** Not interruptible: V8 looks at no interrupt in there. */
 const deaf = program('Array.prototype.lastIndexOf.call({ length: 2 ** 53 - 1 }, 1);');
 const throws = program('throw { get message() { for (;;); } };');
@@ -74,22 +77,73 @@ describeNetwork('uploaded programs', ['ping'], () => {
   });
 
   test.each([
-    ['loops for ever', 103, 'killed', 'cpu'],
-    ['eats memory', 105, 'killed', 'memory'],
-  ])('one that %s is ended and gets another cell, other flows lose nothing', async (_what, port, state, reason) => {
+    ['loops for ever', 103, 'cpu'],
+    ['eats memory', 105, 'memory'],
+  ])('one that %s is ended and gets another cell, other flows lose nothing', async (_what, port, reason) => {
     await steadyFlow();
     const hostile = Probe.open(lab.hosts.h1, lab.hosts.h2.ip, port, 50);
-    const ours = (event: { type: string; match?: unknown }, type: string) =>
-      event.type === type && udpTo(port)(event.match as object);
-    const end = await lab.event(`its being ${state}`, (event) => ours(event, state));
-    expect(end).toMatchObject({ reason });
+    expect(await lab.event('killed', await lab.rule(udpTo(port)))).toMatchObject({ reason });
     // The next packet asks again, and leads to a cell of its own.
-    await lab.event('its second cell', (event) => ours(event, 'ready') && event.cell !== end.cell && event.at > end.at);
-    const report = await hostile.finish();
-    console.log('hostile', port, report);
-    const good = await steady.finish();
-    console.log('steady', good);
-    expect(good).toMatchObject({ lost: 0, last_answered: true });
+    await lab.event('killed', await lab.rule(udpTo(port), 1));
+    await hostile.finish();
+    expect(await steady.finish()).toMatchObject({ lost: 0, last_answered: true });
     await lab.settled();
   });
+
+  test.each([
+    ['loops for ever', 104, 'killed', 'cpu'],
+    ['eats memory', 106, 'killed', 'memory'],
+    ['throws what must not be looked at', 107, 'exited', 'exception'],
+  ] as const)(
+    'one that %s is put in quarantine: its flow is dropped and counted',
+    async (_what, port, end, reason) => {
+      await steadyFlow();
+      const hostile = Probe.open(lab.hosts.h1, lab.hosts.h2.ip, port);
+      const cookie = await lab.rule(udpTo(port));
+      expect(await lab.event(end, cookie)).toMatchObject({ reason });
+      await lab.event('quarantined', cookie);
+      const before = await dropped();
+      await until('drops', dropped, ({ quarantined }) => quarantined >= before.quarantined + 10);
+      expect((await hostile.finish()).last_answered).toBe(false);
+      const rules = await lab.agentGet<RuleView[]>('/rules');
+      expect(rules.filter(({ match }) => udpTo(port)(match))).toMatchObject([{ state: 'quarantined' }]);
+      expect(
+        lab.events.filter(({ type, match }) => type === 'rule' && udpTo(port)(match as Match)),
+      ).toHaveLength(1);
+      expect(await steady.finish()).toMatchObject({ lost: 0, last_answered: true });
+      await lab.settled();
+    },
+  );
+
+  test.each([
+    ['in quarantine', 108],
+    ['refused another cell', 109],
+  ])(
+    'one that cannot be interrupted ends with its host and is %s; other flows come back',
+    async (_what, port) => {
+      await steadyFlow();
+      const [pid, restarts] = [await lab.hostPid(), await lab.hostRestarts()];
+      const hostile = Probe.open(lab.hosts.h1, lab.hosts.h2.ip, port, 20);
+      const cookie = await lab.rule(udpTo(port));
+      expect(await lab.event('killed', cookie)).toMatchObject({ reason: 'cpu' });
+      if (port === 108) await lab.event('quarantined', cookie);
+      else {
+        const failed = await lab.event('failed', await lab.rule(udpTo(port), 1));
+        expect(failed).toMatchObject({
+          reason: 'bad_program',
+          detail: expect.stringContaining('taken its sandbox host'),
+        });
+      }
+      await lab.newHost(pid);
+      // A new host, one only, and the hostile flow still sends.
+      const again = await Probe.start(lab.hosts.h3, lab.hosts.h1.ip, ECHO_PORT);
+      expect(await again.finish()).toMatchObject({ lost: 0 });
+      expect(await lab.hostRestarts()).toBe(restarts + 1);
+      await hostile.finish();
+      const report = await steady.finish();
+      console.log(report);
+      expect(report.last_answered).toBe(true);
+      await lab.settled();
+    },
+  );
 });

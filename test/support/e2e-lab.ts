@@ -8,8 +8,8 @@ import { expect } from 'vitest';
 import { type ProbeReport, Traffic } from '../../cli/demo/hosts.ts';
 import { answers, get, lines } from '../../cli/lib/local.ts';
 import { agentSocket, controllerSocket } from '../../cli/lib/run-dir.ts';
-import type { ControllerEvent } from '../../controller/index.ts';
-import { ended, type Host, type Network, type NetNode, singleSwitch, stop } from '../../mininet/topology.ts';
+import type { ControllerEvent, EventType } from '../../controller/index.ts';
+import { ended, type Host, type NetNode, type Network, singleSwitch, stop } from '../../mininet/topology.ts';
 import type { Match } from '../../openflow/index.ts';
 import type { TestProgram } from './e2e-controller.ts';
 import { isRunning } from './processes.ts';
@@ -59,6 +59,12 @@ export interface FlowView {
   entries: unknown[];
 }
 
+export interface CellEvent {
+  cell: number;
+  reason: string;
+  detail: string;
+}
+
 /** Asks again until what there is fits: for what nothing announces. The error says what there was instead. */
 export async function until<T>(what: string, ask: () => Promise<T>, fits: (value: T) => boolean): Promise<T> {
   const end = performance.now() + WAIT_MS;
@@ -72,7 +78,11 @@ export async function until<T>(what: string, ask: () => Promise<T>, fits: (value
 
 /** Resolves when none of these processes runs any more. */
 export async function allEnded(pids: readonly number[]): Promise<void> {
-  await until('the end of processes', async () => pids.filter(isRunning), (left) => left.length === 0);
+  await until(
+    'the end of processes',
+    async () => pids.filter(isRunning),
+    (left) => left.length === 0,
+  );
 }
 
 /** A Flowcell process: its local socket says when it is there. */
@@ -191,13 +201,19 @@ export class Lab {
       ...['--run-dir', this.runDir, '--log-level', 'warn'],
     ]);
     await this.agent.ready();
-    await until('warm cells', () => this.#hosts(), (hosts) => hosts.some(({ warm }) => warm >= poolSize));
+    await until(
+      'warm cells',
+      () => this.#hosts(),
+      (hosts) => hosts.some(({ warm }) => warm >= poolSize),
+    );
     if (this.controller?.running) await this.connected();
   }
 
   async connected(): Promise<void> {
-    await until('the device', () => this.controllerGet<{ datapaths: unknown[] }>('/datapaths'), (state) =>
-      state.datapaths.length === 1,
+    await until(
+      'the device',
+      () => this.controllerGet<{ datapaths: unknown[] }>('/datapaths'),
+      (state) => state.datapaths.length === 1,
     );
   }
 
@@ -238,6 +254,16 @@ export class Lab {
     return (await this.#hosts())[0].pid;
   }
 
+  /** Resolves when there is another sandbox host than `before`, and it has cells warm. */
+  async newHost(before: number): Promise<void> {
+    await allEnded([before]);
+    await until(
+      'a new host',
+      () => this.#hosts(),
+      ([{ pid, warm }]) => pid !== -1 && pid !== before && warm > 0,
+    );
+  }
+
   async hostRestarts(): Promise<number> {
     return (await this.#hosts())[0].restarts;
   }
@@ -246,10 +272,24 @@ export class Lab {
     return this.agentGet('/hosts');
   }
 
-  /** A controller's event that fits, past or to come. */
-  async event(what: string, fits: (event: ControllerEvent) => boolean): Promise<ControllerEvent> {
-    await until(what, async () => this.events.slice(-20), () => this.events.some(fits));
-    return this.events.find(fits)!;
+  /** The first event of that type about that rule, past or to come. */
+  async event(type: EventType, cookie: string): Promise<CellEvent> {
+    const fits = (event: ControllerEvent) => event.type === type && event.cookie === cookie;
+    await until(
+      `event ${type} of ${cookie}`,
+      async () => this.events.slice(-20),
+      (all) => all.some(fits),
+    );
+    return this.events.find(fits) as unknown as CellEvent;
+  }
+
+  /** Cookie of the n-th rule made for such flows, past or to come. */
+  async rule(fits: (match: Match) => boolean, n = 0): Promise<string> {
+    const rules = async () =>
+      this.events
+        .filter(({ type, match }) => type === 'rule' && fits(match as Match))
+        .map(({ cookie }) => cookie);
+    return (await until(`rule ${n}`, rules, (found) => found.length > n))[n] as string;
   }
 
   /**
@@ -275,14 +315,10 @@ export class Lab {
         unknown: await this.#disagreement(),
       };
     };
-    const good: Awaited<ReturnType<typeof state>> = {
+    await expect.poll(state, { timeout: WAIT_MS }).toEqual({
       ...{ connection: 'established', pending: 0, held: 0, framesAway: 0, asked: 0 },
       ...{ idle: [], bare: [], unknown: [] },
-    };
-    const last = await until('a settled state', state, (now) => JSON.stringify(now) === JSON.stringify(good)).catch(
-      state,
-    );
-    expect(last).toEqual(good);
+    });
   }
 
   /** Cells that only one of the two knows. */
@@ -305,28 +341,32 @@ export class Lab {
 
 /** A steady flow of numbered packets whose every answer counts; `start` resolves at the first one. */
 export class Probe {
+  static #source = 40_000;
   readonly #traffic: Traffic;
 
-  static async start(from: Host, to: string, port: number, perSecond = 200, source = 40_000 + port) {
-    const probe = Probe.open(from, to, port, perSecond, source);
+  static async start(from: Host, to: string, port: number, perSecond = 200): Promise<Probe> {
+    const probe = Probe.open(from, to, port, perSecond);
     await probe.answered();
     return probe;
   }
 
-  static open(from: Host, to: string, port: number, perSecond = 200, source = 40_000 + port): Probe {
-    return new Probe(new Traffic(from, ['udp-probe', to, port, perSecond, source]));
+  static open(from: Host, to: string, port: number, perSecond = 200): Probe {
+    return new Probe(new Traffic(from, ['udp-probe', to, port, perSecond, ++Probe.#source]));
   }
 
   private constructor(traffic: Traffic) {
     this.#traffic = traffic;
   }
 
+  /** Once, at the first answer. */
   async answered(): Promise<void> {
     await this.#traffic.next();
   }
 
   async finish(): Promise<ProbeReport> {
-    return await this.#traffic.finish<ProbeReport>();
+    const report = await this.#traffic.finish<ProbeReport | { probing: number }>();
+    // Its first answer may come, and be told of, before its end or never.
+    return 'sent' in report ? report : await this.#traffic.next<ProbeReport>();
   }
 }
 

@@ -117,9 +117,32 @@ describe('an uploaded program', () => {
     cell.call('__attach');
     expect(send(cell)).toBe(RUN.PRODUCED);
     expect(cell.words[layout.TX_OFFSET / 4 + layout.TX.PORT]).toBe(42);
-    cell.control({ type: 'barrier_request', xid: 4 });
+    cell.control({ type: 'features_request', xid: 4 });
     expect(cell.call('__run')).toBe(RUN.PRODUCED);
-    expect(decode(cell.answers())).toEqual({ type: 'barrier_request', xid: 4 });
+    expect(decode(cell.answers())).toEqual({ type: 'features_request', xid: 4 });
+  });
+
+  it.each(['', 'message() {}'])(
+    'leaves no barrier unanswered, whatever it does with messages: %s',
+    async (handler) => {
+      const cell = makeCell();
+      cell.load(await bundle('entry-uploaded.ts'), `flowcell.program({ packet() {}, ${handler} });`);
+      cell.call('__attach');
+      cell.control({ type: 'barrier_request', xid: 5 });
+      expect(cell.call('__run')).toBe(RUN.PRODUCED);
+      expect(decode(cell.answers())).toEqual({ type: 'barrier_reply', xid: 5 });
+    },
+  );
+
+  it('without a method for messages refuses them', async () => {
+    const cell = makeCell();
+    cell.load(await bundle('entry-uploaded.ts'), 'flowcell.program({ packet() {} });');
+    cell.call('__attach');
+    const request: MessageInit = { type: 'multipart_request', xid: 6, body: { type: 'flow' } };
+    cell.control(request);
+    expect(cell.call('__run')).toBe(RUN.PRODUCED);
+    const data = encode(request);
+    expect(decode(cell.answers())).toMatchObject({ type: 'error', xid: 6, error_type: 1, code: 1, data });
   });
 
   it('finds nothing that gets around its limits or makes code from strings', async () => {
