@@ -31,7 +31,7 @@ const SILENT_TICKS = 20;
 const RESTART_MS = 50;
 const MAX_RESTART_MS = 5000;
 const YOUNG_MS = 10_000;
-/** A foreign program that has taken its host down gets no cell for so long. */
+/** A foreign program that has taken its host down, or does not load, gets no cell for so long. */
 const BAN_MS = 60_000;
 const MEMORY_MIB = { least: 8, most: 4096 };
 /** Who has a cell index: the host; the agent, as a warm isolate or a cell; nobody until it is wiped. */
@@ -111,8 +111,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   /** Indexes to give back when the present batch has been sent. */
   readonly #releases: number[] = [];
   #inBatch = false;
-  /** Until when programs are banned, by hash (performance.now() clock). */
-  readonly #bans = new Map<string, number>();
+  /** Programs that get no cell: by hash, or by shelf; until when (performance.now() clock), and why. */
+  readonly #bans = new Map<string, { until: number; why: string }>();
   /** The present process is killed because its thread does not get on. */
   #stuck = false;
   #process: HostProcess | null = null;
@@ -261,10 +261,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   #refusal(program: ProgramImage, limits: CellLimits): SandboxError | null {
     if (this.#closed) return new SandboxError('FC_HOST_UNAVAILABLE', 'the sandbox host was closed');
-    if (this.#banned(program.hash)) {
-      const ban = `no cell for ${BAN_MS / 1000} s: it has taken its sandbox host down`;
-      return new SandboxError('FC_BAD_PROGRAM', `program ${program.name} gets ${ban}`);
-    }
+    const ban = this.#banned(program.hash) ?? this.#banned(shelfKey(program.hash, limits.memoryMiB));
+    if (ban !== undefined) return new SandboxError('FC_BAD_PROGRAM', ban);
     const { memoryMiB, runMs } = limits;
     if (!Number.isInteger(memoryMiB) || memoryMiB < MEMORY_MIB.least || memoryMiB > MEMORY_MIB.most) {
       const range = `${MEMORY_MIB.least} to ${MEMORY_MIB.most}`;
@@ -378,10 +376,11 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     if (message.type === 'warm') this.#warmed(message.index, message.hash, message.memoryMiB);
     else if (message.type === 'failed') {
       const code = message.reason === 'no_resources' ? 'FC_NO_RESOURCES' : 'FC_BAD_PROGRAM';
-      this.#failWaiting(
-        new SandboxError(code, String(message.detail)),
-        shelfKey(message.hash, message.memoryMiB),
-      );
+      const key = shelfKey(message.hash, message.memoryMiB);
+      const why = String(message.detail);
+      const foreign = this.#waiting.get(key)?.some(({ program }) => !program.trusted) === true;
+      if (foreign && code === 'FC_BAD_PROGRAM') this.#ban(key, why);
+      this.#failWaiting(new SandboxError(code, why), key);
     } else if (message.type === 'ended') this.#endedByHost(message.index, message.end, message.detail);
     else if (message.type === 'released') this.#released(message.index);
     else if (message.type === 'usage') {
@@ -501,7 +500,9 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#logger.error({ tenant, detail, live: this.#stats.live }, 'sandbox host died; starting another');
     this.#reset();
     if (culprit !== null) {
-      if (!culprit.program.trusted) this.#bans.set(culprit.program.hash, performance.now() + BAN_MS);
+      const { hash, name, trusted } = culprit.program;
+      if (!trusted)
+        this.#ban(hash, `program ${name} has taken its sandbox host down; it gets no cell for a while`);
       this.#endCell(culprit, end, `it could not be interrupted; the sandbox host ${detail}`);
     }
     this.#endAll('host-died', `the sandbox host ${detail}`);
@@ -510,12 +511,16 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#scheduleRestart();
   }
 
-  #banned(hash: string): boolean {
-    const until = this.#bans.get(hash);
-    if (until === undefined) return false;
-    if (performance.now() < until) return true;
-    this.#bans.delete(hash);
-    return false;
+  #ban(key: string, why: string): void {
+    const now = performance.now();
+    for (const [each, { until }] of this.#bans) if (until <= now) this.#bans.delete(each);
+    this.#bans.set(key, { until: now + BAN_MS, why });
+  }
+
+  /** Why there is no cell for this now. */
+  #banned(key: string): string | undefined {
+    const ban = this.#bans.get(key);
+    return ban !== undefined && performance.now() < ban.until ? ban.why : undefined;
   }
 
   #scheduleRestart(): void {

@@ -4,8 +4,11 @@ import { regionOffset } from '../channel/control.ts';
 import { REGION_BYTES } from '../channel/layout.ts';
 import { PageWindow } from '../sys/memory.ts';
 
-/** Loading and warming a program must be done by then, ms. */
-const BUILD_MS = 5_000;
+/**
+ * A program must be loaded and warm by then, ms: many times what it takes. Less for a foreign one, since no other
+ * isolate is built meanwhile. Then the isolate is disposed, and must have let go of its thread after as long again.
+ */
+const BUILD_MS = { builtIn: 5_000, uploaded: 2_000 };
 
 /** A script, with V8's compiled code, made here with the first isolate (never taken from outside). */
 export interface Source {
@@ -37,6 +40,14 @@ const COLLECT = `gc({ type: 'major', flavor: 'last-resort' })`;
 
 const FACTORY = 'function create(memoryLimit) { return new ivm.Isolate({ memoryLimit }); }';
 
+/** A program kept its thread although its isolate was disposed: this process cannot get rid of it any more. */
+export class BuildStuckError extends Error {
+  constructor(afterMs: number) {
+    super(`the program was not loaded after ${afterMs} ms and cannot be interrupted`);
+    this.name = 'BuildStuckError';
+  }
+}
+
 export class Builder {
   readonly #memory: number;
   readonly #create: ivm.Reference<(memoryMiB: number) => ivm.Isolate>;
@@ -60,20 +71,25 @@ export class Builder {
 
   /**
    * A new isolate that sees region `index`, with the program loaded; and with its code compiled and its garbage
-   * collected if `warm`, which takes four times as long. Throws with V8's words when the program does not load.
+   * collected if `warm`, which takes four times as long. Throws with V8's words when the program does not load,
+   * BuildStuckError when it never ends.
    */
   async build(program: Program, memoryMiB: number, index: number, warm: boolean): Promise<Built> {
     const isolate = await this.#create.apply(undefined, [memoryMiB]);
+    const limit = program.uploaded === null ? BUILD_MS.builtIn : BUILD_MS.uploaded;
     let late = false;
-    const timer = setTimeout(() => {
+    const stuck = Promise.withResolvers<never>();
+    let timer = setTimeout(() => {
       late = true;
       if (!isolate.isDisposed) isolate.dispose();
-    }, BUILD_MS);
+      timer = setTimeout(() => stuck.reject(new BuildStuckError(limit)), limit);
+    }, limit);
     try {
-      return await this.#load(isolate, program, index, warm);
+      return await Promise.race([this.#load(isolate, program, index, warm), stuck.promise]);
     } catch (error) {
+      if (error instanceof BuildStuckError) throw error;
       if (!isolate.isDisposed) isolate.dispose();
-      if (late) throw new Error(`the program was not loaded after ${BUILD_MS} ms`);
+      if (late) throw new Error(`the program was not loaded after ${limit} ms`);
       throw error;
     } finally {
       clearTimeout(timer);

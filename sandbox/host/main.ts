@@ -64,6 +64,8 @@ async function main(): Promise<void> {
     warm: (index, built, shelf) => cells.add(index, built, shelf),
     failed: (shelf, reason, detail) =>
       send({ type: 'failed', hash: shelf.program.hash, memoryMiB: shelf.memoryMiB, reason, detail }),
+    // Not before the agent can know which program it was.
+    stuck: (error) => void control.write('', () => fail(error)),
   });
   cells.pool = pool;
 

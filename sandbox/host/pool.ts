@@ -1,10 +1,12 @@
 /** Keeps isolates warm per program: one is built at a time, those that are waited for first. */
 import { HOST_CELLS } from '../channel/control.ts';
-import type { Builder, Built, Program } from './builder.ts';
+import { type Builder, BuildStuckError, type Built, type Program } from './builder.ts';
 
 export interface PoolEvents {
   warm(index: number, built: Built, shelf: Shelf): void;
   failed(shelf: Shelf, reason: 'bad_program' | 'no_resources', detail: string): void;
+  /** After `failed`: a program cannot be stopped; nothing is built any more. */
+  stuck(error: BuildStuckError): void;
 }
 
 /** One kind of isolate: a program with a memory limit. */
@@ -112,8 +114,12 @@ export class Pool {
       // Not tried again until somebody asks: it would fail again.
       shelf.wanted = 0;
       shelf.target = 0;
-      this.#free.push(index);
       this.#events.failed(shelf, 'bad_program', error instanceof Error ? error.message : String(error));
+      if (error instanceof BuildStuckError) {
+        this.#events.stuck(error);
+        return;
+      }
+      this.#free.push(index);
     }
     // Refilling takes at most half of a core while there is enough on the shelf.
     const gentle = shelf.wanted === 0 && shelf.warm >= shelf.target * LOW;

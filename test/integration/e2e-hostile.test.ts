@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { serve } from '../../cli/demo/hosts.ts';
+import { type NewFlowsReport, serve, Traffic } from '../../cli/demo/hosts.ts';
 import type { Match } from '../../openflow/index.ts';
 import type { TestProgram } from '../support/e2e-controller.ts';
 import { Lab, Probe, type RuleView, udpTo, until } from '../support/e2e-lab.ts';
@@ -46,6 +46,8 @@ const PROGRAMS: TestProgram[] = [
   { port: 107, name: 'throws', code: throws, onFailure: 'quarantine' },
   { port: 108, name: 'deaf', code: deaf, onFailure: 'quarantine' },
   { port: 109, name: 'deaf-again', code: `${deaf}//` },
+  { port: 110, name: 'load-loops', code: 'for (;;);' },
+  { port: 111, name: 'load-deaf', code: 'Array.prototype.lastIndexOf.call({ length: 2 ** 53 - 1 }, 1);' },
 ];
 
 describeNetwork('uploaded programs', ['ping'], () => {
@@ -85,8 +87,8 @@ describeNetwork('uploaded programs', ['ping'], () => {
     expect(await lab.event('killed', await lab.rule(udpTo(port)))).toMatchObject({ reason });
     // The next packet asks again, and leads to a cell of its own.
     await lab.event('killed', await lab.rule(udpTo(port), 1));
-    await hostile.finish();
-    expect(await steady.finish()).toMatchObject({ lost: 0, last_answered: true });
+    const [report] = await Promise.all([steady.finish(), hostile.finish()]);
+    expect(report).toMatchObject({ lost: 0, last_answered: true });
     await lab.settled();
   });
 
@@ -139,10 +141,35 @@ describeNetwork('uploaded programs', ['ping'], () => {
       const again = await Probe.start(lab.hosts.h3, lab.hosts.h1.ip, ECHO_PORT);
       expect(await again.finish()).toMatchObject({ lost: 0 });
       expect(await lab.hostRestarts()).toBe(restarts + 1);
-      await hostile.finish();
-      const report = await steady.finish();
-      console.log(report);
+      // Lost meanwhile: what was inside the cell, and what its hold queue had no room for.
+      const [report] = await Promise.all([steady.finish(), hostile.finish()]);
       expect(report.last_answered).toBe(true);
+      await lab.settled();
+    },
+  );
+
+  test.each([
+    ['loops', 110, 0],
+    ['cannot be interrupted', 111, 1],
+  ])(
+    'one that %s while it is loaded gets no cell, and does not keep others from theirs',
+    async (_what, port, deaths) => {
+      const restarts = await lab.hostRestarts();
+      const hostile = Probe.open(lab.hosts.h1, lab.hosts.h2.ip, port, 20);
+      const failed = await lab.event('failed', await lab.rule(udpTo(port)));
+      expect(failed).toMatchObject({ reason: 'bad_program', detail: expect.stringContaining('not loaded') });
+      // It is not tried again for each of the flow's packets.
+      await lab.event('failed', await lab.rule(udpTo(port), 5));
+      await until(
+        'the host',
+        () => lab.hostRestarts(),
+        (count) => count === restarts + deaths,
+      );
+      // More new flows than there are warm cells.
+      const { h1, h3 } = lab.hosts;
+      const flows = await new Traffic(h3, ['udp-flows', h1.ip, ECHO_PORT, 20]).next<NewFlowsReport>();
+      expect(flows.answered).toBe(20);
+      await hostile.finish();
       await lab.settled();
     },
   );
