@@ -122,6 +122,7 @@ export interface LinkEnd {
 export class Link {
   readonly a: LinkEnd;
   readonly b: LinkEnd;
+  readonly #down = new Set<'a' | 'b'>();
 
   constructor(a: LinkEnd, b: LinkEnd) {
     this.a = a;
@@ -133,12 +134,17 @@ export class Link {
     await this.#set(end, 'down');
   }
 
+  /** Plugs it in again; resolves when both ends have their carrier, unless the other end is still down. */
   async up(end: 'a' | 'b' = 'a'): Promise<void> {
     await this.#set(end, 'up');
+    if (this.#down.size > 0) return;
+    await Promise.all([this.a, this.b].map(({ node, interface: name }) => carrier(node, [name])));
   }
 
-  async #set(end: 'a' | 'b', state: string): Promise<void> {
+  async #set(end: 'a' | 'b', state: 'up' | 'down'): Promise<void> {
     await this[end].node.configure([`link set dev ${this[end].interface} ${state}`]);
+    if (state === 'down') this.#down.add(end);
+    else this.#down.delete(end);
   }
 }
 
@@ -285,18 +291,18 @@ const IPV6_OFF =
   'cd /proc/sys/net/ipv6/conf 2>/dev/null && echo 1 > all/disable_ipv6 && echo 1 > default/disable_ipv6';
 
 /**
- * Waits until every interface of the node has its carrier. Reading `carrier` from sysfs also makes the kernel
+ * Waits until interfaces of the node (all, unless named) have their carrier. Reading `carrier` from sysfs also makes the kernel
  * bring the operational state up to date, which it otherwise does about a second later (an OpenFlow switch
  * would report its links down for so long). `ip netns exec` shows the namespace's own sysfs, nsenter does not.
  */
-async function carrier(node: NetNode): Promise<void> {
-  if (node.interfaces.length === 0) return;
-  const files = node.interfaces.map((name) => `/sys/class/net/${name}/carrier`);
+async function carrier(node: NetNode, interfaces = node.interfaces): Promise<void> {
+  if (interfaces.length === 0) return;
+  const files = interfaces.map((name) => `/sys/class/net/${name}/carrier`);
   const give = performance.now() + CARRIER_TIMEOUT_MS;
   for (;;) {
     const { stdout } = await exec(['ip', 'netns', 'exec', node.namespace, 'cat', ...files]);
     const carriers = stdout.trim().split('\n');
-    const waiting = node.interfaces.filter((_, index) => carriers[index] !== '1');
+    const waiting = interfaces.filter((_, index) => carriers[index] !== '1');
     if (waiting.length === 0) return;
     if (performance.now() > give) {
       throw new TopologyError(`The link of ${waiting[0]} did not come up in ${CARRIER_TIMEOUT_MS} ms.`);
