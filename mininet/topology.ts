@@ -350,7 +350,7 @@ export async function topology<const S extends string, const H extends string>(
         await node.configure(nodeCommands(node, hostList, spec.staticArp === true));
       }),
     );
-    await Promise.all(nodes.map(carrier));
+    await Promise.all(nodes.map((node) => carrier(node)));
   } catch (error) {
     await network.close();
     throw hint(error);
