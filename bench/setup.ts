@@ -12,6 +12,7 @@ import type { Bench } from './run.ts';
 const WARM_UP = 100;
 const FLOWS = 1000;
 const WINDOW = 16;
+const WINDOW_FLOWS = 400;
 const LOST_AFTER_MS = 1000;
 
 type Net = Network<'s1', string>;
@@ -60,8 +61,8 @@ function probe(net: Net) {
   const start = performance.now();
   let sent = 0;
   let arrived = 0;
-  while (arrived < FLOWS) {
-    while (sent < FLOWS && sent - arrived < WINDOW) {
+  while (arrived < WINDOW_FLOWS) {
+    while (sent < WINDOW_FLOWS && sent - arrived < WINDOW) {
       a.send(frame());
       sent++;
     }
@@ -70,7 +71,7 @@ function probe(net: Net) {
     if (numberOf(b, length) >= 0) arrived++;
   }
   const rate = arrived / ((performance.now() - start) / 1000);
-  return { latencies, lost: lost + FLOWS - arrived, rate };
+  return { latencies, lost: lost + WINDOW_FLOWS - arrived, rate };
 }
 
 async function run(label: string, datapath: Datapath) {
@@ -102,7 +103,7 @@ export const setup: Bench = {
   needs: ['ovs-vswitchd', 'ovs-testcontroller', 'osken-manager'],
   async run(progress) {
     const cases: [string, Datapath][] = [
-      ['flowcell (pool holds all)', flowcellDatapath({ poolSize: WARM_UP + 2 * FLOWS - 150 })],
+      ['flowcell (pool holds all)', flowcellDatapath({ poolSize: WARM_UP + FLOWS + WINDOW_FLOWS + 50 })],
       ['flowcell (default pool)', flowcellDatapath()],
       ['ovs-userspace + testcontroller', ovsDatapath('testcontroller')],
       ['ovs-userspace + os-ken', ovsDatapath('os-ken')],

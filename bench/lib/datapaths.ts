@@ -68,6 +68,8 @@ function getJson(socketPath: string, path: string): Promise<unknown> {
   });
 }
 
+const DEFAULT_POOL = 64;
+
 export interface FlowcellOptions {
   poolSize?: number;
   granularity?: string;
@@ -92,14 +94,17 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
       const controller = node.spawn([flowcell, ...controllerArgs, ...common], spawnOptions);
       const agentArgs = ['agent', '--datapath-id', '1', '--controller', '127.0.0.1:6653'];
       const ports = node.ports.flatMap((name) => ['--port', name]);
-      const pool = ['--pool-size', String(options.poolSize ?? 64)];
-      const agent = node.spawn([flowcell, ...agentArgs, ...ports, ...pool, ...common], spawnOptions);
+      const poolArgs = ['--pool-size', String(options.poolSize ?? DEFAULT_POOL)];
+      const agent = node.spawn([flowcell, ...agentArgs, ...ports, ...poolArgs, ...common], spawnOptions);
       const socketPath = join(runDir, `agent-${(1).toString(16).padStart(16, '0')}.sock`);
       const state = (path: string) => getJson(socketPath, path);
       await until('the agent connecting', async () => {
         const status = await state('/status').catch(() => undefined);
         return (status as { mode?: string } | undefined)?.mode === 'flow';
       });
+      const pool = options.poolSize ?? DEFAULT_POOL;
+      const isFull = async () => ((await state('/hosts')) as { warm: number }[])[0].warm >= pool;
+      await until('the pool filling up', isFull, 120_000);
       return {
         pids: () => descendants(agent.pid!),
         state,

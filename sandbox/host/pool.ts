@@ -22,6 +22,8 @@ export interface Shelf {
 
 /** Below this part of the target refilling goes on without pauses, and without warming. */
 const LOW = 0.25;
+/** Above it, refilling waits until no isolate was taken for so long: new flows need the processor more, ms. */
+const QUIET_MS = 50;
 
 export class Pool {
   readonly #builder: Builder;
@@ -31,6 +33,8 @@ export class Pool {
   /** Free cell indexes, the last used on top: its memory is more likely to be near. */
   readonly #free = Array.from({ length: HOST_CELLS }, (_, i) => HOST_CELLS - 1 - i);
   #building = false;
+  #lastTaken = -Infinity;
+  #quiet: NodeJS.Timeout | undefined;
 
   constructor(builder: Builder, events: PoolEvents) {
     this.#builder = builder;
@@ -55,6 +59,7 @@ export class Pool {
   /** A warm isolate became a cell. */
   taken(shelf: Shelf): void {
     shelf.warm--;
+    this.#lastTaken = performance.now();
     this.#next();
   }
 
@@ -78,7 +83,7 @@ export class Pool {
   #next(): void {
     if (this.#building) return;
     const shelf = this.#neediest();
-    if (!shelf) return;
+    if (!shelf || this.#waitForQuiet(shelf)) return;
     const index = this.#free.pop();
     if (index === undefined) {
       // Refilling can wait for a cell to end; a flow cannot.
@@ -90,6 +95,18 @@ export class Pool {
     }
     this.#building = true;
     this.#build(shelf, index);
+  }
+
+  /** True if refilling this shelf can wait, and will go on by itself. */
+  #waitForQuiet(shelf: Shelf): boolean {
+    if (shelf.wanted > 0 || shelf.warm < shelf.target * LOW) return false;
+    const wait = this.#lastTaken + QUIET_MS - performance.now();
+    if (wait <= 0) return false;
+    this.#quiet ??= setTimeout(() => {
+      this.#quiet = undefined;
+      this.#next();
+    }, wait);
+    return true;
   }
 
   #neediest(): Shelf | undefined {
