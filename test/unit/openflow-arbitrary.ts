@@ -1,8 +1,10 @@
 /** fast-check arbitraries derived from the codec's tables: values as `decode` returns them. */
 import fc from 'fast-check';
+import type { FixedMatchLayout, FixedMatchNode } from '../../openflow/schema/fixed-match.ts';
 import type { MessageDef } from '../../openflow/schema/messages.ts';
 import { fieldsSize, fixedSize } from '../../openflow/schema/source.ts';
 import type {
+  CustomNode,
   Fields,
   ItemNode,
   Node,
@@ -43,12 +45,53 @@ function oxmValue(field: OxmField): Arb {
       return ipv4;
     case 'ipv6':
       return ipv6;
+    case 'custom':
+      return custom(field.type);
   }
+}
+
+/** What encodings of their own can express, by what they say they are. */
+function custom(node: CustomNode<unknown>): Arb {
+  if ('layout' in node) return fixedMatch((node as FixedMatchNode).layout);
+  const make = CUSTOM[node.describe];
+  if (make === undefined) throw new TypeError(`no values for ${node.describe}`);
+  return make;
+}
+
+const CUSTOM: Record<string, Arb> = {
+  'bitmaps u32: bit n of word n / 32 stands for wire version n': fc
+    .uniqueArray(fc.nat(255), { maxLength: 6 })
+    .map((list) => list.sort((a, b) => a - b)),
+};
+
+/** A match of OpenFlow 1.0 or 1.1: a field is absent, compared, or compared in part. */
+function fixedMatch(layout: FixedMatchLayout): Arb {
+  const parts: Record<string, Arb> = {};
+  for (const [name, { type, prefixAt, maskAt }] of Object.entries(layout.fields)) {
+    const plain = nodeArbitrary(type);
+    const all = type.kind === 'uint' ? 2 ** (8 * type.size) - 1 : 0xffffffffffffffffn;
+    const none = { uint: 0, u64: 0n, mac: '00:00:00:00:00:00', ipv4: '0.0.0.0' }[type.kind];
+    const full = { uint: all, u64: all, mac: 'ff:ff:ff:ff:ff:ff', ipv4: '255.255.255.255' }[type.kind];
+    const wild = plain.filter((value) => value !== none).map((value) => [value, none]);
+    const prefix = fc
+      .tuple(ipv4, fc.integer({ min: 1, max: 31 }))
+      .map(([value, n]) => [value, [24, 16, 8, 0].map((s) => ((-1 << n) >>> s) & 255).join('.')]);
+    const masked = fc.tuple(plain, plain).filter(([, mask]) => mask !== none && mask !== full);
+    parts[name] = fc.oneof(plain, wild, prefixAt ? prefix : maskAt ? masked : plain);
+  }
+  return fc.record(parts, { requiredKeys: [], noNullPrototype: true });
 }
 
 /** [value, mask] with no bit of the value outside the mask. */
 function oxmMasked(field: OxmField): Arb {
   const size = fixedSize(field.type) as number;
+  if (field.type.kind === 'custom') {
+    return fc
+      .tuple(bytes(size, size), bytes(size, size))
+      .map(([v, m]) =>
+        [v.map((x, i) => x & m[i]), m].map((b) => (field.type as CustomNode<unknown>).decode(b, 0, size)),
+      );
+  }
   if (field.type.kind === 'uint') {
     return fc
       .tuple(uint(field.bits), uint(8 * size))
@@ -77,21 +120,23 @@ export function oxmArbitrary(field: OxmField): Arb {
 
 function match(fields: OxmFields): Arb {
   return fc
-    .shuffledSubarray(Object.keys(fields), { maxLength: 8 })
+    .shuffledSubarray(Object.keys(fields), { maxLength: Math.min(8, Object.keys(fields).length) })
     .chain((names) => fc.tuple(...names.map((name) => oxmArbitrary(fields[name]).map((v) => [name, v]))))
     .map((entries) => Object.fromEntries(entries as [string, unknown][]));
 }
 
-export function setFieldArbitrary(fields: OxmFields): Arb {
+export function setFieldArbitrary(fields: OxmFields, masked = false): Arb {
   const settable = Object.keys(fields).filter((name) => fields[name].settable);
-  return fc.oneof(...settable.map((name) => oxmValue(fields[name]).map((value) => ({ [name]: value }))));
+  const value = masked ? oxmArbitrary : oxmValue;
+  return fc.oneof(...settable.map((name) => value(fields[name]).map((one) => ({ [name]: one }))));
 }
 
 export function variantArbitrary(type: string, variant: Variant, aligned = false): Arb {
   // `rest` in a structure whose length must be a multiple of 8 can only have certain lengths.
   const { data, ...others } = variant.fields as Fields;
+  const start = variant.experimenter === undefined ? 4 : 10;
   const spare =
-    aligned && data?.kind === 'rest' ? (8 - ((4 + (fieldsSize(others) as number)) % 8)) % 8 : undefined;
+    aligned && data?.kind === 'rest' ? (8 - ((start + (fieldsSize(others) as number)) % 8)) % 8 : undefined;
   const rest = spare === undefined ? undefined : fc.nat(3).chain((n) => bytes(spare + 8 * n, spare + 8 * n));
   return fieldsArbitrary(variant.fields, rest).map((value) => ({ type, ...value }));
 }
@@ -108,7 +153,7 @@ export function unionArbitrary(node: UnionNode): Arb {
   );
 }
 
-function nodeArbitrary(node: Node): Arb {
+export function nodeArbitrary(node: Node): Arb {
   switch (node.kind) {
     case 'uint':
       return uint(8 * node.size);
@@ -133,8 +178,12 @@ function nodeArbitrary(node: Node): Arb {
     case 'text':
       return text(60);
     case 'custom':
-      // The only one is the version bitmap of a hello.
-      return fc.uniqueArray(fc.nat(255), { maxLength: 6 }).map((list) => list.sort((a, b) => a - b));
+      return custom(node);
+    case 'message':
+      return fc.tuple(fc.nat(6), bytes(4, 60)).map(([version, body]) => {
+        const length = body.length + 4;
+        return new Uint8Array([version, 2, length >> 8, length, ...body]);
+      });
     case 'struct':
       return fieldsArbitrary(node.fields);
     case 'list':
@@ -146,7 +195,7 @@ function nodeArbitrary(node: Node): Arb {
     case 'match':
       return match(node.oxm);
     case 'oxm':
-      return setFieldArbitrary(node.oxm);
+      return setFieldArbitrary(node.oxm, node.masked);
     default:
       throw new TypeError(`a ${node.kind} has no value`);
   }

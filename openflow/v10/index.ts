@@ -1,0 +1,33 @@
+/** OpenFlow 1.0: its codec, types and constants, with the extensions of Nicira and Open vSwitch. */
+import type { Codec } from '../codec.ts';
+import { createCodec } from '../codec.ts';
+import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
+import type { MessageIn, MessageOut } from '../schema/messages.ts';
+import type { In, Out } from '../schema/types.ts';
+import { messagesOf } from './messages.ts';
+import { action, matchNode, type port } from './structs.ts';
+
+/** Every message of this version, by name. */
+export const messages = messagesOf(action);
+
+/** A decoded message: a union told apart by `type`. */
+export type Message = MessageOut<typeof messages>;
+/** What `encode` takes: as Message, but fields with a default may be left out. */
+export type MessageInit = MessageIn<typeof messages>;
+export type MessageOf<T extends Message['type']> = Extract<Message, { type: T }>;
+/** Fields by name; what is not in it is wildcarded, and [value, mask] compared in part. */
+export type Match = Out<typeof matchNode>;
+export type Action = Out<typeof action>;
+export type ActionInit = In<typeof action>;
+export type PortDesc = Out<typeof port>;
+
+export const codec: Codec<typeof messages> = /* @__PURE__ */ createCodec(
+  1,
+  messages,
+  ExtendedDecoderCompiler,
+  ExtendedEncoderCompiler,
+);
+export const { decode, encode, encodeInto } = codec;
+export * from './constants.ts';
+export * from './errors.ts';
+export { matchNode };
