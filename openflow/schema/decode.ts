@@ -97,8 +97,8 @@ export class DecoderCompiler {
       code += this.varying(source, node, at, variable, bound, short, badLen);
       off = 0;
       checked = 0;
-      // A list without a bound of its own, and everything but a match or message, takes the rest.
-      atEnd = !(node.kind === 'match' || node.kind === 'message' || (node.kind === 'list' && bound));
+      // A list without a bound of its own, and everything that does not know its length, takes the rest.
+      atEnd = !(/^(match|message|oxmId)$/.test(node.kind) || (node.kind === 'list' && bound));
     }
     if (!atEnd) code += `if(e-p!==${off})${short};`;
     return { code, value: `{${entries.join(',')}}` };

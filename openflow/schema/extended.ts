@@ -19,6 +19,16 @@ import type {
   Variant,
 } from './types.ts';
 
+function putOxmId(b: Uint8Array, o: number, value: unknown, label: string): number {
+  const words = Array.isArray(value) ? value : [value];
+  const wide = (words[0] as number) >>> 16 === 0xffff;
+  if (words.length !== (wide ? 2 : 1)) {
+    R.bad(label, value, 'an OXM header, and [header, experimenter] for one of class 0xffff');
+  }
+  R.putWords(b, o, words.length, words, label);
+  return o + 4 * words.length;
+}
+
 export class ExtendedDecoderCompiler extends DecoderCompiler {
   protected override varying(
     source: Source,
@@ -38,8 +48,24 @@ export class ExtendedDecoderCompiler extends DecoderCompiler {
           `if(e-(${at})<8)${short};const ${length}=${readUInt(2, `${at}+2`)};` +
           `if(${length}<8||${length}>e-(${at}))${short};` +
           `const ${variable}=${source.ref(R.view)}(b,${at},${at}+${length});` +
-          `p=${at}+${length};if(p<e){p=${at}+(${length}+7&-8);if(p>e)${short}}`
+          `p=${at}+${length};if(p<e){p+=-${length}&7;if(p>e)${short}}`
         );
+      }
+      case 'oxmId': {
+        const wide = source.temporary();
+        const header = readUInt(4, at);
+        return (
+          `if(e-(${at})<4)${short};const ${wide}=b[${at}]===255&&b[${at}+1]===255;` +
+          `if(${wide}&&e-(${at})<8)${short};` +
+          `const ${variable}=${wide}?[${header},${readUInt(4, `${at}+4`)}]:${header};p=${at}+(${wide}?8:4);`
+        );
+      }
+      case 'struct': {
+        // One of varying size that is the rest of what it is in, and says the same.
+        const lengthAt = selfLengthAt(node);
+        if (lengthAt < 0) break;
+        const said = `e-(${at})<${lengthAt + 2}||${readUInt(2, `${at}+${lengthAt}`)}!==e-(${at})`;
+        return `if(${said})${short};const ${variable}=${source.ref(this.struct(node))}(b,${at},e);p=e;`;
       }
       case 'match': {
         if (node.form === undefined) break;
@@ -71,21 +97,27 @@ export class ExtendedDecoderCompiler extends DecoderCompiler {
   }
 
   protected override cases(source: Source, union: UnionNode): string {
+    const { name: label, badType } = union.options;
     let cases = '';
     let known = '';
+    let general = false;
+    // What is not known of an experimenter goes to the variant of the tag itself.
+    let other = `${source.ref(R.fail)}(${badType[0]},${badType[1]},"${label}: an unknown experimenter")`;
     for (const name in union.variants) {
       const { tag, experimenter } = union.variants[name];
-      if (experimenter === undefined) {
-        cases += `case ${tag}:${this.element(source, union, name, 4)}`;
+      const element = this.element(source, union, name, experimenter === undefined ? 4 : 10);
+      if (experimenter !== undefined) {
+        known += `case ${experimenter.id * 65536 + experimenter.type}:${element}`;
+      } else if (tag === 0xffff) {
+        general = true;
+        other = element;
       } else {
-        const key = experimenter.id * 65536 + experimenter.type;
-        known += `case ${key}:${this.element(source, union, name, 10)}`;
+        cases += `case ${tag}:${element}`;
       }
     }
-    if (known === '') return cases;
-    // What is not known of an experimenter goes to the variant of the tag itself.
     const key = `n<10?-1:(${readUInt(4, 'o+4')})*65536+${readUInt(2, 'o+8')}`;
-    return cases.replace('case 65535:', `case 65535:x:{switch(${key}){${known}default:break x}break}`);
+    if (known !== '') return `${cases}case 65535:{switch(${key}){${known}default:${other}}break}`;
+    return general ? `${cases}case 65535:${other}` : cases;
   }
 }
 
@@ -112,6 +144,10 @@ export class ExtendedEncoderCompiler extends EncoderCompiler {
         const more = `v.${node.before}!==undefined&&v.${node.before}.length>0`;
         return `${put}if(${more})p=${source.ref(R.pad8)}(b,${begin},p);`;
       }
+      case 'oxmId':
+        return `p=${source.ref(putOxmId)}(b,${at},${value},${label});`;
+      case 'struct':
+        return `${source.ref(R.object)}(${value},${label});p=${source.ref(this.struct(node))}(b,${at},${value});`;
       case 'match': {
         if (node.form === undefined) break;
         const check = `${source.ref(R.object)}(${value},${label});`;

@@ -81,6 +81,14 @@ export interface MessageNode extends Typed<Uint8Array> {
   readonly kind: 'message';
   readonly before?: string;
 }
+/**
+ * An OXM header without a value, which names a match field (see `oxmHeader`); of class 0xffff it is followed by
+ * the experimenter id.
+ */
+export type OxmId = number | readonly [header: number, experimenter: number];
+export interface OxmIdNode extends Typed<OxmId> {
+  readonly kind: 'oxmId';
+}
 /** Zero bytes up to a multiple of 8 from the start of the structure, at its end. */
 export interface AlignNode extends Typed<never> {
   readonly kind: 'align';
@@ -231,6 +239,7 @@ export type Node = (
   | RestNode
   | TextNode
   | MessageNode
+  | OxmIdNode
   | CustomNode<Any, Any>
   | StructNode<Any>
   | ListNode<Any>
@@ -305,6 +314,9 @@ export const mac: MacNode = { kind: 'mac' };
 export const ipv4: Ipv4Node = { kind: 'ipv4' };
 export const ipv6: Ipv6Node = { kind: 'ipv6' };
 export const version: VersionNode = { kind: 'version' };
+/** @param before the list that may follow */
+export const messageIn = (before?: string): MessageNode => ({ kind: 'message', before });
+export const oxmId: OxmIdNode = { kind: 'oxmId' };
 export const align: AlignNode = { kind: 'align', hidden: true };
 /** Two 32-bit integers. */
 export const words2: WordsNode<[number, number]> = { kind: 'words', count: 2 };

@@ -1,14 +1,23 @@
 /** OpenFlow 1.0: its codec, types and constants, with the extensions of Nicira and Open vSwitch. */
 import type { Codec } from '../codec.ts';
 import { createCodec } from '../codec.ts';
+import { withNxActions } from '../nicira/actions.ts';
+import { NX_EXPERIMENTER, nxFields } from '../nicira/fields.ts';
+import { nxMessages, nxMessages10 } from '../nicira/messages.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
 import type { MessageIn, MessageOut } from '../schema/messages.ts';
 import type { In, Out } from '../schema/types.ts';
 import { messagesOf } from './messages.ts';
-import { action, matchNode, type port } from './structs.ts';
+import { actionOptions, actionVariants, matchNode, type port } from './structs.ts';
+
+const action = withNxActions(actionOptions, actionVariants, nxFields);
 
 /** Every message of this version, by name. */
-export const messages = messagesOf(action);
+export const messages = {
+  ...messagesOf(action),
+  ...nxMessages(nxFields),
+  ...nxMessages10(nxFields, action),
+};
 
 /** A decoded message: a union told apart by `type`. */
 export type Message = MessageOut<typeof messages>;
@@ -26,6 +35,7 @@ export const codec: Codec<typeof messages> = /* @__PURE__ */ createCodec(
   messages,
   ExtendedDecoderCompiler,
   ExtendedEncoderCompiler,
+  NX_EXPERIMENTER,
 );
 export const { decode, encode, encodeInto } = codec;
 export * from './constants.ts';

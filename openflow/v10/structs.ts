@@ -147,8 +147,6 @@ export const packetQueue = struct('packet_queue', {
   properties: optList(queueProperty),
 });
 
-export const action = union(actionOptions, actionVariants);
-
 /** ofp_flow_stats. Spec 5.3.5. `A`: the actions, with extensions or without. */
 export const flowStatsOf = <A extends AnyUnion>(actions: A) =>
   struct('flow_stats', {

@@ -2,14 +2,33 @@
 import type { Codec } from '../codec.ts';
 import { createCodec } from '../codec.ts';
 import { flowcellMessages } from '../flowcell-messages.ts';
+import { withNxActions } from '../nicira/actions.ts';
+import { NX_EXPERIMENTER, nxFields, onfFields, packetRegisters } from '../nicira/fields.ts';
+import { nxMessages } from '../nicira/messages.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
 import type { MessageIn, MessageOut } from '../schema/messages.ts';
 import type { In, Out } from '../schema/types.ts';
-import { kit } from './actions.ts';
+import { match, union } from '../schema/types.ts';
+import {
+  actionOptions,
+  actionVariants,
+  instructionOptions,
+  instructionVariants,
+  oxmFields,
+} from './actions.ts';
 import { messagesOf } from './messages.ts';
 
+/** Every match field of this version, and of the extensions. */
+export const fields = { ...oxmFields, ...onfFields, ...packetRegisters, ...nxFields } as const;
+const action = withNxActions(actionOptions, actionVariants(fields), fields);
+const kit = {
+  match: match(fields),
+  action,
+  instruction: union(instructionOptions, instructionVariants(action)),
+} as const;
+
 /** Every message of this version, by name. */
-export const messages = { ...messagesOf(kit), ...flowcellMessages };
+export const messages = { ...messagesOf(kit), ...flowcellMessages, ...nxMessages(fields) };
 
 /** A decoded message: a union told apart by `type`. */
 export type Message = MessageOut<typeof messages>;
@@ -26,6 +45,7 @@ export const codec: Codec<typeof messages> = /* @__PURE__ */ createCodec(
   messages,
   ExtendedDecoderCompiler,
   ExtendedEncoderCompiler,
+  NX_EXPERIMENTER,
 );
 export const { decode, encode, encodeInto } = codec;
 export * from './constants.ts';

@@ -34,14 +34,7 @@ const testPrograms = defineApp({
     if (program === undefined) return null;
     const { name, runMs, onFailure } = program;
     const cells = [{ program: name, ...(runMs === undefined ? {} : { runMs }) }];
-    return {
-      match,
-      priority: 200,
-      bothDirections: true,
-      cells,
-      entries: [],
-      ...(onFailure && { onFailure }),
-    };
+    return { match, priority: 200, bothDirections: true, cells, entries: [], ...(onFailure && { onFailure }) };
   },
 });
 

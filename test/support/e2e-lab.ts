@@ -9,7 +9,7 @@ import { type ProbeReport, Traffic } from '../../cli/demo/hosts.ts';
 import { answers, get, lines } from '../../cli/lib/local.ts';
 import { agentSocket, controllerSocket } from '../../cli/lib/run-dir.ts';
 import type { ControllerEvent } from '../../controller/index.ts';
-import { ended, type Host, type NetNode, type Network, singleSwitch, stop } from '../../mininet/topology.ts';
+import { ended, type Host, type Network, type NetNode, singleSwitch, stop } from '../../mininet/topology.ts';
 import type { Match } from '../../openflow/index.ts';
 import type { TestProgram } from './e2e-controller.ts';
 import { isRunning } from './processes.ts';
@@ -72,11 +72,7 @@ export async function until<T>(what: string, ask: () => Promise<T>, fits: (value
 
 /** Resolves when none of these processes runs any more. */
 export async function allEnded(pids: readonly number[]): Promise<void> {
-  await until(
-    'the end of processes',
-    async () => pids.filter(isRunning),
-    (left) => left.length === 0,
-  );
+  await until('the end of processes', async () => pids.filter(isRunning), (left) => left.length === 0);
 }
 
 /** A Flowcell process: its local socket says when it is there. */
@@ -195,19 +191,13 @@ export class Lab {
       ...['--run-dir', this.runDir, '--log-level', 'warn'],
     ]);
     await this.agent.ready();
-    await until(
-      'warm cells',
-      () => this.#hosts(),
-      (hosts) => hosts.some(({ warm }) => warm >= poolSize),
-    );
+    await until('warm cells', () => this.#hosts(), (hosts) => hosts.some(({ warm }) => warm >= poolSize));
     if (this.controller?.running) await this.connected();
   }
 
   async connected(): Promise<void> {
-    await until(
-      'the device',
-      () => this.controllerGet<{ datapaths: unknown[] }>('/datapaths'),
-      (state) => state.datapaths.length === 1,
+    await until('the device', () => this.controllerGet<{ datapaths: unknown[] }>('/datapaths'), (state) =>
+      state.datapaths.length === 1,
     );
   }
 
@@ -258,11 +248,7 @@ export class Lab {
 
   /** A controller's event that fits, past or to come. */
   async event(what: string, fits: (event: ControllerEvent) => boolean): Promise<ControllerEvent> {
-    await until(
-      what,
-      async () => this.events.slice(-20),
-      () => this.events.some(fits),
-    );
+    await until(what, async () => this.events.slice(-20), () => this.events.some(fits));
     return this.events.find(fits)!;
   }
 
@@ -293,11 +279,9 @@ export class Lab {
       ...{ connection: 'established', pending: 0, held: 0, framesAway: 0, asked: 0 },
       ...{ idle: [], bare: [], unknown: [] },
     };
-    const last = await until(
-      'a settled state',
+    const last = await until('a settled state', state, (now) => JSON.stringify(now) === JSON.stringify(good)).catch(
       state,
-      (now) => JSON.stringify(now) === JSON.stringify(good),
-    ).catch(state);
+    );
     expect(last).toEqual(good);
   }
 

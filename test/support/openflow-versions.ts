@@ -14,6 +14,7 @@ import type {
 import { list, match } from '../../openflow/schema/types.ts';
 import * as v10 from '../../openflow/v10/index.ts';
 import * as v13 from '../../openflow/v13/index.ts';
+import * as v14 from '../../openflow/v14/index.ts';
 
 /** A codec without its types. */
 export interface AnyCodec {
@@ -33,7 +34,11 @@ const version = (name: string, wire: number, module: { codec: unknown; messages:
   messages: module.messages,
 });
 
-export const VERSIONS: readonly Version[] = [version('1.0', 1, v10), version('1.3', 4, v13)];
+export const VERSIONS: readonly Version[] = [
+  version('1.0', 1, v10),
+  version('1.3', 4, v13),
+  version('1.4', 5, v14),
+];
 
 /** One union per variant, the bodies of choices, structures, and a match of each field, with their names. */
 export function declaredTypes(messages: MessageDefs) {

@@ -58,7 +58,40 @@ function custom(node: CustomNode<unknown>): Arb {
   return make;
 }
 
+const oxmId = fc.oneof(
+  fc.integer({ min: 0, max: 0xfffeffff }),
+  fc.tuple(fc.integer({ min: 0xffff0000, max: 0xffffffff }), uint(32)),
+);
+const learnSpec = fc.integer({ min: 1, max: 0x3ff }).chain((n_bits) =>
+  fc
+    .tuple(
+      fc.oneof(
+        hexOf(2 * Math.ceil(n_bits / 16)).map((value) => ({ value })),
+        fc.record({ src: oxmId, src_ofs: uint(16) }, { noNullPrototype: true }),
+      ),
+      fc.oneof(
+        fc.record({ dst_type: fc.constantFrom('match', 'load'), dst: oxmId, dst_ofs: uint(16) }),
+        fc.record({ dst_type: fc.constant('output') }),
+      ),
+    )
+    .map(([src, dst]) => ({ n_bits, ...src, ...dst })),
+);
+
 const CUSTOM: Record<string, Arb> = {
+  'flow_mod_spec, repeated': fc.array(learnSpec, { maxLength: 4 }),
+  'range_present u16, and what it says is there': fc.record(
+    {
+      ipv4_min: ipv4,
+      ipv4_max: ipv4,
+      ipv6_min: ipv6,
+      ipv6_max: ipv6,
+      proto_min: uint(16),
+      proto_max: uint(16),
+    },
+    { requiredKeys: [], noNullPrototype: true },
+  ),
+  'seconds u32, nanoseconds u32': fc.record({ sec: uint(32), nsec: uint(32) }, { noNullPrototype: true }),
+  '128 bits': hexOf(16),
   'bitmaps u32: bit n of word n / 32 stands for wire version n': fc
     .uniqueArray(fc.nat(255), { maxLength: 6 })
     .map((list) => list.sort((a, b) => a - b)),
@@ -179,6 +212,8 @@ export function nodeArbitrary(node: Node): Arb {
       return text(60);
     case 'custom':
       return custom(node);
+    case 'oxmId':
+      return oxmId;
     case 'message':
       return fc.tuple(fc.nat(6), bytes(4, 60)).map(([version, body]) => {
         const length = body.length + 4;
