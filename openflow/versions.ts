@@ -4,9 +4,10 @@ import * as v10 from './v10/index.ts';
 import { BadRequestCode, ErrorType } from './v13/errors.ts';
 import * as v13 from './v13/index.ts';
 import * as v14 from './v14/index.ts';
+import * as v15 from './v15/index.ts';
 
 /** The codecs by wire version: 1 is OpenFlow 1.0, 4 is 1.3. */
-export const codecs = { 1: v10.codec, 4: v13.codec, 5: v14.codec } as const;
+export const codecs = { 1: v10.codec, 4: v13.codec, 5: v14.codec, 6: v15.codec } as const;
 
 export type Codecs = typeof codecs;
 /** Wire version that there is a codec for. */
@@ -24,7 +25,7 @@ export type AnyMessage = {
 export const versionName = (wireVersion: number): string | undefined =>
   ['1.0', '1.1', '1.2', '1.3', '1.4', '1.5'][wireVersion - 1];
 
-const NEWEST = 5;
+const NEWEST = 6;
 
 export const hasCodec = (version: number): version is WireVersion => Object.hasOwn(codecs, version);
 

@@ -51,8 +51,8 @@ const controllerProperty = union(
     badLen: BAD_LEN,
   },
   {
-    max_len: variant(0, { max_len: u16 }),
-    controller_id: variant(1, { controller_id: u16 }),
+    max_len: variant(0, { max_len: u16, pad1: pad(2) }),
+    controller_id: variant(1, { controller_id: u16, pad1: pad(2) }),
     reason: variant(2, { reason: u8 }),
     userdata: variant(3, { data: rest }),
     pause: variant(4, {}),

@@ -3,7 +3,7 @@ import type { Codec } from '../codec.ts';
 import { createCodec } from '../codec.ts';
 import { flowcellMessages } from '../flowcell-messages.ts';
 import { withNxActions } from '../nicira/actions.ts';
-import { NX_EXPERIMENTER, nxFields, onfFields, packetRegisters } from '../nicira/fields.ts';
+import { NX_EXPERIMENTER, nxFields, onfFields, packetRegisters, pbbUcaField } from '../nicira/fields.ts';
 import { nxMessages } from '../nicira/messages.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
 import type { MessageIn, MessageOut } from '../schema/messages.ts';
@@ -19,7 +19,13 @@ import {
 import { messagesOf } from './messages.ts';
 
 /** Every match field of this version, and of the extensions. */
-export const fields = { ...oxmFields, ...onfFields, ...packetRegisters, ...nxFields } as const;
+export const fields = {
+  ...oxmFields,
+  ...onfFields,
+  ...pbbUcaField,
+  ...packetRegisters,
+  ...nxFields,
+} as const;
 const action = withNxActions(actionOptions, actionVariants(fields), fields);
 const kit = {
   match: match(fields),

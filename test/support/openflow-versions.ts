@@ -15,6 +15,7 @@ import { list, match } from '../../openflow/schema/types.ts';
 import * as v10 from '../../openflow/v10/index.ts';
 import * as v13 from '../../openflow/v13/index.ts';
 import * as v14 from '../../openflow/v14/index.ts';
+import * as v15 from '../../openflow/v15/index.ts';
 
 /** A codec without its types. */
 export interface AnyCodec {
@@ -38,6 +39,7 @@ export const VERSIONS: readonly Version[] = [
   version('1.0', 1, v10),
   version('1.3', 4, v13),
   version('1.4', 5, v14),
+  version('1.5', 6, v15),
 ];
 
 /** One union per variant, the bodies of choices, structures, and a match of each field, with their names. */

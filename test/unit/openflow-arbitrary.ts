@@ -92,6 +92,7 @@ const CUSTOM: Record<string, Arb> = {
   ),
   'seconds u32, nanoseconds u32': fc.record({ sec: uint(32), nsec: uint(32) }, { noNullPrototype: true }),
   '128 bits': hexOf(16),
+  'exp_type u16 2560, pbb_uca u8': uint(1),
   'bitmaps u32: bit n of word n / 32 stands for wire version n': fc
     .uniqueArray(fc.nat(255), { maxLength: 6 })
     .map((list) => list.sort((a, b) => a - b)),
