@@ -1,13 +1,22 @@
 /** Every version by its wire number, and messages of any version. */
 import { OpenFlowError } from './errors.ts';
 import * as v10 from './v10/index.ts';
+import * as v11 from './v11/index.ts';
+import * as v12 from './v12/index.ts';
 import { BadRequestCode, ErrorType } from './v13/errors.ts';
 import * as v13 from './v13/index.ts';
 import * as v14 from './v14/index.ts';
 import * as v15 from './v15/index.ts';
 
 /** The codecs by wire version: 1 is OpenFlow 1.0, 4 is 1.3. */
-export const codecs = { 1: v10.codec, 4: v13.codec, 5: v14.codec, 6: v15.codec } as const;
+export const codecs = {
+  1: v10.codec,
+  2: v11.codec,
+  3: v12.codec,
+  4: v13.codec,
+  5: v14.codec,
+  6: v15.codec,
+} as const;
 
 export type Codecs = typeof codecs;
 /** Wire version that there is a codec for. */

@@ -13,6 +13,8 @@ import type {
 } from '../../openflow/schema/types.ts';
 import { list, match } from '../../openflow/schema/types.ts';
 import * as v10 from '../../openflow/v10/index.ts';
+import * as v11 from '../../openflow/v11/index.ts';
+import * as v12 from '../../openflow/v12/index.ts';
 import * as v13 from '../../openflow/v13/index.ts';
 import * as v14 from '../../openflow/v14/index.ts';
 import * as v15 from '../../openflow/v15/index.ts';
@@ -37,6 +39,8 @@ const version = (name: string, wire: number, module: { codec: unknown; messages:
 
 export const VERSIONS: readonly Version[] = [
   version('1.0', 1, v10),
+  version('1.1', 2, v11),
+  version('1.2', 3, v12),
   version('1.3', 4, v13),
   version('1.4', 5, v14),
   version('1.5', 6, v15),
