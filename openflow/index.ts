@@ -9,9 +9,9 @@ import { flowcellMessages } from './flowcell-messages.ts';
 import { oxmHeaderOf } from './schema/match.ts';
 import type { MessageIn, MessageOut } from './schema/messages.ts';
 import type { In, Out } from './schema/types.ts';
-import { type action, type instruction, type matchNode, oxmFields } from './v13/actions.ts';
+import { type action, type instruction, type kit, type matchNode, oxmFields } from './v13/actions.ts';
 import { messages as messages13 } from './v13/messages.ts';
-import type { bucket, flowStats, meterBand, port, portStats, tableStats } from './v13/structs.ts';
+import type { kitStructs, meterBand, port, portStats, tableStats } from './v13/structs.ts';
 
 const messages = { ...messages13, ...flowcellMessages };
 const codec: Codec<typeof messages> = /* @__PURE__ */ createCodec(4, messages);
@@ -35,8 +35,11 @@ export type InstructionInit = In<typeof instruction>;
 export type PortDesc = Out<typeof port>;
 export type PortStats = Out<typeof portStats>;
 export type TableStats = Out<typeof tableStats>;
-export type FlowStats = Out<typeof flowStats>;
-export type Bucket = Out<typeof bucket>;
+type Structs = ReturnType<
+  typeof kitStructs<(typeof kit)['match'], (typeof kit)['action'], (typeof kit)['instruction']>
+>;
+export type FlowStats = Out<Structs['flowStats']>;
+export type Bucket = Out<Structs['bucket']>;
 export type MeterBand = Out<typeof meterBand>;
 export type CellSpec = Out<typeof cellSpec>;
 

@@ -13,6 +13,12 @@ import type {
   UnionNode,
 } from './types.ts';
 
+/** The variable with the length, count or tag of a later field. */
+export interface Bound {
+  readonly value: string;
+  readonly counts: boolean;
+}
+
 /** Decodes b[o .. end), which it must fill exactly. */
 export type PartDecoder = (b: Uint8Array, o: number, end: number) => unknown;
 
@@ -46,7 +52,7 @@ export class DecoderCompiler {
   ): { code: string; value: string } {
     const short = `${source.ref(R.short)}(${badLen[0]},${badLen[1]},${JSON.stringify(label)},e-p)`;
     const entries = [...head];
-    const derived = new Map<string, string>();
+    const derived = new Map<string, Bound>();
     const names = Object.keys(fields);
     const whole = fieldsSize(fields);
     let code = whole === undefined ? '' : `if(e-p!==${start + whole})${short};`;
@@ -77,22 +83,22 @@ export class DecoderCompiler {
       const variable = source.temporary();
       if (node.kind === 'lengthOf' || node.kind === 'countOf' || node.kind === 'tagOf') {
         code += `const ${variable}=${readUInt(node.size, at)};`;
-        derived.set(node.of, variable);
+        derived.set(node.of, { value: variable, counts: node.kind === 'countOf' });
         off += node.size;
         continue;
       }
-      entries.push(`${name}:${variable}`);
+      if (node.kind !== 'align') entries.push(`${name}:${variable}`);
       if (size !== undefined) {
         code += `const ${variable}=${this.#fixed(source, node, at)};`;
         off += size;
         continue;
       }
       const bound = derived.get(name);
-      code += this.#varying(source, node, at, variable, bound, short, badLen);
+      code += this.varying(source, node, at, variable, bound, short, badLen);
       off = 0;
       checked = 0;
-      // A list without a bound of its own, and everything but a match, takes the rest.
-      atEnd = node.kind !== 'match' && (node.kind !== 'list' || bound === undefined);
+      // A list without a bound of its own, and everything that does not know its length, takes the rest.
+      atEnd = !(/^(match|message|oxmId)$/.test(node.kind) || (node.kind === 'list' && bound));
     }
     if (!atEnd) code += `if(e-p!==${off})${short};`;
     return { code, value: `{${entries.join(',')}}` };
@@ -117,6 +123,8 @@ export class DecoderCompiler {
         return `${source.ref(R.cstring)}(b,${at},${node.size})`;
       case 'version':
         return 'b[0]';
+      case 'custom':
+        return `${source.ref(node.decode)}(b,${at},${at}+${node.size})`;
       case 'words': {
         const each = Array.from({ length: node.count }, (_, i) => readUInt(4, `${at}+${4 * i}`));
         return `[${each.join(',')}]`;
@@ -129,12 +137,12 @@ export class DecoderCompiler {
   }
 
   /** Statements that define `variable` from a node of varying size at `at` and move p behind it. */
-  #varying(
+  protected varying(
     source: Source,
     node: Node,
     at: string,
     variable: string,
-    bound: string | undefined,
+    bound: Bound | undefined,
     short: string,
     badLen: ErrorPair,
   ): string {
@@ -149,29 +157,29 @@ export class DecoderCompiler {
         const decoder = source.ref(this.list(node as ListNode));
         if (bound === undefined) return `const ${variable}=${decoder}(b,${at},e);p=e;`;
         const end = source.temporary();
-        const scale = node.item.kind === 'struct' ? fieldsSize(node.item.fields) : undefined;
-        const length = scale === undefined ? bound : `${bound}*${scale}`;
+        const length = bound.counts ? `${bound.value}*${fixedSize(node.item)}` : bound.value;
         return (
           `const ${end}=${at}+${length};if(${end}>e)${short};` +
           `const ${variable}=${decoder}(b,${at},${end});p=${end};`
         );
       }
       case 'match': {
+        const decoder = source.ref(this.match(node.oxm));
         const end = source.temporary();
         return (
           `const ${end}=${source.ref(matchEnd)}(b,${at},e);` +
-          `const ${variable}=${source.ref(this.#match(node.oxm))}(b,${at}+4,${end},false);p=${at}+(${end}-(${at})+7&-8);`
+          `const ${variable}=${decoder}(b,${at}+4,${end},0);p=${at}+(${end}-(${at})+7&-8);`
         );
       }
       case 'oxm': {
         const end = source.temporary();
         return (
           `const ${end}=${source.ref(oxmEnd)}(b,${at},e,${badLen[0]},${badLen[1]});` +
-          `const ${variable}=${source.ref(this.#match(node.oxm))}(b,${at},${end},true);p=e;`
+          `const ${variable}=${source.ref(this.match(node.oxm))}(b,${at},${end},${node.masked ? 2 : 1});p=e;`
         );
       }
       case 'choice': {
-        const tag = bound as string;
+        const tag = bound?.value as string;
         let code = `let ${variable};switch(${tag}){`;
         for (const name in node.variants) {
           const { tag: value, fields } = node.variants[name];
@@ -198,7 +206,7 @@ export class DecoderCompiler {
     return source.build('b,p,e', `${body.code}return ${body.value}`) as PartDecoder;
   }
 
-  #match(oxm: OxmFields) {
+  protected match(oxm: OxmFields) {
     return this.#part(oxm, () => compileMatchDecoder(oxm) as PartDecoder);
   }
 
@@ -209,6 +217,11 @@ export class DecoderCompiler {
   /** Decoder of the elements in b[o .. end). Every round consumes at least one byte, so it always ends. */
   list(node: ListNode): PartDecoder {
     return once(this.#lists, node.item, () => this.#buildList(node.item, describeItem(node)));
+  }
+
+  /** Offset of the length of a structure in a list, and the length from what is read there. */
+  protected lengthIn(struct: StructNode): { at: number; length: (read: string) => string } {
+    return { at: selfLengthAt(struct), length: (read) => read };
   }
 
   #buildList(item: ItemNode, label: string): PartDecoder {
@@ -223,26 +236,38 @@ export class DecoderCompiler {
       if (size !== undefined) {
         loop = `if((e-o)%${size})${short};for(;o<e;o+=${size})out.push(${this.#fixed(source, item, 'o')});`;
       } else {
-        const lengthAt = selfLengthAt(item as StructNode);
+        const { at, length } = this.lengthIn(item as StructNode);
         const decoder = source.ref(this.struct(item as StructNode));
         loop =
-          `while(o<e){if(e-o<${lengthAt + 2})${short};const n=${readUInt(2, `o+${lengthAt}`)};` +
-          `if(n<${lengthAt + 2}||n>e-o)${short};out.push(${decoder}(b,o,o+n));o+=n}`;
+          `while(o<e){if(e-o<${at + 2})${short};const n=${length(readUInt(2, `o+${at}`))};` +
+          `if(n<${at + 2}||n>e-o)${short};out.push(${decoder}(b,o,o+n));o+=n}`;
       }
     }
     return source.build('b,o,end', `const e=end,out=[];${loop}return out`) as PartDecoder;
   }
 
+  /** Statements that decode one variant of a union behind `start` bytes. */
+  protected element(source: Source, union: UnionNode, name: string, start: number): string {
+    const { options, variants } = union;
+    const label = `${options.name} ${name}`;
+    const head = [`type:${JSON.stringify(name)}`];
+    const body = this.#fields(source, variants[name].fields, label, options.badLen, start, head);
+    return `{${body.code}out.push(${body.value});break}`;
+  }
+
+  /** The cases of a switch over the tags of a union. */
+  protected cases(source: Source, union: UnionNode): string {
+    let cases = '';
+    for (const name in union.variants) {
+      cases += `case ${union.variants[name].tag}:${this.element(source, union, name, 4)}`;
+    }
+    return cases;
+  }
+
   #unionLoop(source: Source, union: UnionNode): string {
     const { name, padded, badType, badLen, skipUnknown } = union.options;
     const short = `${source.ref(R.short)}(${badLen[0]},${badLen[1]},${JSON.stringify(name)},end-o)`;
-    let cases = '';
-    for (const variantName in union.variants) {
-      const { tag, fields } = union.variants[variantName];
-      const head = [`type:${JSON.stringify(variantName)}`];
-      const body = this.#fields(source, fields, `${name} ${variantName}`, badLen, 4, head);
-      cases += `case ${tag}:{${body.code}out.push(${body.value});break}`;
-    }
+    const cases = this.cases(source, union);
     const unknown = skipUnknown
       ? ''
       : `${source.ref(R.fail)}(${badType[0]},${badType[1]},\`${name}: there is no type \${${readUInt(2, 'o')}}\`)`;

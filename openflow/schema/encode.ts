@@ -1,8 +1,8 @@
-import { compileMatchEncoder, compileOxmEncoder } from './match.ts';
+import { compileOfpMatchEncoder, compileOxmEncoder } from './match.ts';
 import type { MessageDef } from './messages.ts';
 import * as R from './runtime.ts';
 import { describeItem, fieldsSize, fixedSize, once, Source, writeUInt } from './source.ts';
-import type { Fields, ItemNode, ListNode, Node, StructNode, UnionNode } from './types.ts';
+import type { Fields, ItemNode, ListNode, Node, StructNode, UnionNode, Variant } from './types.ts';
 
 /**
  * Writes `value` into `b` at `o` and returns the offset after it, which may be beyond the end of `b`: then
@@ -63,7 +63,7 @@ export class EncoderCompiler {
         if (size !== undefined) {
           code += this.#fixed(source, node, at, value, field);
         } else {
-          code += this.#varying(source, node, at, value, field, derived.get(name));
+          code += this.varying(source, node, at, value, field, derived.get(name));
           off = 0;
           continue;
         }
@@ -83,6 +83,8 @@ export class EncoderCompiler {
         const expected = `"an integer of 0..${2 ** (8 * node.size) - 1}"`;
         return `${test}${source.ref(R.bad)}(${label},${value},${expected});${writeUInt(node.size, at, value)}`;
       }
+      case 'custom':
+        return `${source.ref(node.encode)}(b,${at},${value});`;
       case 'version':
         return `if((${value}&255)!==${value})${source.ref(R.bad)}(${label},${value},"an integer of 0..255");b[s]=${value};`;
       case 'u64':
@@ -107,7 +109,7 @@ export class EncoderCompiler {
   }
 
   /** Statements that write a node of varying size and leave p behind it. */
-  #varying(
+  protected varying(
     source: Source,
     node: Node,
     at: string,
@@ -124,9 +126,9 @@ export class EncoderCompiler {
       case 'custom':
         return `p=${source.ref(node.encode)}(b,${at},${value});`;
       case 'match':
-        return `${source.ref(R.object)}(${value},${label});p=${source.ref(this.#part(node.oxm, () => compileMatchEncoder(node.oxm)))}(b,${at},${value});`;
+        return `${source.ref(R.object)}(${value},${label});p=${source.ref(this.#part(node.oxm, () => compileOfpMatchEncoder(node.oxm)))}(b,${at},${value});`;
       case 'oxm':
-        return `${source.ref(R.object)}(${value},${label});p=${source.ref(this.#part(node, () => compileOxmEncoder(node.oxm)))}(b,${at},${value});`;
+        return `${source.ref(R.object)}(${value},${label});p=${source.ref(this.#part(node, () => compileOxmEncoder(node)))}(b,${at},${value});`;
       case 'list': {
         const begin = source.temporary();
         let code = `if(!Array.isArray(${value}))${source.ref(R.bad)}(${label},${value},"an array");`;
@@ -186,6 +188,11 @@ export class EncoderCompiler {
     ) as PartEncoder;
   }
 
+  /** Bytes before the fields of a variant, and statements that write those behind its tag and length. */
+  protected head(_variant: Variant): [start: number, code: string] {
+    return [4, ''];
+  }
+
   #unionStep(source: Source, union: UnionNode): string {
     const { name, padded } = union.options;
     let cases = '';
@@ -193,14 +200,15 @@ export class EncoderCompiler {
       const { tag, fields } = union.variants[variantName];
       const label = `${name} ${variantName}`;
       const size = fieldsSize(fields);
-      const body = this.#fields(source, fields, label, 4);
-      cases += `case ${JSON.stringify(variantName)}:{let p=o;${writeUInt(2, 'o', String(tag))}${body.code}`;
+      const [start, head] = this.head(union.variants[variantName]);
+      const body = this.#fields(source, fields, label, start);
+      cases += `case ${JSON.stringify(variantName)}:{let p=o;${writeUInt(2, 'o', String(tag))}${head}${body.code}`;
       const end = source.temporary();
       cases += `const ${end}=${body.end};`;
-      if (padded === 'inside' && (size === undefined || (size + 4) % 8 !== 0)) {
+      if (padded === 'inside' && (size === undefined || (size + start) % 8 !== 0)) {
         cases += `if(${end}-o&7)${source.ref(R.bad)}(${JSON.stringify(label)},${end}-o,"a multiple of 8 bytes long");`;
       }
-      cases += `${writeUInt(2, 'o+2', `(${end}-o)`)}`;
+      cases += writeUInt(2, 'o+2', `(${end}-o)`);
       cases += padded === 'outside' ? `o=${source.ref(R.pad8)}(b,o,${end});break}` : `o=${end};break}`;
     }
     return `switch(v.type){${cases}default:${source.ref(R.unknownType)}(${JSON.stringify(name)},v.type)}`;

@@ -12,6 +12,7 @@ import {
   OXM_CLASS_EXPERIMENTER,
   type OxmField,
   type OxmFields,
+  type OxmNode,
   type OxmValueNode,
 } from './types.ts';
 
@@ -31,7 +32,7 @@ const Fault = {
   DUPLICATE: [BadMatchCode.DUP_FIELD, BadActionCode.BAD_SET_TYPE],
 } as const;
 
-function fault(which: keyof typeof Fault, set: boolean, text: string): never {
+function fault(which: keyof typeof Fault, set: Purpose, text: string): never {
   const [inMatch, inAction] = Fault[which];
   if (set) R.fail(ErrorType.BAD_ACTION, inAction, `set_field: ${text}`);
   return R.fail(ErrorType.BAD_MATCH, inMatch, `match: ${text}`);
@@ -47,7 +48,7 @@ export function oxmHeaderOf(field: OxmField, hasmask: boolean): number {
 
 // Decoding --------------------------------------------------------------------------------------------------
 
-function getValue(type: OxmValueNode, b: Uint8Array, o: number): number | bigint | string {
+export function getValue(type: OxmValueNode, b: Uint8Array, o: number): unknown {
   switch (type.kind) {
     case 'uint': {
       let value = 0;
@@ -62,10 +63,12 @@ function getValue(type: OxmValueNode, b: Uint8Array, o: number): number | bigint
       return R.ipv4(b, o);
     case 'ipv6':
       return R.ipv6(b, o);
+    case 'custom':
+      return type.decode(b, o, o);
   }
 }
 
-function getMasked(entry: Entry, b: Uint8Array, o: number, set: boolean): [unknown, unknown] {
+function getMasked(entry: Entry, b: Uint8Array, o: number, set: Purpose): [unknown, unknown] {
   const size = oxmSize(entry.field);
   for (let i = 0; i < size; i++) {
     if (b[o + i] & ~b[o + size + i]) fault('WILDCARDS', set, `${entry.name} has bits outside its mask`);
@@ -73,10 +76,14 @@ function getMasked(entry: Entry, b: Uint8Array, o: number, set: boolean): [unkno
   return [getValue(entry.field.type, b, o), getValue(entry.field.type, b, o + size)];
 }
 
+/** What is decoded: an ofp_match, the field of a set_field action, or that with a mask allowed (OpenFlow 1.5). */
+export type Purpose = 0 | 1 | 2;
+
 /** Throws what is wrong with the length or mask bit of a known field. */
-function misfit(entry: Entry, header: number, set: boolean): never {
+function misfit(entry: Entry, header: number, set: Purpose): never {
   const masked = (header & 256) !== 0;
-  if (masked && (set || !entry.field.maskable)) fault('MASK', set, `${entry.name} cannot have a mask here`);
+  if (masked && (set === 1 || !entry.field.maskable))
+    fault('MASK', set, `${entry.name} cannot have a mask here`);
   const expected = oxmHeaderOf(entry.field, masked) & 255;
   return fault('LEN', set, `${entry.name} of ${header & 255} bytes, not ${expected}`);
 }
@@ -88,7 +95,7 @@ function foreign(
   b: Uint8Array,
   o: number,
   header: number,
-  set: boolean,
+  set: Purpose,
 ): void {
   const oxmClass = header >>> 16;
   const length = header & 255;
@@ -104,7 +111,7 @@ function foreign(
   const at = field.experimenter === undefined ? o : o + 4;
   if (header >>> 0 === oxmHeaderOf(field, false)) {
     out[name] = getValue(field.type, b, at);
-  } else if (!set && field.maskable && header >>> 0 === oxmHeaderOf(field, true)) {
+  } else if (set !== 1 && field.maskable && header >>> 0 === oxmHeaderOf(field, true)) {
     out[name] = getMasked(entry, b, at, set);
   } else {
     misfit(entry, header, set);
@@ -115,8 +122,8 @@ function foreign(
 const fieldKey = (oxmClass: number, field: number, experimenter: number): number =>
   oxmClass === OXM_CLASS_EXPERIMENTER ? 2 ** 40 + experimenter * 128 + field : oxmClass * 128 + field;
 
-/** Decodes the OXM TLVs in b[o .. end); `set`: the one of a set_field action. */
-export type MatchDecoder = (b: Uint8Array, o: number, end: number, set: boolean) => Match;
+/** Decodes the OXM TLVs in b[o .. end). */
+export type MatchDecoder = (b: Uint8Array, o: number, end: number, set: Purpose) => Match;
 
 export function compileMatchDecoder(fields: OxmFields): MatchDecoder {
   const source = new Source();
@@ -144,7 +151,7 @@ export function compileMatchDecoder(fields: OxmFields): MatchDecoder {
     cases += `if((h&511)===${size})m.${name}=${readValue(source, field.type, 'o')};`;
     if (field.maskable) {
       const masked = `m.${name}=${source.ref(getMasked)}(${source.ref(entry)},b,o,set)`;
-      cases += `else if((h&511)===${256 + 2 * size}&&!set)${masked};`;
+      cases += `else if((h&511)===${256 + 2 * size}&&set!==1)${masked};`;
     }
     cases += `else ${source.ref(misfit)}(${source.ref(entry)},h,set);`;
     if (field.type.kind === 'uint' && field.bits < size * 8) {
@@ -153,13 +160,13 @@ export function compileMatchDecoder(fields: OxmFields): MatchDecoder {
     }
     cases += 'break;';
   }
-  const seen = Array.from({ length: words }, (_, word) => `s${word}=0`).join(',');
+  const seen = Array.from({ length: words }, (_, word) => `,s${word}=0`).join('');
   const rest = `${source.ref(foreign)}(${source.ref(others)},m,b,o,h,set)`;
   const long = `${source.ref(fault)}("LEN",set,"a field reaches beyond the end")`;
   const unknown = `${source.ref(fault)}("FIELD",set,"there is no field "+(h>>>9&127))`;
   return source.build(
     'b,o,end,set',
-    `const m={};let ${seen};while(o<end){if(end-o<4)${long};` +
+    `let m={}${seen};while(o<end){if(end-o<4)${long};` +
       `const h=${readUInt(4, 'o').replace('>>>0', '')},next=o+4+b[o+3];if(next>end)${long};o+=4;` +
       `if(h>>>16===${OXM_CLASS_BASIC})switch(h>>>9&127){${cases}default:${unknown}}else ${rest};` +
       'o=next}return m',
@@ -170,15 +177,19 @@ const READERS = { u64: R.u64, mac: R.mac, ipv4: R.ipv4, ipv6: R.ipv6 };
 
 function readValue(source: Source, type: OxmValueNode, at: string): string {
   if (type.kind === 'uint') return readUInt(type.size, at);
-  return `${source.ref(READERS[type.kind])}(b,${at})`;
+  const reader = type.kind === 'custom' ? type.decode : READERS[type.kind];
+  return `${source.ref(reader)}(b,${at})`;
 }
 
-/** Checks type and length of the ofp_match at `o`; returns the end of its fields. Its padding is within `end`, too. */
-export function matchEnd(b: Uint8Array, o: number, end: number): number {
+/**
+ * Checks type and length of the ofp_match (`wanted` 1) or ofp_stats at `o`; returns the end of its fields. Its
+ * padding is within `end`, too.
+ */
+export function matchEnd(b: Uint8Array, o: number, end: number, wanted = 1): number {
   if (end - o < 4) R.fail(ErrorType.BAD_MATCH, BadMatchCode.BAD_LEN, 'match: cut off');
   const type = (b[o] << 8) | b[o + 1];
   const length = (b[o + 2] << 8) | b[o + 3];
-  if (type !== 1) R.fail(ErrorType.BAD_MATCH, BadMatchCode.BAD_TYPE, `match: type ${type} is not OFPMT_OXM`);
+  if (type !== wanted) R.fail(ErrorType.BAD_MATCH, BadMatchCode.BAD_TYPE, `match: its type is ${type}`);
   if (length < 4 || ((length + 7) & -8) > end - o) {
     R.fail(ErrorType.BAD_MATCH, BadMatchCode.BAD_LEN, `match: length ${length} with ${end - o} bytes left`);
   }
@@ -190,14 +201,14 @@ export function oxmEnd(b: Uint8Array, o: number, end: number, errorType: number,
   if (end - o < 4) R.short(errorType, errorCode, 'set_field', end - o);
   const stop = o + 4 + b[o + 3];
   if (stop > end || end - stop > 7) {
-    fault('LEN', true, `a field of ${b[o + 3]} bytes does not fill an action with ${end - o} bytes for it`);
+    fault('LEN', 1, `a field of ${b[o + 3]} bytes does not fill an action with ${end - o} bytes for it`);
   }
   return stop;
 }
 
 // Encoding --------------------------------------------------------------------------------------------------
 
-function putValue(type: OxmValueNode, b: Uint8Array, o: number, value: unknown, label: string): void {
+export function putValue(type: OxmValueNode, b: Uint8Array, o: number, value: unknown, label: string): void {
   switch (type.kind) {
     case 'uint': {
       const most = 2 ** (8 * type.size) - 1;
@@ -219,6 +230,8 @@ function putValue(type: OxmValueNode, b: Uint8Array, o: number, value: unknown, 
     case 'ipv6':
       R.putIpv6(b, o, value, label);
       break;
+    case 'custom':
+      type.encode(b, o, value);
   }
 }
 
@@ -300,26 +313,33 @@ function emitField(source: Source, entry: Entry): string {
       return `if(typeof x==="string"){${header}${source.ref(R.putMac)}(b,p+4,x,${label});p+=${4 + size};}else ${general}`;
     case 'u64':
       return `if(typeof x==="bigint"){${header}${source.ref(R.putU64)}(b,p+4,x,${label});p+=${4 + size};}else ${general}`;
+    default:
+      return general;
   }
 }
 
-/** Encodes an ofp_match with its header and padding. Fields are written in the order of the object's keys. */
-export function compileMatchEncoder(fields: OxmFields): PartEncoder {
-  const source = new Source();
+/** Statements that write the TLVs of the match `m` from p on, in the order of its keys. */
+export function emitTlvs(source: Source, fields: OxmFields): string {
   let cases = '';
   for (const name in fields) {
     cases += `case ${JSON.stringify(name)}:${emitField(source, { name, field: fields[name] })}break;`;
   }
   const unknown = `default:${source.ref(R.unknownType)}("match",k)`;
+  return `for(const k in m){const x=m[k];if(x!==undefined)switch(k){${cases}${unknown}}}`;
+}
+
+/** Encodes an ofp_match with its header and padding. */
+export function compileOfpMatchEncoder(fields: OxmFields, type = 1): PartEncoder {
+  const source = new Source();
   return source.build(
     'b,o,m',
-    `let p=o+4;for(const k in m){const x=m[k];if(x!==undefined)switch(k){${cases}${unknown}}}` +
-      `const n=p-o;b[o]=0;b[o+1]=1;${writeUInt(2, 'o+2', 'n')}return ${source.ref(R.pad8)}(b,o,p)`,
+    `let p=o+4;${emitTlvs(source, fields)}` +
+      `const n=p-o;b[o]=0;b[o+1]=${type};${writeUInt(2, 'o+2', 'n')}return ${source.ref(R.pad8)}(b,o,p)`,
   ) as PartEncoder;
 }
 
-/** Encodes the one field of a set_field action, padded so that the action (4 bytes before `o`) is of 8-byte size. */
-export function compileOxmEncoder(fields: OxmFields): PartEncoder {
+/** Encodes the one field of a set_field action, padded so that the action is of 8-byte size. */
+export function compileOxmEncoder({ oxm: fields, masked, offset = 4 }: OxmNode): PartEncoder {
   const entries = new Map<string, Entry>();
   for (const name in fields) entries.set(name, { name, field: fields[name] });
   return (b, o, value) => {
@@ -329,7 +349,8 @@ export function compileOxmEncoder(fields: OxmFields): PartEncoder {
     if (names.length !== 1) R.bad('set_field.field', names.length, 'an object with exactly one field');
     if (entry === undefined) return R.unknownType('set_field.field', names[0]);
     if (!entry.field.settable) R.bad('set_field.field', names[0], 'a field that can be set');
-    if (Array.isArray(set[names[0]])) R.bad(`set_field.${names[0]}`, set[names[0]], 'a value without mask');
-    return R.pad8(b, o - 4, putField(entry, b, o, set[names[0]]));
+    if (!masked && Array.isArray(set[names[0]]))
+      R.bad(`set_field.${names[0]}`, set[names[0]], 'a value without mask');
+    return R.pad8(b, o - offset, putField(entry, b, o, set[names[0]]));
   };
 }

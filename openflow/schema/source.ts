@@ -36,6 +36,7 @@ export function fixedSize(node: Node): number | undefined {
     case 'countOf':
     case 'selfLength':
     case 'tagOf':
+    case 'custom':
     case 'hex':
     case 'cstring':
     case 'pad':

@@ -73,9 +73,31 @@ export interface RestNode extends Typed<Uint8Array> {
 export interface TextNode extends Typed<string> {
   readonly kind: 'text';
 }
-/** An encoding that no other node describes; takes all bytes up to the end of the structure. */
+/**
+ * A whole OpenFlow message inside another, as bytes; its own header says how long it is. Padded to 8 bytes
+ * where the list field named `before` follows and is not empty.
+ */
+export interface MessageNode extends Typed<Uint8Array> {
+  readonly kind: 'message';
+  readonly before?: string;
+}
+/**
+ * An OXM header without a value, which names a match field (see `oxmHeader`); of class 0xffff it is followed by
+ * the experimenter id.
+ */
+export type OxmId = number | readonly [header: number, experimenter: number];
+export interface OxmIdNode extends Typed<OxmId> {
+  readonly kind: 'oxmId';
+}
+/** Zero bytes up to a multiple of 8 from the start of the structure, at its end. */
+export interface AlignNode extends Typed<never> {
+  readonly kind: 'align';
+  readonly hidden: true;
+}
+/** An encoding that no other node describes; takes `size` bytes or, without it, all up to the end of the structure. */
 export interface CustomNode<Out, In = Out> extends Typed<Out, In> {
   readonly kind: 'custom';
+  readonly size?: number;
   /** What the bytes are, for the documentation. */
   readonly describe: string;
   readonly decode: (bytes: Uint8Array, offset: number, end: number) => Out;
@@ -124,6 +146,8 @@ export interface StructNode<F extends Fields = Fields> extends Typed<OutOf<F>, I
 export interface Variant<F extends Fields = Fields> {
   readonly tag: number;
   readonly fields: F;
+  /** One of several structures under the tag: behind it an experimenter id (32 bits) and this type (16 bits). */
+  readonly experimenter?: { readonly id: number; readonly type: number };
 }
 export type Variants = { readonly [name: string]: Variant };
 
@@ -176,21 +200,32 @@ export interface OxmField<T extends OxmValueNode = OxmValueNode, M extends boole
   /** May be the argument of a set_field action. */
   readonly settable: boolean;
 }
-export type OxmValueNode = UIntNode | U64Node | MacNode | Ipv4Node | Ipv6Node;
+export type OxmValueNode = UIntNode | U64Node | MacNode | Ipv4Node | Ipv6Node | CustomNode<Any>;
 export type OxmFields = { readonly [name: string]: OxmField };
 
-/** ofp_match: padded to 8 bytes. An object by field name; [value, mask] where masked. */
+/**
+ * How a list of TLVs is delimited: `match` and `stats` have a header (type 1 or 0, length) and are padded to 8
+ * bytes, `sized` has its length in the lengthOf field before it and is padded, `bare` ends with the structure.
+ */
+export type MatchForm = 'match' | 'stats' | 'sized' | 'bare';
+/** ofp_match, ofp_stats, nx_match. An object by field name; [value, mask] where masked. */
 export interface MatchNode<F extends OxmFields = OxmFields> extends Typed<MatchOut<F>, MatchIn<F>> {
   readonly kind: 'match';
   readonly oxm: F;
+  readonly form?: MatchForm;
 }
-/** One OXM TLV without mask (set_field), padded to the end of the structure: an object with one property. */
-export interface OxmNode<F extends OxmFields = OxmFields> extends Typed<OneOf<F>> {
+/** One OXM TLV (set_field), padded to the end of the structure: an object with one property. */
+export interface OxmNode<F extends OxmFields = OxmFields, M extends boolean = boolean>
+  extends Typed<true extends M ? OneMaskedOf<F> : OneOf<F>> {
   readonly kind: 'oxm';
   readonly oxm: F;
+  /** May have a mask, as in OpenFlow 1.5. */
+  readonly masked?: M;
+  /** Bytes of the action before it, 4 where not given. */
+  readonly offset?: number;
 }
 
-export type HiddenNode = PadNode | LengthOfNode | CountOfNode | SelfLengthNode | TagOfNode;
+export type HiddenNode = PadNode | LengthOfNode | CountOfNode | SelfLengthNode | TagOfNode | AlignNode;
 export type Node = (
   | UIntNode
   | U64Node
@@ -203,14 +238,26 @@ export type Node = (
   | WordsNode<Any>
   | RestNode
   | TextNode
+  | MessageNode
+  | OxmIdNode
   | CustomNode<Any, Any>
   | StructNode<Any>
   | ListNode<Any>
   | ChoiceNode<Any>
   | MatchNode<Any>
-  | OxmNode<Any>
+  | OxmNode<Any, Any>
   | HiddenNode
 ) & { readonly default?: unknown };
+
+/** What the tables of a version differ in while the rest stays: they take these as parameters. */
+export type AnyUnion = UnionNode<Any>;
+export type AnyStruct = StructNode<Any>;
+export type AnyMatch = MatchNode<Any> | CustomNode<Any>;
+export interface Kit<M extends AnyMatch, A extends AnyUnion, I extends AnyUnion> {
+  readonly match: M;
+  readonly action: A;
+  readonly instruction: I;
+}
 
 // Inference -------------------------------------------------------------------------------------------------
 
@@ -252,6 +299,9 @@ export type MatchIn<F> = {
 export type OneOf<F> = {
   [K in keyof F]: F[K] extends OxmField<infer T, boolean> ? { [P in K]: Out<T> } : never;
 }[keyof F];
+export type OneMaskedOf<F> = {
+  [K in keyof F]: { [P in K]: Exclude<MatchOut<F>[K], undefined> };
+}[keyof F];
 
 // Constructors ----------------------------------------------------------------------------------------------
 
@@ -264,6 +314,10 @@ export const mac: MacNode = { kind: 'mac' };
 export const ipv4: Ipv4Node = { kind: 'ipv4' };
 export const ipv6: Ipv6Node = { kind: 'ipv6' };
 export const version: VersionNode = { kind: 'version' };
+/** @param before the list that may follow */
+export const messageIn = (before?: string): MessageNode => ({ kind: 'message', before });
+export const oxmId: OxmIdNode = { kind: 'oxmId' };
+export const align: AlignNode = { kind: 'align', hidden: true };
 /** Two 32-bit integers. */
 export const words2: WordsNode<[number, number]> = { kind: 'words', count: 2 };
 /** Four 32-bit integers. */
@@ -293,6 +347,15 @@ export const tagOf = (of: string): TagOfNode => ({ kind: 'tagOf', size: 2, of, h
 export const opt = <T extends Node>(type: T, value: In<T>): T & { readonly optional: true } =>
   ({ ...type, default: value, optional: true }) as unknown as T & { readonly optional: true };
 
+/** A list that may be left out: empty. */
+export const optList = <T extends ItemNode>(item: T): ListNode<T> & { readonly optional: true } =>
+  opt(list(item), [] as never);
+
+/** A match that may be left out: everything. To TypeScript one kind of node, whatever the version's match is. */
+export const optMatch = <T extends AnyMatch>(
+  node: T,
+): CustomNode<Out<T>, In<T>> & { readonly optional: true } => opt(node as Node, {} as never) as never;
+
 export const struct = <const F extends Fields>(
   name: string,
   fields: F,
@@ -302,6 +365,13 @@ export const struct = <const F extends Fields>(
 export const list = <T extends ItemNode>(item: T): ListNode<T> => ({ kind: 'list', item });
 
 export const variant = <const F extends Fields>(tag: number, fields: F): Variant<F> => ({ tag, fields });
+
+/** A variant of an experimenter; `fields` follow its id and the 16-bit type. */
+export const experimenterVariant = <const F extends Fields>(
+  id: number,
+  type: number,
+  fields: F,
+): Variant<F> => ({ tag: 0xffff, fields, experimenter: { id, type } });
 
 export const union = <const V extends Variants>(options: UnionOptions, variants: V): UnionNode<V> => ({
   kind: 'union',
@@ -315,5 +385,15 @@ export const choice = <const V extends Variants>(
   variants: V,
 ): ChoiceNode<V> => ({ kind: 'choice', name, badType, variants });
 
-export const match = <F extends OxmFields>(oxm: F): MatchNode<F> => ({ kind: 'match', oxm });
-export const oxm = <F extends OxmFields>(fields: F): OxmNode<F> => ({ kind: 'oxm', oxm: fields });
+export const match = <F extends OxmFields>(oxm: F, form?: MatchForm): MatchNode<F> => ({
+  kind: 'match',
+  oxm,
+  form,
+});
+export const oxm = <F extends OxmFields>(fields: F): OxmNode<F, false> => ({ kind: 'oxm', oxm: fields });
+export const maskedOxm = <F extends OxmFields>(fields: F, offset = 4): OxmNode<F, true> => ({
+  kind: 'oxm',
+  oxm: fields,
+  masked: true,
+  offset,
+});

@@ -1,10 +1,8 @@
-import { choice, cstring, list, opt, pad, rest, u8, u32, u64, variant, words4 } from '../schema/types.ts';
-import { matchNode } from './actions.ts';
+import type { AnyMatch, AnyStruct } from '../schema/types.ts';
+import { cstring, list, opt, optMatch, pad, rest, u8, u32, u64, variant, words4 } from '../schema/types.ts';
 import { Group, Meter, Port, QUEUE_ALL, Table } from './constants.ts';
 import { BadRequestCode, ErrorType } from './errors.ts';
 import {
-  flowStats,
-  groupDesc,
   groupStats,
   meterConfig,
   meterStats,
@@ -15,10 +13,10 @@ import {
   tableStats,
 } from './structs.ts';
 
-const BAD_MULTIPART = [ErrorType.BAD_REQUEST, BadRequestCode.BAD_MULTIPART] as const;
+export const BAD_MULTIPART = [ErrorType.BAD_REQUEST, BadRequestCode.BAD_MULTIPART] as const;
 
 /** ofp_flow_stats_request and ofp_aggregate_stats_request */
-const flowFilter = {
+export const flowFilter = <M extends AnyMatch>(match: M) => ({
   table_id: opt(u8, Table.ALL),
   pad1: pad(3),
   out_port: opt(u32, Port.ANY),
@@ -26,16 +24,16 @@ const flowFilter = {
   pad2: pad(4),
   cookie: opt(u64, 0n),
   cookie_mask: opt(u64, 0n),
-  match: opt(matchNode, {}),
-} as const;
+  match: optMatch(match),
+});
 
-const meterId = { meter_id: opt(u32, Meter.ALL), pad1: pad(4) } as const;
-const experimenter = { experimenter: u32, exp_type: u32, data: opt(rest, new Uint8Array(0)) } as const;
+export const meterId = { meter_id: opt(u32, Meter.ALL), pad1: pad(4) } as const;
+export const experimenter = { experimenter: u32, exp_type: u32, data: opt(rest, new Uint8Array(0)) } as const;
 
 /** Bodies of multipart requests, ofp_multipart_type. Spec 7.3.5. */
-export const multipartRequest = choice('multipart_request', BAD_MULTIPART, {
-  flow: variant(1, flowFilter),
-  aggregate: variant(2, flowFilter),
+export const requestVariants = <M extends AnyMatch>(match: M) => ({
+  flow: variant(1, flowFilter(match)),
+  aggregate: variant(2, flowFilter(match)),
   desc: variant(0, {}),
   table: variant(3, {}),
   port_stats: variant(4, { port_no: opt(u32, Port.ANY), pad1: pad(4) }),
@@ -52,7 +50,7 @@ export const multipartRequest = choice('multipart_request', BAD_MULTIPART, {
 });
 
 /** Bodies of multipart replies. Spec 7.3.5. */
-export const multipartReply = choice('multipart_reply', BAD_MULTIPART, {
+export const replyVariants = <F extends AnyStruct, G extends AnyStruct>(flowStats: F, groupDesc: G) => ({
   flow: variant(1, { flows: list(flowStats) }),
   aggregate: variant(2, {
     packet_count: opt(u64, 0n),

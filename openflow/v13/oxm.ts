@@ -7,7 +7,7 @@ interface Options {
   settable?: boolean;
 }
 
-const exact = <T extends OxmValueNode>(
+export const exact = <T extends OxmValueNode>(
   field: number,
   type: T,
   options: Options = {},
@@ -20,7 +20,7 @@ const exact = <T extends OxmValueNode>(
   settable: options.settable ?? true,
 });
 
-const masked = <T extends OxmValueNode>(
+export const masked = <T extends OxmValueNode>(
   field: number,
   type: T,
   options: Options = {},

@@ -1,8 +1,11 @@
+import type { AnyMatch, AnyUnion, Kit } from '../schema/types.ts';
 import {
   cstring,
   list,
   mac,
   opt,
+  optList,
+  optMatch,
   pad,
   rest,
   selfLength,
@@ -14,7 +17,6 @@ import {
   union,
   variant,
 } from '../schema/types.ts';
-import { action, instruction, matchNode } from './actions.ts';
 import { Group, Port } from './constants.ts';
 import {
   BadRequestCode,
@@ -39,25 +41,6 @@ export const port = struct('port', {
   peer: opt(u32, 0),
   curr_speed: opt(u32, 0),
   max_speed: opt(u32, 0),
-});
-
-/** ofp_flow_stats. Spec 7.3.5.2. */
-export const flowStats = struct('flow_stats', {
-  length: selfLength,
-  table_id: opt(u8, 0),
-  pad1: pad(1),
-  duration_sec: opt(u32, 0),
-  duration_nsec: opt(u32, 0),
-  priority: opt(u16, 0),
-  idle_timeout: opt(u16, 0),
-  hard_timeout: opt(u16, 0),
-  flags: opt(u16, 0),
-  pad2: pad(4),
-  cookie: opt(u64, 0n),
-  packet_count: opt(u64, 0n),
-  byte_count: opt(u64, 0n),
-  match: opt(matchNode, {}),
-  instructions: opt(list(instruction), []),
 });
 
 /** ofp_table_stats. Spec 7.3.5.4. */
@@ -100,20 +83,6 @@ export const queueStats = struct('queue_stats', {
   duration_nsec: opt(u32, 0),
 });
 
-/** ofp_bucket. Spec 7.3.4.2. */
-export const bucket = struct(
-  'bucket',
-  {
-    len: selfLength,
-    weight: opt(u16, 0),
-    watch_port: opt(u32, Port.ANY),
-    watch_group: opt(u32, Group.ANY),
-    pad1: pad(4),
-    actions: opt(list(action), []),
-  },
-  [ErrorType.GROUP_MOD_FAILED, GroupModFailedCode.BAD_BUCKET],
-);
-
 /** ofp_bucket_counter */
 const bucketCounter = struct('bucket_counter', { packet_count: opt(u64, 0n), byte_count: opt(u64, 0n) });
 
@@ -129,15 +98,6 @@ export const groupStats = struct('group_stats', {
   duration_sec: opt(u32, 0),
   duration_nsec: opt(u32, 0),
   bucket_stats: opt(list(bucketCounter), []),
-});
-
-/** ofp_group_desc. Spec 7.3.5.10. */
-export const groupDesc = struct('group_desc', {
-  length: selfLength,
-  group_type: u8,
-  pad1: pad(1),
-  group_id: u32,
-  buckets: opt(list(bucket), []),
 });
 
 /** ofp_meter_band_*. Spec 7.3.4.4. Rate in kbit/s or packets/s, burst in kbit or packets, as the meter's flags say. */
@@ -301,3 +261,54 @@ export const tableFeatures = struct('table_features', {
   max_entries: opt(u32, 0),
   properties: opt(list(tableFeatureProperty), []),
 });
+
+/** The structures that have matches, actions or instructions in them. */
+export const kitStructs = <M extends AnyMatch, A extends AnyUnion, I extends AnyUnion>({
+  match,
+  action,
+  instruction,
+}: Kit<M, A, I>) => {
+  /** ofp_flow_stats. Spec 7.3.5.2. */
+  const flowStats = struct('flow_stats', {
+    length: selfLength,
+    table_id: opt(u8, 0),
+    pad1: pad(1),
+    duration_sec: opt(u32, 0),
+    duration_nsec: opt(u32, 0),
+    priority: opt(u16, 0),
+    idle_timeout: opt(u16, 0),
+    hard_timeout: opt(u16, 0),
+    flags: opt(u16, 0),
+    pad2: pad(4),
+    cookie: opt(u64, 0n),
+    packet_count: opt(u64, 0n),
+    byte_count: opt(u64, 0n),
+    match: optMatch(match),
+    instructions: optList(instruction),
+  });
+
+  /** ofp_bucket. Spec 7.3.4.2. */
+  const bucket = struct(
+    'bucket',
+    {
+      len: selfLength,
+      weight: opt(u16, 0),
+      watch_port: opt(u32, Port.ANY),
+      watch_group: opt(u32, Group.ANY),
+      pad1: pad(4),
+      actions: optList(action),
+    },
+    [ErrorType.GROUP_MOD_FAILED, GroupModFailedCode.BAD_BUCKET],
+  );
+
+  /** ofp_group_desc. Spec 7.3.5.10. */
+  const groupDesc = struct('group_desc', {
+    length: selfLength,
+    group_type: u8,
+    pad1: pad(1),
+    group_id: u32,
+    buckets: optList(bucket),
+  });
+
+  return { flowStats, bucket, groupDesc };
+};

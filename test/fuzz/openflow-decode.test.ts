@@ -1,17 +1,19 @@
 /**
- * 100,000 mutated messages: decode returns a message or throws an OpenFlowError, and never anything else,
+ * 200,000 mutated messages of all versions: decode returns a message or throws an OpenFlowError, and never anything else,
  * never reads outside the message, and does not produce more than in proportion to it. FLOWCELL_FUZZ_SEED and
- * FLOWCELL_FUZZ_RUNS repeat or lengthen a run.
+ * FLOWCELL_FUZZ_RUNS repeat or lengthen a run: `FLOWCELL_FUZZ_RUNS=10000000`
+ * is the nightly one.
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { flowcellMessages } from '../../openflow/flowcell-messages.ts';
-import { decode, encode, Framer, type Message, OpenFlowError } from '../../openflow/index.ts';
-import type { MessageDef } from '../../openflow/schema/messages.ts';
+import * as plain from '../../openflow/index.ts';
+import { Framer, OpenFlowError } from '../../openflow/index.ts';
 import { messages } from '../../openflow/v13/messages.ts';
+import { type AnyCodec, VERSIONS } from '../support/openflow-versions.ts';
 import { messageArbitrary } from '../unit/openflow-arbitrary.ts';
 
-const RUNS = Number(process.env.FLOWCELL_FUZZ_RUNS ?? 100_000);
+const RUNS = Number(process.env.FLOWCELL_FUZZ_RUNS ?? 200_000);
 const seed = Number(process.env.FLOWCELL_FUZZ_SEED ?? Date.now() & 0x7fffffff);
 
 /** mulberry32 */
@@ -28,7 +30,7 @@ function random(state: number): (below: number) => number {
 /** Values that lengths and types break at. */
 const EDGES = [0, 1, 3, 4, 7, 8, 9, 15, 16, 24, 0x7f, 0x80, 0xf8, 0xff];
 
-function mutate(message: Uint8Array, pick: (below: number) => number): Uint8Array {
+function mutate(message: Uint8Array, wire: number, pick: (below: number) => number): Uint8Array {
   let bytes = message.slice();
   for (let left = 1 + pick(4); left > 0; left--) {
     const at = pick(bytes.length);
@@ -61,7 +63,7 @@ function mutate(message: Uint8Array, pick: (below: number) => number): Uint8Arra
   if (pick(20) !== 0) {
     bytes[2] = bytes.length >> 8;
     bytes[3] = bytes.length;
-    if (pick(20) !== 0) bytes[0] = 4;
+    if (pick(20) !== 0) bytes[0] = wire;
   }
   return bytes;
 }
@@ -75,44 +77,53 @@ function weight(value: unknown): number {
   return sum;
 }
 
-test(`${RUNS} mutated messages (seed ${seed})`, { timeout: 600_000 }, () => {
-  const pick = random(seed);
-  const defs: [string, MessageDef][] = Object.entries({ ...messages, ...flowcellMessages });
-  const seeds = defs.flatMap(([type, def]) =>
-    fc
-      .sample(messageArbitrary(type, def), { seed, numRuns: 30 })
-      .map((message) => encode(message as Message)),
-  );
-  const outcomes = { decoded: 0, refused: 0 };
-  for (let run = 0; run < RUNS; run++) {
-    const mutated = mutate(seeds[pick(seeds.length)], pick);
-    // The message between other bytes: they must not matter.
-    const frame = new Uint8Array(mutated.length + 32).fill(run & 1 ? 0xff : 0x08);
-    frame.set(mutated, 16);
-    const inFrame = frame.subarray(16, 16 + mutated.length);
-    let message: Message;
-    try {
-      message = decode(inFrame);
-    } catch (error) {
-      if (!(error instanceof OpenFlowError)) {
-        throw new Error(`${Buffer.from(mutated).toString('hex')}: ${error}`, { cause: error });
+/** Every version, and that of 1.3 which cells use: without extensions but our own. */
+const CODECS = [
+  { name: '1.3, plain', wire: 4, codec: plain as AnyCodec, messages: { ...messages, ...flowcellMessages } },
+  ...VERSIONS,
+];
+const EACH = Math.ceil(RUNS / CODECS.length);
+
+test.each(CODECS)(
+  `OpenFlow $name: ${EACH} mutated messages (seed ${seed})`,
+  { timeout: 7_200_000 },
+  ({ wire, codec, messages: defs }) => {
+    const pick = random(seed);
+    const { decode, encode } = codec;
+    const seeds = Object.entries(defs).flatMap(([type, def]) =>
+      fc.sample(messageArbitrary(type, def), { seed, numRuns: 30 }).map((message) => encode(message)),
+    );
+    const outcomes = { decoded: 0, refused: 0 };
+    for (let run = 0; run < EACH; run++) {
+      const mutated = mutate(seeds[pick(seeds.length)], wire, pick);
+      // The message between other bytes: they must not matter.
+      const frame = new Uint8Array(mutated.length + 32).fill(run & 1 ? 0xff : 0x08);
+      frame.set(mutated, 16);
+      const inFrame = frame.subarray(16, 16 + mutated.length);
+      let message: { type: string };
+      try {
+        message = decode(inFrame);
+      } catch (error) {
+        if (!(error instanceof OpenFlowError)) {
+          throw new Error(`${Buffer.from(mutated).toString('hex')}: ${error}`, { cause: error });
+        }
+        outcomes.refused++;
+        continue;
       }
-      outcomes.refused++;
-      continue;
+      outcomes.decoded++;
+      if (run % 8 !== 0) continue;
+      const hex = Buffer.from(mutated).toString('hex');
+      expect(weight(message), hex).toBeLessThan(64 + 10 * mutated.length);
+      expect(decode(mutated), hex).toEqual(message);
+      reencodes(codec, message, hex);
     }
-    outcomes.decoded++;
-    if (run % 8 !== 0) continue;
-    const hex = Buffer.from(mutated).toString('hex');
-    expect(weight(message), hex).toBeLessThan(64 + 10 * mutated.length);
-    expect(decode(mutated), hex).toEqual(message);
-    reencodes(message, hex);
-  }
-  expect(outcomes.decoded).toBeGreaterThan(RUNS / 20);
-  expect(outcomes.refused).toBeGreaterThan(RUNS / 20);
-});
+    expect(outcomes.decoded).toBeGreaterThan(EACH / 20);
+    expect(outcomes.refused).toBeGreaterThan(EACH / 20);
+  },
+);
 
 /** What was decoded can be encoded, and means the same: nothing that a peer sends breaks one who passes it on. */
-function reencodes(message: Message, hex: string): void {
+function reencodes({ decode, encode }: AnyCodec, message: { type: string }, hex: string): void {
   let bytes: Uint8Array;
   try {
     bytes = encode(message);

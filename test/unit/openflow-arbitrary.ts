@@ -1,8 +1,10 @@
 /** fast-check arbitraries derived from the codec's tables: values as `decode` returns them. */
 import fc from 'fast-check';
+import type { FixedMatchLayout, FixedMatchNode } from '../../openflow/schema/fixed-match.ts';
 import type { MessageDef } from '../../openflow/schema/messages.ts';
 import { fieldsSize, fixedSize } from '../../openflow/schema/source.ts';
 import type {
+  CustomNode,
   Fields,
   ItemNode,
   Node,
@@ -43,12 +45,87 @@ function oxmValue(field: OxmField): Arb {
       return ipv4;
     case 'ipv6':
       return ipv6;
+    case 'custom':
+      return custom(field.type);
   }
+}
+
+/** What encodings of their own can express, by what they say they are. */
+function custom(node: CustomNode<unknown>): Arb {
+  if ('layout' in node) return fixedMatch((node as FixedMatchNode).layout);
+  const make = CUSTOM[node.describe];
+  if (make === undefined) throw new TypeError(`no values for ${node.describe}`);
+  return make;
+}
+
+const oxmId = fc.oneof(
+  fc.integer({ min: 0, max: 0xfffeffff }),
+  fc.tuple(fc.integer({ min: 0xffff0000, max: 0xffffffff }), uint(32)),
+);
+const learnSpec = fc.integer({ min: 1, max: 0x3ff }).chain((n_bits) =>
+  fc
+    .tuple(
+      fc.oneof(
+        hexOf(2 * Math.ceil(n_bits / 16)).map((value) => ({ value })),
+        fc.record({ src: oxmId, src_ofs: uint(16) }, { noNullPrototype: true }),
+      ),
+      fc.oneof(
+        fc.record({ dst_type: fc.constantFrom('match', 'load'), dst: oxmId, dst_ofs: uint(16) }),
+        fc.record({ dst_type: fc.constant('output') }),
+      ),
+    )
+    .map(([src, dst]) => ({ n_bits, ...src, ...dst })),
+);
+
+const CUSTOM: Record<string, Arb> = {
+  'flow_mod_spec, repeated': fc.array(learnSpec, { maxLength: 4 }),
+  'range_present u16, and what it says is there': fc.record(
+    {
+      ipv4_min: ipv4,
+      ipv4_max: ipv4,
+      ipv6_min: ipv6,
+      ipv6_max: ipv6,
+      proto_min: uint(16),
+      proto_max: uint(16),
+    },
+    { requiredKeys: [], noNullPrototype: true },
+  ),
+  'seconds u32, nanoseconds u32': fc.record({ sec: uint(32), nsec: uint(32) }, { noNullPrototype: true }),
+  '128 bits': hexOf(16),
+  'exp_type u16 2560, pbb_uca u8': uint(1),
+  'bitmaps u32: bit n of word n / 32 stands for wire version n': fc
+    .uniqueArray(fc.nat(255), { maxLength: 6 })
+    .map((list) => list.sort((a, b) => a - b)),
+};
+
+/** A match of OpenFlow 1.0 or 1.1: a field is absent, compared, or compared in part. */
+function fixedMatch(layout: FixedMatchLayout): Arb {
+  const parts: Record<string, Arb> = {};
+  for (const [name, { type, prefixAt, maskAt }] of Object.entries(layout.fields)) {
+    const plain = nodeArbitrary(type);
+    const all = type.kind === 'uint' ? 2 ** (8 * type.size) - 1 : 0xffffffffffffffffn;
+    const none = { uint: 0, u64: 0n, mac: '00:00:00:00:00:00', ipv4: '0.0.0.0' }[type.kind];
+    const full = { uint: all, u64: all, mac: 'ff:ff:ff:ff:ff:ff', ipv4: '255.255.255.255' }[type.kind];
+    const wild = plain.filter((value) => value !== none).map((value) => [value, none]);
+    const prefix = fc
+      .tuple(ipv4, fc.integer({ min: 1, max: 31 }))
+      .map(([value, n]) => [value, [24, 16, 8, 0].map((s) => ((-1 << n) >>> s) & 255).join('.')]);
+    const masked = fc.tuple(plain, plain).filter(([, mask]) => mask !== none && mask !== full);
+    parts[name] = fc.oneof(plain, wild, prefixAt ? prefix : maskAt ? masked : plain);
+  }
+  return fc.record(parts, { requiredKeys: [], noNullPrototype: true });
 }
 
 /** [value, mask] with no bit of the value outside the mask. */
 function oxmMasked(field: OxmField): Arb {
   const size = fixedSize(field.type) as number;
+  if (field.type.kind === 'custom') {
+    return fc
+      .tuple(bytes(size, size), bytes(size, size))
+      .map(([v, m]) =>
+        [v.map((x, i) => x & m[i]), m].map((b) => (field.type as CustomNode<unknown>).decode(b, 0, size)),
+      );
+  }
   if (field.type.kind === 'uint') {
     return fc
       .tuple(uint(field.bits), uint(8 * size))
@@ -77,21 +154,23 @@ export function oxmArbitrary(field: OxmField): Arb {
 
 function match(fields: OxmFields): Arb {
   return fc
-    .shuffledSubarray(Object.keys(fields), { maxLength: 8 })
+    .shuffledSubarray(Object.keys(fields), { maxLength: Math.min(8, Object.keys(fields).length) })
     .chain((names) => fc.tuple(...names.map((name) => oxmArbitrary(fields[name]).map((v) => [name, v]))))
     .map((entries) => Object.fromEntries(entries as [string, unknown][]));
 }
 
-export function setFieldArbitrary(fields: OxmFields): Arb {
+export function setFieldArbitrary(fields: OxmFields, masked = false): Arb {
   const settable = Object.keys(fields).filter((name) => fields[name].settable);
-  return fc.oneof(...settable.map((name) => oxmValue(fields[name]).map((value) => ({ [name]: value }))));
+  const value = masked ? oxmArbitrary : oxmValue;
+  return fc.oneof(...settable.map((name) => value(fields[name]).map((one) => ({ [name]: one }))));
 }
 
 export function variantArbitrary(type: string, variant: Variant, aligned = false): Arb {
   // `rest` in a structure whose length must be a multiple of 8 can only have certain lengths.
   const { data, ...others } = variant.fields as Fields;
+  const start = variant.experimenter === undefined ? 4 : 10;
   const spare =
-    aligned && data?.kind === 'rest' ? (8 - ((4 + (fieldsSize(others) as number)) % 8)) % 8 : undefined;
+    aligned && data?.kind === 'rest' ? (8 - ((start + (fieldsSize(others) as number)) % 8)) % 8 : undefined;
   const rest = spare === undefined ? undefined : fc.nat(3).chain((n) => bytes(spare + 8 * n, spare + 8 * n));
   return fieldsArbitrary(variant.fields, rest).map((value) => ({ type, ...value }));
 }
@@ -108,7 +187,7 @@ export function unionArbitrary(node: UnionNode): Arb {
   );
 }
 
-function nodeArbitrary(node: Node): Arb {
+export function nodeArbitrary(node: Node): Arb {
   switch (node.kind) {
     case 'uint':
       return uint(8 * node.size);
@@ -133,8 +212,14 @@ function nodeArbitrary(node: Node): Arb {
     case 'text':
       return text(60);
     case 'custom':
-      // The only one is the version bitmap of a hello.
-      return fc.uniqueArray(fc.nat(255), { maxLength: 6 }).map((list) => list.sort((a, b) => a - b));
+      return custom(node);
+    case 'oxmId':
+      return oxmId;
+    case 'message':
+      return fc.tuple(fc.nat(6), bytes(4, 60)).map(([version, body]) => {
+        const length = body.length + 4;
+        return new Uint8Array([version, 2, length >> 8, length, ...body]);
+      });
     case 'struct':
       return fieldsArbitrary(node.fields);
     case 'list':
@@ -146,8 +231,10 @@ function nodeArbitrary(node: Node): Arb {
     case 'match':
       return match(node.oxm);
     case 'oxm':
-      return setFieldArbitrary(node.oxm);
+      return setFieldArbitrary(node.oxm, node.masked);
     default:
+      // A stand-in of tests for data: none.
+      if ((node as { kind: string }).kind === 'empty') return fc.constant(new Uint8Array(0));
       throw new TypeError(`a ${node.kind} has no value`);
   }
 }

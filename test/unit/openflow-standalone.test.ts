@@ -39,7 +39,7 @@ test('the example in README.md runs and prints what it says', async () => {
 test('the declaration that README.md shows is the one in the table', () => {
   const readme = readFileSync(`${folder}README.md`, 'utf8');
   const shown = /packet_out: message\(13[\s\S]*?\}\),/.exec(readme)?.[0] as string;
-  const source = readFileSync(`${folder}v13/messages.ts`, 'utf8').replace(/^ {2}/gm, '');
+  const source = readFileSync(`${folder}v13/messages.ts`, 'utf8').replace(/^ {4}/gm, '');
   expect(source).toContain(shown);
   expect(Object.keys(messages)).toHaveLength(30);
 });

@@ -1,0 +1,77 @@
+/** OpenFlow 1.1: its codec, types and constants, with the extensions of Nicira and Open vSwitch. */
+import type { Codec } from '../codec.ts';
+import { createCodec } from '../codec.ts';
+import { withNxActions } from '../nicira/actions.ts';
+import { NX_EXPERIMENTER, nxFields } from '../nicira/fields.ts';
+import { nxMessages } from '../nicira/messages.ts';
+import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
+import type { MessageIn, MessageOut } from '../schema/messages.ts';
+import type { In, Out } from '../schema/types.ts';
+import { union } from '../schema/types.ts';
+import { instructionVariants } from '../v12/messages.ts';
+import { actionOptions, instructionOptions } from '../v13/actions.ts';
+import { actionVariants, matchNode, messagesOf } from './messages.ts';
+
+const action = withNxActions(actionOptions, actionVariants, nxFields);
+const kit = {
+  match: matchNode,
+  action,
+  instruction: union(instructionOptions, instructionVariants(action)),
+} as const;
+
+/** Every message of this version, by name. */
+export const messages = { ...messagesOf(kit), ...nxMessages(nxFields) };
+
+/** A decoded message: a union told apart by `type`. */
+export type Message = MessageOut<typeof messages>;
+/** What `encode` takes: as Message, but fields with a default may be left out. */
+export type MessageInit = MessageIn<typeof messages>;
+export type MessageOf<T extends Message['type']> = Extract<Message, { type: T }>;
+export type Match = Out<(typeof kit)['match']>;
+export type Action = Out<(typeof kit)['action']>;
+export type ActionInit = In<(typeof kit)['action']>;
+export type Instruction = Out<(typeof kit)['instruction']>;
+
+export const codec: Codec<typeof messages> = /* @__PURE__ */ createCodec(
+  2,
+  messages,
+  ExtendedDecoderCompiler,
+  ExtendedEncoderCompiler,
+  NX_EXPERIMENTER,
+);
+export const { decode, encode, encodeInto } = codec;
+/** OFP_VERSION of OpenFlow 1.1. */
+export const OFP_VERSION = 2;
+export {
+  Capability,
+  ConfigFlag,
+  ControllerMaxLen,
+  FlowModCommand,
+  FlowRemovedReason,
+  Group,
+  GroupModCommand,
+  GroupType,
+  NO_BUFFER,
+  PacketInReason,
+  Port,
+  PortConfig,
+  PortFeatures,
+  PortReason,
+  PortState,
+  QUEUE_ALL,
+  Table,
+} from '../v13/constants.ts';
+export {
+  BadActionCode,
+  BadInstructionCode,
+  BadMatchCode,
+  BadRequestCode,
+  ErrorType,
+  FlowModFailedCode,
+  GroupModFailedCode,
+  HelloFailedCode,
+  PortModFailedCode,
+  QueueOpFailedCode,
+  SwitchConfigFailedCode,
+  TableModFailedCode,
+} from '../v13/errors.ts';
