@@ -9,10 +9,10 @@ import { quantile, round } from './lib/report.ts';
 import { Wire } from './lib/wire.ts';
 import type { Bench } from './run.ts';
 
-const WARM_UP = 100;
+const WARM_UP = 50;
 const FLOWS = 1000;
 const WINDOW = 16;
-const WINDOW_FLOWS = 400;
+const WINDOW_FLOWS = 300;
 const LOST_AFTER_MS = 1000;
 
 type Net = Network<'s1', string>;
@@ -103,7 +103,7 @@ export const setup: Bench = {
   needs: ['ovs-vswitchd', 'ovs-testcontroller', 'osken-manager'],
   async run(progress) {
     const cases: [string, Datapath][] = [
-      ['flowcell (pool holds all)', flowcellDatapath({ poolSize: WARM_UP + FLOWS + WINDOW_FLOWS + 50 })],
+      ['flowcell (pool holds all)', flowcellDatapath({ poolSize: 1900 })],
       ['flowcell (default pool)', flowcellDatapath()],
       ['ovs-userspace + testcontroller', ovsDatapath('testcontroller')],
       ['ovs-userspace + os-ken', ovsDatapath('os-ken')],
