@@ -115,6 +115,13 @@ export class CellControl {
     if (this.#send(message.slice(), { kind: 'request', done }) === 0) done(undefined);
   }
 
+  /** The controller's connection has ended: what is still to come must not answer the next one's requests. */
+  disown(): void {
+    for (const [xid, { kind }] of this.#expected) {
+      if (kind === 'controller') this.#expected.set(xid, { kind: 'silent' });
+    }
+  }
+
   /** One message from the cell, which is not trusted. */
   receive(bytes: Uint8Array): void {
     if (!ALLOWED.has(messageType(bytes))) {
@@ -204,7 +211,7 @@ export class CellControl {
   }
 
   #multipartAnswered(message: Extract<Message, { type: 'multipart_reply' }>, expected: Expected): void {
-    if (expected.kind !== 'controller' && expected.kind !== 'request') {
+    if (expected.kind === 'barrier') {
       this.#counters.refused++;
       return;
     }
@@ -213,6 +220,7 @@ export class CellControl {
       expected.done(message);
       return;
     }
+    if (expected.kind === 'silent') return;
     const { body } = message;
     const stamped =
       body.type === 'flow'

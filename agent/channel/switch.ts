@@ -82,6 +82,8 @@ export class Switch {
   #plainTimer: NodeJS.Timeout | undefined;
   /** This connection's controller has sent DISPATCH_CONFIG. */
   #extended = false;
+  /** Counts connections: what one asked is not answered to the next. */
+  #session = 0;
 
   constructor(options: SwitchOptions) {
     this.#options = options;
@@ -167,9 +169,11 @@ export class Switch {
 
   /** The controller is gone: existing cells go on; new flows wait or are switched without it. */
   closed(): void {
-    const { dispatcher, failMode, standaloneCell } = this.#options;
+    const { cells, dispatcher, failMode, standaloneCell } = this.#options;
     clearTimeout(this.#plainTimer);
     this.#extended = false;
+    this.#session++;
+    for (const cell of cells.all()) cell.control.disown();
     for (const flow of dispatcher.pending.all()) flow.asked = false;
     if (failMode !== 'standalone') return;
     dispatcher.standaloneCell = standaloneCell();
@@ -210,8 +214,12 @@ export class Switch {
       set_async: (message) => requests.setAsync(message),
       queue_get_config_request: (message) => requests.queueConfig(message),
       port_mod: (message) => this.portChanged(requests.portMod(message), 'modify'),
-      barrier_request: ({ xid }) =>
-        this.#barriers.request(() => connection.send({ type: 'barrier_reply', xid })),
+      barrier_request: ({ xid }) => {
+        const session = this.#session;
+        this.#barriers.request(() => {
+          if (session === this.#session) connection.send({ type: 'barrier_reply', xid });
+        });
+      },
       packet_out: (message, bytes) => this.#packetOut(message, bytes),
       flow_mod: (message, bytes) => this.#flowMod(message, bytes),
       multipart_request: (message, bytes) => this.#multipart(message, bytes),

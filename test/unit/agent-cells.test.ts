@@ -47,6 +47,21 @@ describe('the conversation with a cell', () => {
     expect(passed).toHaveLength(1);
   });
 
+  test('what one connection asked is not answered to the next', () => {
+    const { control, passed, cell } = setUp();
+    control.attach(cell);
+    control.forward(flowMod({ xid: 5 }));
+    control.forward(encode({ type: 'multipart_request', xid: 6, body: { type: 'flow' } }));
+    control.disown();
+    control.forward(flowMod({ xid: 5 }));
+    const [first, second, third] = cell.sent.map(messageXid);
+    cell.say({ type: 'error', xid: first, error_type: 5, code: 1 });
+    cell.say({ type: 'multipart_reply', xid: second, body: { type: 'flow', flows: [] } });
+    expect(passed).toEqual([]);
+    cell.say({ type: 'error', xid: third, error_type: 5, code: 2 });
+    expect(passed).toMatchObject([{ type: 'error', xid: 5, code: 2 }]);
+  });
+
   test('what a cell may not say is counted and goes no further', () => {
     const { control, passed, counters, cell } = setUp();
     control.attach(cell);
