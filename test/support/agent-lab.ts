@@ -11,6 +11,7 @@ import type { Switch } from '../../mininet/topology.ts';
 import {
   decode,
   encode,
+  errorName,
   Framer,
   type Message,
   type MessageInit,
@@ -115,7 +116,9 @@ export class Peer {
       );
       return at < 0 ? undefined : this.received.splice(at, 1)[0];
     });
-    if (answer.type !== type) throw Object.assign(new Error(`${request.type} failed`), { answer });
+    if (answer.type === 'error') {
+      throw new Error(`${request.type} failed: ${errorName(answer.error_type, answer.code)}`);
+    }
     return answer as MessageOf<T>;
   }
 
