@@ -117,7 +117,8 @@ export class Peer {
       return at < 0 ? undefined : this.received.splice(at, 1)[0];
     });
     if (answer.type === 'error') {
-      throw new Error(`${request.type} failed: ${errorName(answer.error_type, answer.code)}`);
+      const text = `${request.type} failed: ${errorName(answer.error_type, answer.code)}`;
+      throw Object.assign(new Error(text), { answer });
     }
     return answer as MessageOf<T>;
   }
