@@ -116,7 +116,8 @@ export class Peer {
       );
       return at < 0 ? undefined : this.received.splice(at, 1)[0];
     });
-    if (answer.type === 'error') {
+    // Whoever asks for an error gets it as an answer.
+    if (answer.type === 'error' && type !== 'error') {
       const text = `${request.type} failed: ${errorName(answer.error_type, answer.code)}`;
       throw Object.assign(new Error(text), { answer });
     }
