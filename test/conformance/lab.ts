@@ -1,0 +1,69 @@
+/** The test bed: a target switch, three links to the tester, and the tester as its controller. */
+import { type Network, singleSwitch } from '../../mininet/topology.ts';
+import { PollLoop } from '../../sandbox/sys/loop.ts';
+import { FakeController, type Peer } from '../support/agent-lab.ts';
+import { TARGETS, type Target } from './target.ts';
+import { TesterPort } from './tester-port.ts';
+
+/** A port's number is its index plus 1. */
+const PORT_COUNT = 3;
+
+export class Lab {
+  readonly #net: Network<'s1', string>;
+  readonly #controller: FakeController;
+  readonly #start: (port: number) => Promise<Target>;
+  readonly loop = new PollLoop();
+  readonly ports: readonly TesterPort[];
+  #target: Target | undefined;
+  #peer: Peer | undefined;
+  /** What to do with frames and messages while a check waits for them. */
+  onFrame: ((port: number, frame: Uint8Array) => void) | undefined;
+  /** How often the target had to be started anew. */
+  restarts = -1;
+
+  static async open(target: string): Promise<Lab> {
+    const net = await singleSwitch(PORT_COUNT);
+    try {
+      return new Lab(net, await FakeController.start(net.switches.s1), target);
+    } catch (error) {
+      await net.close();
+      throw error;
+    }
+  }
+
+  private constructor(net: Network<'s1', string>, controller: FakeController, target: string) {
+    this.#net = net;
+    this.#controller = controller;
+    this.#start = (port) => TARGETS[target].start(net.switches.s1, port);
+    this.ports = Object.values(net.hosts).map(
+      (host, index) => new TesterPort(index + 1, host.namespace, host.interface),
+    );
+    for (const port of this.ports) {
+      this.loop.watch(port.fd, () => port.receive((frame) => this.onFrame?.(port.number, frame)));
+    }
+    this.loop.start();
+  }
+
+  /** The target's connection; a target that has hung up is started anew. */
+  async connection(): Promise<{ peer: Peer; target: Target }> {
+    if (this.#peer?.open && this.#target !== undefined) return { peer: this.#peer, target: this.#target };
+    this.restarts++;
+    await this.#target?.stop();
+    this.#target = await this.#start(this.#controller.port);
+    this.#peer = await this.#controller.device();
+    return { peer: this.#peer, target: this.#target };
+  }
+
+  /** Makes the next `connection()` start the target anew: its answer to something never came. */
+  hangUp(): void {
+    this.#peer?.socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    this.loop.stop();
+    for (const port of this.ports) port.close();
+    await this.#target?.stop();
+    await this.#controller.close();
+    await this.#net.close();
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * npm run -s conformance -- [--target flowcell|ovs] [--only REGEX] [--list] [--json] [--timeout MS] [--verbose]
+ * os-ken's OpenFlow 1.3 switch tests against our switch or another one. See docs/conformance.md.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Lab } from './lab.ts';
+import { type Case, loadCases } from './patterns.ts';
+import { report, text } from './report.ts';
+import { type Outcome, runCase } from './run-case.ts';
+import { TARGETS } from './target.ts';
+
+const DEFAULT_SHARED = '/work/shared';
+const PATTERNS = 'vectors/os-ken/switch_tests/of13';
+const DEFAULT_TIMEOUT_MS = 500;
+/** A target that has to be started anew more often is broken. */
+const MAX_RESTARTS = 20;
+
+function fail(sentence: string): never {
+  process.stderr.write(`conformance: ${sentence}\n`);
+  process.exit(2);
+}
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      target: { type: 'string', default: 'flowcell' },
+      only: { type: 'string', default: '' },
+      timeout: { type: 'string', default: String(DEFAULT_TIMEOUT_MS) },
+      list: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      verbose: { type: 'boolean', default: false },
+    },
+  });
+  const target = TARGETS[values.target];
+  if (target === undefined) {
+    fail(`there is no target '${values.target}'; there are: ${Object.keys(TARGETS).join(', ')}`);
+  }
+  const timeoutMs = Number(values.timeout);
+  if (!(timeoutMs > 0)) fail(`--timeout takes milliseconds, not '${values.timeout}'`);
+  return { ...values, only: new RegExp(values.only), needs: target.needs, timeoutMs };
+}
+
+function cases(only: RegExp): Case[] {
+  const folder = join(process.env.FLOWCELL_SHARED ?? DEFAULT_SHARED, PATTERNS);
+  if (!existsSync(folder)) fail(`there are no test patterns in ${folder}; set FLOWCELL_SHARED`);
+  return loadCases(folder).filter(({ name }) => only.test(name));
+}
+
+async function run(chosen: readonly Case[], target: string, timeoutMs: number, verbose: boolean) {
+  const lab = await Lab.open(target);
+  const outcomes: Outcome[] = [];
+  try {
+    for (const [index, one] of chosen.entries()) {
+      const outcome = await runCase(lab, one, { timeoutMs });
+      outcomes.push(outcome);
+      if (lab.restarts > MAX_RESTARTS) throw new Error(`${target} was lost ${MAX_RESTARTS} times`);
+      if (verbose) process.stderr.write(`${outcome.failure ?? 'ok'}  ${one.name}\n`);
+      else if (process.stderr.isTTY) process.stderr.write(`\r${index + 1}/${chosen.length} `);
+    }
+  } finally {
+    await lab.close();
+  }
+  if (!verbose && process.stderr.isTTY) process.stderr.write('\r');
+  return outcomes;
+}
+
+const { target, only, list, json, verbose, needs, timeoutMs } = options();
+const chosen = cases(only);
+if (chosen.length === 0) fail(`no case is called like ${only}`);
+if (list) {
+  process.stdout.write(`${chosen.map(({ name }) => name).join('\n')}\n`);
+} else {
+  if (process.getuid?.() !== 0) fail('network namespaces need root; run it as root');
+  for (const program of needs) {
+    if (spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0) {
+      fail(`${program} is not installed; apt-get install openvswitch-switch`);
+    }
+  }
+  const began = performance.now();
+  const outcomes = await run(chosen, target, timeoutMs, verbose);
+  const result = report(target, outcomes, (performance.now() - began) / 1000);
+  process.stdout.write(`${text(result)}\n`);
+  if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  process.exitCode = result.ok ? 0 : 1;
+}
