@@ -16,10 +16,10 @@ export class Lab {
   readonly ports: readonly TesterPort[];
   #target: Target | undefined;
   #peer: Peer | undefined;
-  /** What to do with frames and messages while a check waits for them. */
+  /** What to do with frames while a check waits for them. */
   onFrame: ((port: number, frame: Uint8Array) => void) | undefined;
-  /** How often the target had to be started anew. */
-  restarts = -1;
+  /** How often the target had to be started. */
+  starts = 0;
 
   static async open(target: string): Promise<Lab> {
     const net = await singleSwitch(PORT_COUNT);
@@ -47,8 +47,10 @@ export class Lab {
   /** The target's connection; a target that has hung up is started anew. */
   async connection(): Promise<{ peer: Peer; target: Target }> {
     if (this.#peer?.open && this.#target !== undefined) return { peer: this.#peer, target: this.#target };
-    this.restarts++;
+    this.starts++;
     await this.#target?.stop();
+    // It may have come back by itself meanwhile.
+    await this.#controller.idle();
     this.#target = await this.#start(this.#controller.port);
     this.#peer = await this.#controller.device();
     return { peer: this.#peer, target: this.#target };
@@ -57,6 +59,7 @@ export class Lab {
   /** Makes the next `connection()` start the target anew: its answer to something never came. */
   hangUp(): void {
     this.#peer?.socket.destroy();
+    this.#peer = undefined;
   }
 
   async close(): Promise<void> {

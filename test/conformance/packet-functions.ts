@@ -120,7 +120,10 @@ function bits(...fields: readonly (readonly [value: Value | null, width: number]
   let all = 0n;
   let width = 0;
   for (const [value, size] of fields) {
-    all = (all << BigInt(size)) | integer(value ?? 0n);
+    const field = integer(value ?? 0n);
+    if (field < 0n || field >> BigInt(size) !== 0n)
+      throw new ExpressionError(`${field} is no ${size}-bit value`);
+    all = (all << BigInt(size)) | field;
     width += size;
   }
   return be(width / 8, all);

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Lab } from './lab.ts';
 import { type Case, loadCases } from './patterns.ts';
@@ -12,11 +12,10 @@ import { report, text } from './report.ts';
 import { type Outcome, runCase } from './run-case.ts';
 import { TARGETS } from './target.ts';
 
-const DEFAULT_SHARED = '/work/shared';
 const PATTERNS = 'vectors/os-ken/switch_tests/of13';
 const DEFAULT_TIMEOUT_MS = 500;
-/** A target that has to be started anew more often is broken. */
-const MAX_RESTARTS = 20;
+/** A target that has to be started more often is broken. */
+const MAX_STARTS = 20;
 
 function fail(sentence: string): never {
   process.stderr.write(`conformance: ${sentence}\n`);
@@ -44,7 +43,7 @@ function options() {
 }
 
 function cases(only: RegExp): Case[] {
-  const folder = join(process.env.FLOWCELL_SHARED ?? DEFAULT_SHARED, PATTERNS);
+  const folder = resolve(process.env.FLOWCELL_SHARED ?? '../shared', PATTERNS);
   if (!existsSync(folder)) fail(`there are no test patterns in ${folder}; set FLOWCELL_SHARED`);
   return loadCases(folder).filter(({ name }) => only.test(name));
 }
@@ -56,7 +55,7 @@ async function run(chosen: readonly Case[], target: string, timeoutMs: number, v
     for (const [index, one] of chosen.entries()) {
       const outcome = await runCase(lab, one, { timeoutMs });
       outcomes.push(outcome);
-      if (lab.restarts > MAX_RESTARTS) throw new Error(`${target} was lost ${MAX_RESTARTS} times`);
+      if (lab.starts > MAX_STARTS) throw new Error(`${target} was lost ${MAX_STARTS} times`);
       if (verbose) process.stderr.write(`${outcome.failure ?? 'ok'}  ${one.name}\n`);
       else if (process.stderr.isTTY) process.stderr.write(`\r${index + 1}/${chosen.length} `);
     }
