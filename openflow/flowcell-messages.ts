@@ -104,4 +104,39 @@ export const flowcellMessages = {
     state: opt(u8, 0),
     pad1: pad(7),
   }),
+  /** Controller to device: a message for one cell, for those that have no match to name the cell in. */
+  cell_message: experimenterMessage(FLOWCELL_EXPERIMENTER, 7, {
+    cell: u32,
+    pad1: pad(4),
+    message: rest,
+  }),
+  /**
+   * Agent to cell: what OpenFlow 1.0 and 1.4 say of tables and 1.3 cannot. Cell to agent, with the same xid: what is
+   * in force, where nothing but table_id was asked for (flags QUERY).
+   */
+  table_config: experimenterMessage(FLOWCELL_EXPERIMENTER, 8, {
+    table_id: u8,
+    flags: opt(u8, 0),
+    vacancy_down: opt(u8, 0),
+    vacancy_up: opt(u8, 0),
+    vacancy: opt(u8, 0),
+    pad1: pad(1),
+    miss_send_len: opt(u16, 0),
+    eviction_flags: opt(u32, 0),
+    pad2: pad(4),
+  }),
+  /** Cell to agent: a table's vacancy passed a limit. */
+  table_status: experimenterMessage(FLOWCELL_EXPERIMENTER, 9, {
+    table_id: u8,
+    reason: u8,
+    vacancy_down: opt(u8, 0),
+    vacancy_up: opt(u8, 0),
+    vacancy: opt(u8, 0),
+    pad1: pad(3),
+  }),
+  /** Agent to cell: the messages between BEGIN and COMMIT happen all at once, or none of them. */
+  transaction: experimenterMessage(FLOWCELL_EXPERIMENTER, 10, {
+    phase: u8,
+    pad1: pad(7),
+  }),
 } as const;

@@ -88,3 +88,17 @@ export const ProgramState = { STORED: 0, BAD_HASH: 1, TOO_LARGE: 2, BAD_OFFSET: 
 
 /** dispatch_rule.cells[].program: the built-in `openflow` program. */
 export const BUILT_IN_PROGRAM = '0'.repeat(64);
+
+/** table_config.flags: bits. */
+export const TableConfigFlag = {
+  /** Packets that match nothing go to the controller, as OpenFlow 1.0 has it. */
+  MISS_TO_CONTROLLER: 1,
+  /** OFPTC_EVICTION and OFPTC_VACANCY_EVENTS of OpenFlow 1.4. */
+  EVICTION: 4,
+  VACANCY_EVENTS: 8,
+  /** Nothing is changed; the cell answers with what is in force. */
+  QUERY: 128,
+} as const;
+
+/** transaction.phase */
+export const TransactionPhase = { BEGIN: 0, COMMIT: 1, ABORT: 2 } as const;

@@ -1,0 +1,19 @@
+/** The versions that agent and controller can speak on a connection, each by its dialect. */
+import type { WireVersion } from '../versions.ts';
+import type { Dialect, DialectContext } from './dialect.ts';
+import { dialect13 } from './v13.ts';
+
+type MakeDialect = (context: DialectContext | undefined) => Dialect;
+
+const MAKERS: { readonly [V in WireVersion]?: MakeDialect } = {
+  4: () => dialect13,
+};
+
+/** Wire versions with a dialect, ascending. */
+export const SPOKEN_VERSIONS: readonly WireVersion[] = Object.keys(MAKERS).map(Number) as WireVersion[];
+
+/** A dialect for one connection; undefined for a version without one. */
+export const createDialect = (version: number, context?: DialectContext): Dialect | undefined =>
+  MAKERS[version as WireVersion]?.(context);
+
+export type { Dialect, DialectContext } from './dialect.ts';
