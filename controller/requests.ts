@@ -12,6 +12,8 @@ export type ReplyCallback = (error: FlowcellError | undefined, reply: Message | 
 interface Pending {
   readonly deadline: number;
   readonly done: ReplyCallback;
+  /** It was an experimenter's request: such a message may be the reply. */
+  readonly experimenter: boolean;
   /** Parts of a multipart reply received so far. */
   parts: MultipartReply | undefined;
   bytes: number;
@@ -28,6 +30,8 @@ const REPLIES: ReadonlySet<Message['type']> = new Set<Message['type']>([
   'barrier_reply',
   'role_reply',
   'multipart_reply',
+  'queue_get_config_reply',
+  'get_async_reply',
   'dispatch_config',
   'program_reply',
 ]);
@@ -58,8 +62,13 @@ export class Requests {
     return this.#pending.has(xid);
   }
 
-  add(xid: number, deadline: number, done: ReplyCallback): void {
-    this.#pending.set(xid, { deadline, done, parts: undefined, bytes: 0 });
+  add(xid: number, deadline: number, done: ReplyCallback, experimenter = false): void {
+    this.#pending.set(xid, { deadline, done, experimenter, parts: undefined, bytes: 0 });
+  }
+
+  /** Nobody waits for this one any more; `done` is not called. */
+  drop(xid: number): void {
+    this.#pending.delete(xid);
   }
 
   /**
@@ -68,7 +77,9 @@ export class Requests {
    */
   settle(message: Message, length: number): boolean {
     const pending = this.#pending.get(message.xid);
-    if (pending === undefined || !REPLIES.has(message.type)) return false;
+    if (pending === undefined) return false;
+    if (!REPLIES.has(message.type) && !(message.type === 'experimenter' && pending.experimenter))
+      return false;
     if (message.type === 'error') {
       this.#pending.delete(message.xid);
       pending.done(
