@@ -7,7 +7,9 @@ import {
   inCell,
   type SwitchConfig,
   unexpected,
+  V10,
 } from './datapath-statistics.ts';
+import { FlowcellError } from './errors.ts';
 import { carryOut, confirm } from './exchange.ts';
 import {
   type GroupEntry,
@@ -88,6 +90,10 @@ export class DatapathConfiguration extends DatapathStatistics {
   /** Administrative state of a port. Rejects with FC_PORT_UNKNOWN when there is no such port. */
   async modifyPort(change: PortChange): Promise<void> {
     await this.confirm(portMessage(change, this.#ports));
+    // Switches tell others of this, but not all tell the one that asked.
+    const { port_no, config = 0, mask = 0 } = change;
+    const port = this.#ports.get(port_no);
+    if (port !== undefined) port.config = ((port.config & ~mask) | (config & mask)) >>> 0;
   }
 
   /** ofp_table_config of a table (Table.ALL: of all). */
@@ -121,6 +127,12 @@ export class DatapathConfiguration extends DatapathStatistics {
     fill: (modifications: Modifications) => void | Promise<void>,
     flags: number = BundleFlag.ATOMIC | BundleFlag.ORDERED,
   ): Promise<void> {
+    if (this.version === V10) {
+      throw new FlowcellError(
+        'FC_NOT_IN_VERSION',
+        'a bundle cannot be sent to a datapath that speaks OpenFlow 1.0; send its messages one by one',
+      );
+    }
     const modifications = new Modifications(this.#ports);
     await fill(modifications);
     this.#bundleId = (this.#bundleId + 1) >>> 0;

@@ -41,8 +41,8 @@ export type AsyncConfig = Pick<
   'packet_in_mask' | 'port_status_mask' | 'flow_removed_mask'
 >;
 
-/** OpenFlow 1.0: its statistics requests have no cookies. */
-const V10 = 1;
+/** Wire version of OpenFlow 1.0, in which statistics requests have no cookies, and much is not. */
+export const V10 = 1;
 
 /**
  * Every method here asks the datapath and waits; parts of a multipart reply are joined. All reject with DeviceError
