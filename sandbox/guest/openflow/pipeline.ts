@@ -77,7 +77,7 @@ export class Pipeline {
       this.tableId = tableId;
       if (this.stale) this.extract(packet);
       tables.lookups[tableId]++;
-      const entry = tables.at(tableId)?.classifier.lookup(this.key);
+      const entry = tables.at(tableId)?.lookup(this.key);
       // Without a table-miss entry a packet that matches nothing is dropped (section 5.4).
       if (entry === undefined) return;
       tables.matches[tableId]++;
