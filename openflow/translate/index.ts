@@ -1,11 +1,13 @@
 /** The versions that agent and controller can speak on a connection, each by its dialect. */
 import type { WireVersion } from '../versions.ts';
 import type { Dialect, DialectContext } from './dialect.ts';
+import { createDialect10 } from './v10.ts';
 import { dialect13 } from './v13.ts';
 
 type MakeDialect = (context: DialectContext | undefined) => Dialect;
 
 const MAKERS: { readonly [V in WireVersion]?: MakeDialect } = {
+  1: createDialect10,
   4: () => dialect13,
 };
 
