@@ -10,6 +10,7 @@ import { messagesOf } from '../v14/messages.ts';
 import type { DialectContext } from './dialect.ts';
 import { KINDS_OF_14, packetInReasonTo13 } from './later-async.ts';
 import { type Connection, laterDialect } from './later-connection.ts';
+import { each, fail } from './later-helpers.ts';
 import { splitImportance, withImportance } from './later-importance.ts';
 import {
   askQueues,
@@ -23,7 +24,6 @@ import {
 } from './later-messages.ts';
 import { portFrom13, portStatsFrom13, portStatsTo13, portTo13, queueStatsTo13 } from './later-ports.ts';
 import { TABLE_CONFIG_BITS } from './later-tables.ts';
-import { each, fail } from './shared.ts';
 import { type Translation, translate } from './table.ts';
 
 const messages = { ...messagesOf(kit), ...flowcellWireMessages };
