@@ -127,6 +127,6 @@ export const tableFeaturesFrom13 =
     ...kept,
     command: TableFeaturesCommand.REPLACE,
     features: TableFeatureFlag.INGRESS_TABLE,
-    capabilities: config | capabilities,
+    capabilities: (config | capabilities) >>> 0,
     properties: each(properties, (one) => propertyFrom13(one, properties ?? [])),
   });

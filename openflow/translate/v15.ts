@@ -11,7 +11,7 @@ import type { DialectContext } from './dialect.ts';
 import { KINDS_OF_15, packetInReasonTo13 } from './later-async.ts';
 import { type Asked, type Connection, laterDialect } from './later-connection.ts';
 import { bundleFail } from './later-errors.ts';
-import { each, fail } from './later-helpers.ts';
+import { checkFlags, each, fail } from './later-helpers.ts';
 import { splitImportance, withImportance } from './later-importance.ts';
 import {
   askQueues,
@@ -166,7 +166,7 @@ function to13(connection: Connection): Translation<Message15, Message, Message |
     ...common,
     features_reply: (message) => ({
       ...message,
-      capabilities: message.capabilities & ~(Capability.BUNDLES | Capability.FLOW_MONITORING),
+      capabilities: (message.capabilities & ~(Capability.BUNDLES | Capability.FLOW_MONITORING)) >>> 0,
     }),
     packet_in: (message) => ({ ...withMatch(message), reason: packetInReasonTo13(message.reason) }),
     flow_removed: ({ stats, match, ...message }) => ({
@@ -177,7 +177,7 @@ function to13(connection: Connection): Translation<Message15, Message, Message |
     port_status: (message) => ({ ...message, desc: portTo13(message.desc) }),
     packet_out: packetOutTo13,
     flow_mod: ({ importance, ...message }) => ({
-      ...withMatch(message),
+      ...withMatch(checkFlags(message)),
       instructions: withImportance(instructionsTo13(message.instructions), importance),
     }),
     group_mod: groupModTo13,
@@ -266,7 +266,7 @@ function from13(connection: Connection): Translation<MessageInit, Init15, Init15
     /** An agent has bundles; 1.3 says so by extension only. */
     features_reply: ({ capabilities = 0, ...message }) => ({
       ...message,
-      capabilities: device ? capabilities | Capability.BUNDLES : capabilities,
+      capabilities: device ? (capabilities | Capability.BUNDLES) >>> 0 : capabilities,
     }),
     role_reply(message) {
       async.role = message.role;
