@@ -10,6 +10,7 @@ import { messagesOf } from '../v14/messages.ts';
 import type { DialectContext } from './dialect.ts';
 import { KINDS_OF_14, packetInReasonTo13 } from './later-async.ts';
 import { type Connection, laterDialect } from './later-connection.ts';
+import { checkFlags, each, fail } from './later-helpers.ts';
 import { splitImportance, withImportance } from './later-importance.ts';
 import {
   askQueues,
@@ -23,7 +24,6 @@ import {
 } from './later-messages.ts';
 import { portFrom13, portStatsFrom13, portStatsTo13, portTo13, queueStatsTo13 } from './later-ports.ts';
 import { TABLE_CONFIG_BITS } from './later-tables.ts';
-import { each, fail } from './shared.ts';
 import { type Translation, translate } from './table.ts';
 
 const messages = { ...messagesOf(kit), ...flowcellWireMessages };
@@ -87,7 +87,7 @@ const to13 = (connection: Connection): Translation<Message14, Message, Message |
   packet_in: (message) => ({ ...message, reason: packetInReasonTo13(message.reason) }),
   port_status: (message) => ({ ...message, desc: portTo13(message.desc) }),
   flow_mod: ({ importance, ...message }) => ({
-    ...message,
+    ...checkFlags(message),
     instructions: withImportance(message.instructions, importance),
   }),
   get_async_reply: ({ xid, properties }) => connection.async.replyTo13(properties, xid),
@@ -113,7 +113,7 @@ type TableFeaturesInit13 = Extract<ReplyInit13, { type: 'table_features' }>['tab
 /** A device can evict entries and tell the vacancy of tables; controllers that ask to change tables say nothing of it. */
 const tableFeaturesFrom13 =
   (more: number) =>
-  ({ config = 0, ...table }: TableFeaturesInit13) => ({ ...table, capabilities: config | more });
+  ({ config = 0, ...table }: TableFeaturesInit13) => ({ ...table, capabilities: (config | more) >>> 0 });
 
 const requestsFrom13: Translation<RequestInit13, RequestInit14> = {
   table_features: ({ type, tables }) => ({ type, tables: each(tables, tableFeaturesFrom13(0)) }),
