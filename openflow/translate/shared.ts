@@ -36,3 +36,7 @@ export function encodeInParts(
   add(0, count, !more);
   return parts;
 }
+
+export function fail(errorType: number, code: number, text: string): never {
+  throw new OpenFlowError(errorType, code, text);
+}
