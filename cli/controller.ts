@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { commandLogger } from './lib/log.ts';
 import { collect, integer, LOG_LEVELS, OPENFLOW_PORT, oneOf } from './lib/options.ts';
+import { PROTOCOL_NAMES, protocols } from './lib/protocols.ts';
 import { runDir } from './lib/run-dir.ts';
 import { untilSignal } from './lib/service.ts';
 
@@ -12,6 +13,7 @@ const GRANULARITIES = ['five-tuple', 'ip-pair', 'host-pair', 'port'] as const;
 interface Options {
   port: number;
   host?: string;
+  protocols?: number[];
   app?: (typeof APPS)[number][];
   granularity: (typeof GRANULARITIES)[number];
   idleTimeout: number;
@@ -28,6 +30,7 @@ export function configure(command: Command): void {
       OPENFLOW_PORT,
     )
     .option('--host <address>', 'address to listen at (default: all)')
+    .option('--protocols <list>', `versions to speak (default: ${PROTOCOL_NAMES})`, protocols)
     .option('--app <name>', `app to run, repeatable: ${APPS.join(', ')} (default)`, collect(oneOf(APPS)))
     .option(
       '--granularity <what>',
@@ -60,6 +63,7 @@ async function run(options: Options): Promise<void> {
   const controller = await Controller.start({
     port: options.port,
     ...(options.host === undefined ? {} : { host: options.host }),
+    ...(options.protocols === undefined ? {} : { protocols: options.protocols }),
     apps: [...names].map((name) => make[name]()),
     runDir: options.runDir ?? runDir(),
     log: commandLogger('controller', options.logLevel),

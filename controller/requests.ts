@@ -113,6 +113,15 @@ export class Requests {
     return true;
   }
 
+  /** Fails one request. False when nothing waits for it. */
+  fail(xid: number, error: FlowcellError): boolean {
+    const pending = this.#pending.get(xid);
+    if (pending === undefined) return false;
+    this.#pending.delete(xid);
+    pending.done(error, undefined);
+    return true;
+  }
+
   /** Fails the requests whose time is over; returns how many. */
   expire(now: number): number {
     let expired = 0;

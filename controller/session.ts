@@ -12,6 +12,7 @@ import {
   type Message,
   type MessageInit,
   messageType,
+  messageXid,
   OpenFlowError,
   toErrorMessage,
 } from '../openflow/index.ts';
@@ -351,9 +352,18 @@ export class Session {
         `malformed message from the device: ${errorText(error)}`,
       );
     }
-    // An ERROR is never answered by an ERROR: two ends would do that for ever.
-    const isError = messageType(bytes) === ERROR;
-    if (error instanceof OpenFlowError && !isError) this.#replyError(error, bytes);
+    const reply = new FlowcellError(
+      'FC_MALFORMED_REPLY',
+      `the device's answer cannot be understood: ${errorText(error)}`,
+      { cause: error },
+    );
+    let answered = false;
+    this.#guard(() => {
+      answered = !UNASKED.has(messageType(bytes)) && this.#requests.fail(messageXid(bytes), reply);
+    });
+    // An ERROR is never answered by an ERROR: two ends would do that for ever. Nor is a reply.
+    if (answered || messageType(bytes) === ERROR) return;
+    if (error instanceof OpenFlowError) this.#replyError(error, bytes);
   }
 
   #replyError(error: OpenFlowError, request: Uint8Array): void {
@@ -404,6 +414,12 @@ export class Session {
     }
   }
 }
+
+/**
+ * ofp_type, in every version, of what may come without a request, with whatever xid: experimenter, packet_in,
+ * flow_removed, port_status; role_status, table_status and requestforward.
+ */
+const UNASKED: ReadonlySet<number> = new Set([4, 10, 11, 12, 30, 31, 32]);
 
 /** What a device may send to a controller beyond replies (table of section 7.1.1, and our extension). */
 const FROM_DEVICE: ReadonlySet<Message['type']> = new Set<Message['type']>([
