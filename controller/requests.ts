@@ -5,6 +5,7 @@
 
 import type { Message, MessageOf } from '../openflow/index.ts';
 import { DeviceError, FlowcellError } from './errors.ts';
+import { REPLIES } from './message-kinds.ts';
 
 export type MultipartReply = MessageOf<'multipart_reply'>;
 export type ReplyCallback = (error: FlowcellError | undefined, reply: Message | undefined) => void;
@@ -21,20 +22,6 @@ interface Pending {
 
 /** OFPMPF_REPLY_MORE. */
 const REPLY_MORE = 1;
-
-/** What can be a reply; a device's own messages have transaction ids of its own, which may be equal to ours. */
-const REPLIES: ReadonlySet<Message['type']> = new Set<Message['type']>([
-  'error',
-  'features_reply',
-  'get_config_reply',
-  'barrier_reply',
-  'role_reply',
-  'multipart_reply',
-  'queue_get_config_reply',
-  'get_async_reply',
-  'dispatch_config',
-  'program_reply',
-]);
 
 /** List members of multipart reply bodies: what is joined when a reply comes in parts. */
 const LISTS = ['flows', 'tables', 'ports', 'queues', 'groups', 'meters'] as const;

@@ -22,6 +22,7 @@ import { errorCode, errorText, FlowcellError } from './errors.ts';
 import { ERROR, type FeaturesReply, firstMessage, type HandshakeLink, helloBytes } from './handshake.ts';
 import { type Limits, tickInterval } from './limits.ts';
 import { LogGate, type Logger } from './log.ts';
+import { FROM_DEVICE, UNASKED } from './message-kinds.ts';
 import type { Counters } from './metrics.ts';
 import { isRoleStatus } from './onf.ts';
 import { type ReplyCallback, Requests } from './requests.ts';
@@ -261,18 +262,11 @@ export class Session {
     }
     this.#wire.outbox.release();
     if (!partial || this.#wholeMessages !== messages) this.#watch.progressed(now);
-    this.#account();
+    this.#wire.account(this.#counters);
     if (this.#wire.outbox.backlog > this.#limits.pauseOutgoingBytes && !this.#socket.isPaused()) {
       this.#counters.reads_paused++;
       this.#socket.pause();
     }
-  }
-
-  #account(): void {
-    this.#counters.bytes_out += this.#wire.outbox.bytes;
-    this.#counters.writes += this.#wire.outbox.writes;
-    this.#wire.outbox.bytes = 0;
-    this.#wire.outbox.writes = 0;
   }
 
   readonly #onBytes = (bytes: Uint8Array): void => {
@@ -378,7 +372,7 @@ export class Session {
 
   #tick(): void {
     const now = performance.now();
-    this.#account();
+    this.#wire.account(this.#counters);
     this.#guard(() => {
       this.#counters.request_timeouts += this.#requests.expire(now);
     });
@@ -414,29 +408,3 @@ export class Session {
     }
   }
 }
-
-/**
- * ofp_type, in every version, of what may come without a request, with whatever xid: experimenter, packet_in,
- * flow_removed, port_status; role_status, table_status and requestforward.
- */
-const UNASKED: ReadonlySet<number> = new Set([4, 10, 11, 12, 30, 31, 32]);
-
-/** What a device may send to a controller beyond replies (table of section 7.1.1, and our extension). */
-const FROM_DEVICE: ReadonlySet<Message['type']> = new Set<Message['type']>([
-  'error',
-  'packet_in',
-  'flow_removed',
-  'port_status',
-  'features_reply',
-  'get_config_reply',
-  'barrier_reply',
-  'role_reply',
-  'multipart_reply',
-  'queue_get_config_reply',
-  'get_async_reply',
-  'table_status',
-  'dispatch_config',
-  'dispatch_query',
-  'cell_status',
-  'program_reply',
-]);

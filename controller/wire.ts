@@ -9,6 +9,7 @@ import { decode, type Message, type MessageInit, OFP_VERSION, OpenFlowError } fr
 import { createDialect, type Dialect } from '../openflow/translate/index.ts';
 import { versionName, type WireVersion } from '../openflow/versions.ts';
 import { FlowcellError } from './errors.ts';
+import type { Counters } from './metrics.ts';
 import { Outbox } from './outbox.ts';
 
 export class Wire {
@@ -64,6 +65,14 @@ export class Wire {
     let fits = true;
     for (const bytes of translated) fits = this.outbox.pushBytes(bytes) && fits;
     return fits;
+  }
+
+  /** Adds what has left since the last time. */
+  account(counters: Counters): void {
+    counters.bytes_out += this.outbox.bytes;
+    counters.writes += this.outbox.writes;
+    this.outbox.bytes = 0;
+    this.outbox.writes = 0;
   }
 
   #notSaid({ type }: MessageInit, why: string, cause?: Error): FlowcellError {
