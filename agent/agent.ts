@@ -24,6 +24,7 @@ import { LocalServer, socketPathOf } from './local/server.ts';
 import { viewCell, viewFlows, viewPort, viewRules } from './local/views.ts';
 import { type Frame, FramePool } from './ports/frames.ts';
 import { Ports } from './ports/ports.ts';
+import type { QueueSpec } from './ports/queues.ts';
 import { Programs } from './programs.ts';
 
 export interface AgentOptions {
@@ -32,6 +33,10 @@ export interface AgentOptions {
   controllers: { host: string; port: number }[];
   /** Interfaces: NAME (gets the next free port number) or NAME=NUMBER. */
   ports: string[];
+  /** Name of a TAP device to be made as OFPP_LOCAL, by which this machine takes part; absent: there is none. */
+  local?: string;
+  /** HTB classes to make on ports, for `set_queue`. */
+  queues?: readonly QueueSpec[];
   /** Default `secure`. */
   failMode?: FailMode;
   /** Isolates kept warm. Default: the sandbox client's. */
@@ -115,6 +120,8 @@ export class Agent {
     this.admission = new Admission({ perPort: 0, perTenant: options.tenantFlowsPerSec ?? 0 });
     this.ports = new Ports({
       names: options.ports,
+      local: options.local,
+      queues: options.queues,
       loop: this.loop,
       pool: this.pool,
       clock: this.clock,
