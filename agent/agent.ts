@@ -20,6 +20,7 @@ import { Flows } from './dispatcher/flows.ts';
 import { Holding } from './dispatcher/hold.ts';
 import { Output } from './dispatcher/output.ts';
 import { RuleTable } from './dispatcher/rules.ts';
+import { Liveness } from './liveness.ts';
 import { LocalServer, socketPathOf } from './local/server.ts';
 import { viewCell, viewFlows, viewPort, viewRules } from './local/views.ts';
 import { type Frame, FramePool } from './ports/frames.ts';
@@ -76,6 +77,7 @@ export class Agent {
   readonly output: Output;
   readonly dispatcher: Dispatcher;
   readonly cells: Cells;
+  readonly liveness: Liveness;
   readonly flows: Flows;
   readonly extension: Extension;
   readonly channel: Switch;
@@ -126,7 +128,10 @@ export class Agent {
       pool: this.pool,
       clock: this.clock,
       sink: (frame) => this.dispatcher.receive(frame),
-      changed: (port, change) => this.channel.portChanged(port, change),
+      changed: (port, change) => {
+        this.liveness.changed(port);
+        this.channel.portChanged(port, change);
+      },
       logger,
     });
     this.output = new Output(this.ports, (packet) => this.channel.packetIn(packet));
@@ -139,6 +144,7 @@ export class Agent {
       flush: () => this.ports.flush(),
       logger,
     });
+    this.liveness = new Liveness({ ports: this.ports, cells: () => this.cells.all() });
     this.dispatcher = new Dispatcher({
       rules: this.rules,
       holding: this.holding,
@@ -156,6 +162,7 @@ export class Agent {
       dispatcher: this.dispatcher,
       programs: this.programs,
       clock: this.clock,
+      liveness: this.liveness,
       send,
       firstBarrierMs: () => this.extension.config.query_timeout_ms,
       reply: (cell, reply) => this.channel.reply(cell, reply),
@@ -204,6 +211,7 @@ export class Agent {
       dispatcher: this.dispatcher,
       pool: this.pool,
       clock: this.clock,
+      liveness: this.liveness,
       failMode: options.failMode ?? 'secure',
       standaloneCell: () => this.cells.get(STANDALONE_CELL),
       logger,

@@ -9,6 +9,7 @@ import { Holding, type HoldLimits } from '../../agent/dispatcher/hold.ts';
 import { Output } from '../../agent/dispatcher/output.ts';
 import type { PendingFlow } from '../../agent/dispatcher/pending.ts';
 import { RuleTable } from '../../agent/dispatcher/rules.ts';
+import { Liveness } from '../../agent/liveness.ts';
 import { type Medium, NO_MEDIUM } from '../../agent/ports/ethtool.ts';
 import { FRAME_CAPACITY, type Frame, FramePool } from '../../agent/ports/frames.ts';
 import type { Port, PortQueue } from '../../agent/ports/port.ts';
@@ -232,6 +233,7 @@ export class World {
   readonly output: Output;
   readonly cells: Cells;
   readonly dispatcher: Dispatcher;
+  readonly liveness: Liveness;
   readonly flows: Flows;
   /** Queries asked, and messages to the controller. */
   readonly asked: { flow: PendingFlow; bytes: Uint8Array }[] = [];
@@ -274,12 +276,17 @@ export class World {
       },
       retire: (rule) => this.flows.retire(rule),
     });
+    this.liveness = new Liveness({
+      ports: { get: (number) => list.find((port) => port.number === number) },
+      cells: () => this.cells.all(),
+    });
     this.flows = new Flows({
       rules: this.rules,
       cells: this.cells,
       dispatcher: this.dispatcher,
       programs: new Programs([image('openflow'), image('other')]),
       clock: this.clock,
+      liveness: this.liveness,
       send: (message) => this.toController.push(message),
       reply: (_cell, reply) => this.toController.push(reply),
       firstBarrierMs: () => 500,
