@@ -59,7 +59,8 @@ describe('port_mod', () => {
   });
 
   test('a port that is not there is BAD_PORT, one that cannot be set down EPERM', () => {
-    const error = (code: number) => expect.objectContaining({ errorType: ErrorType.PORT_MOD_FAILED, errorCode: code });
+    const error = (code: number) =>
+      expect.objectContaining({ errorType: ErrorType.PORT_MOD_FAILED, errorCode: code });
     expect(() => modifyPort(undefined, portMod({}))).toThrow(error(PortModFailedCode.BAD_PORT));
     const port = new FakePort(1);
     port.refuses = new PortError('FC_NETLINK', 'no');
@@ -171,7 +172,8 @@ describe('queues', () => {
   });
 
   test('unknown ports and queues are errors', () => {
-    const error = (code: number) => expect.objectContaining({ errorType: ErrorType.QUEUE_OP_FAILED, errorCode: code });
+    const error = (code: number) =>
+      expect.objectContaining({ errorType: ErrorType.QUEUE_OP_FAILED, errorCode: code });
     expect(() => queueConfigs(set, 9)).toThrow(error(QueueOpFailedCode.BAD_PORT));
     expect(() => queueStats(set, 9, 0, 0)).toThrow(error(QueueOpFailedCode.BAD_PORT));
     expect(() => queueStats(set, 2, 5, 0)).toThrow(error(QueueOpFailedCode.BAD_QUEUE));
