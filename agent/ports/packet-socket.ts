@@ -102,6 +102,8 @@ class ClassQueue {
   readonly handle: number;
   readonly since: number;
   readonly sender: BatchSender;
+  /** Packets it had no room for. The class's own count has some twice: sendmmsg tries a refused one again. */
+  lost = 0;
   fd = -1;
 
   constructor(handle: number, pool: FramePool, now: number) {
@@ -174,8 +176,8 @@ export class PacketPort extends InterfacePort {
       const id = queueOf(one);
       const queue = this.#queues.get(id);
       if (queue?.handle !== one.handle) continue;
-      const { rate: minRate, ceil: maxRate, txPackets, txBytes, drops } = one;
-      found.push({ id, minRate, maxRate, since: queue.since, txPackets, txBytes, drops });
+      const { rate: minRate, ceil: maxRate, txPackets, txBytes } = one;
+      found.push({ id, minRate, maxRate, since: queue.since, txPackets, txBytes, drops: queue.lost });
     }
     return found.sort((a, b) => a.id - b.id);
   }
@@ -223,7 +225,7 @@ export class PacketPort extends InterfacePort {
         this.counters.errors.queue = (this.counters.errors.queue ?? 0) + 1;
       }
     }
-    queue.sender.flush(queue.fd, this.counters);
+    queue.lost += queue.sender.flush(queue.fd, this.counters);
   }
 
   #closeQueue(id: number, queue: ClassQueue): void {

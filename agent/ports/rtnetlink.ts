@@ -33,7 +33,6 @@ const TCA_HTB_CEIL64 = 7;
 /** struct tc_htb_opt: two struct tc_ratespec of 12 bytes, whose last word is the rate, then buffers, quantum, level. */
 const HTB_OPT = { RATE: 8, CEIL: 20, LEVEL: 36, BYTES: 44 } as const;
 const TCA_STATS_BASIC = 1;
-const TCA_STATS_QUEUE = 3;
 const TCA_STATS_PKT64 = 8;
 
 export interface Interface {
@@ -53,7 +52,6 @@ export interface HtbClass {
   ceil: number;
   txBytes: bigint;
   txPackets: bigint;
-  drops: number;
 }
 
 const align4 = (value: number): number => (value + 3) & ~3;
@@ -120,7 +118,6 @@ export const parseHtbClass = (message: DataView): HtbClass | undefined => {
     ceil: 0,
     txBytes: 0n,
     txPackets: 0n,
-    drops: 0,
   };
   let isLeaf = false;
   for (const [type, value] of attributes(message, NLMSG_HEADER + TCMSG)) {
@@ -154,7 +151,6 @@ const readStats = (stats: DataView, into: HtbClass): void => {
       into.txPackets = BigInt(value.getUint32(8, true));
     }
     if (type === TCA_STATS_PKT64 && value.byteLength >= 8) into.txPackets = value.getBigUint64(0, true);
-    if (type === TCA_STATS_QUEUE && value.byteLength >= 12) into.drops = value.getUint32(8, true);
   }
 };
 

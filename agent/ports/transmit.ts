@@ -140,10 +140,11 @@ export class BatchSender {
     return true;
   }
 
-  /** Sends what is queued; every frame loses the reference add() took, sent or not. */
-  flush(fd: number, counters: PortCounters): void {
+  /** Sends what is queued; every frame loses the reference add() took, sent or not. Returns how many were not sent. */
+  flush(fd: number, counters: PortCounters): number {
     const count = this.#count;
     let done = 0;
+    let allLost = 0;
     while (done < count) {
       const sent = fd < 0 ? -1 : this.#send(fd, this.#headers, this.#headersAddress, done, count - done);
       if (sent > 0) {
@@ -162,8 +163,10 @@ export class BatchSender {
       counters.errors[name] = (counters.errors[name] ?? 0) + lost;
       this.#drop(done, done + lost);
       done += lost;
+      allLost += lost;
     }
     this.#count = 0;
+    return allLost;
   }
 
   #finish(from: number, to: number, counters: PortCounters): void {
