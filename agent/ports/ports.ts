@@ -77,6 +77,8 @@ export class Ports {
   /** Queues to make, by interface; and the interfaces that have them. */
   readonly #queues: Map<string, QueueSpec[]>;
   readonly #queued = new Set<string>();
+  /** Ports whose traffic classes have changed. */
+  readonly #stale = new Set<InterfacePort>();
   /** For ports that are not to receive. */
   readonly #discard: FrameSink = (frame) => {
     const port = this.#byNumber.get(frame.inPort);
@@ -124,7 +126,7 @@ export class Ports {
   /** Begins to receive. Frames that arrived before wait in the kernel. */
   start(): void {
     this.#started = true;
-    this.#options.loop.watch(this.#monitor.fd, () => this.#monitor.receive());
+    this.#options.loop.watch(this.#monitor.fd, () => this.#interfacesChanged());
     for (const port of this.list) this.#watch(port);
   }
 
@@ -260,7 +262,14 @@ export class Ports {
   }
 
   #queuesChanged(index: number): void {
-    for (const port of this.list) if (port.index === index) port.findQueues();
+    for (const port of this.list) if (port.index === index) this.#stale.add(port);
+  }
+
+  /** A script may change many classes at once: they are read when all its changes have been heard of. */
+  #interfacesChanged(): void {
+    this.#monitor.receive();
+    for (const port of this.#stale) port.findQueues();
+    this.#stale.clear();
   }
 }
 

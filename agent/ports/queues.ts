@@ -37,7 +37,7 @@ export const queuesByPort = (specs: readonly QueueSpec[]): Map<string, QueueSpec
     const { port, id, min, max } = spec;
     const fail = (what: string) => new PortError('FC_QUEUE', `Queue ${id} of port ${port}: ${what}`);
     if (!Number.isInteger(id) || id < 0 || id > MAX_QUEUE) throw fail(`numbers go from 0 to ${MAX_QUEUE}.`);
-    if ((min ?? 1) < 1 || (max ?? 1) < 1) throw fail('a rate must be more than 0.');
+    if (!((min ?? 1) >= 1 && (max ?? 1) >= 1)) throw fail('a rate must be more than 0.');
     if (min !== undefined && max !== undefined && min > max) throw fail('min is more than max.');
     const queues = byPort.get(port) ?? [];
     if (queues.some((other) => other.id === id)) throw fail('it is given twice.');
@@ -48,8 +48,12 @@ export const queuesByPort = (specs: readonly QueueSpec[]): Map<string, QueueSpec
 
 const tc = (args: readonly string[], input?: string): void => {
   const { error, status, stderr } = spawnSync('tc', args, { input, encoding: 'utf8' });
-  const said = error?.message ?? stderr.trim().split('\n').at(-1);
-  if (error !== undefined || status !== 0) throw new PortError('FC_QUEUE', `tc ${args.join(' ')}: ${said}`);
+  if (error !== undefined) {
+    throw new PortError('FC_QUEUE', `Queues need iproute2's tc, which cannot be run (${error.message}).`);
+  }
+  if (status === 0) return;
+  const said = stderr.trim().split('\n').at(-1);
+  throw new PortError('FC_QUEUE', `'tc ${args.join(' ')}' failed: ${said}`);
 };
 
 /** Makes a port's queues; `speed` in Mbit/s, 0: unknown. Throws PortError FC_QUEUE, with nothing left half-made. */

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { describePort } from '../../agent/channel/port-messages.ts';
 import { modifyPort } from '../../agent/channel/port-mod.ts';
@@ -5,6 +6,7 @@ import { queueConfigs, queueStats } from '../../agent/channel/queue-messages.ts'
 import { NO_MEDIUM } from '../../agent/ports/ethtool.ts';
 import type { PortQueue } from '../../agent/ports/port.ts';
 import { queuesByPort } from '../../agent/ports/queues.ts';
+import { messages, parseHtbClass, parseLink } from '../../agent/ports/rtnetlink.ts';
 import { PortError } from '../../agent/ports/socket.ts';
 import {
   decode,
@@ -201,6 +203,65 @@ describe('queues', () => {
     ];
     for (const specs of bad) {
       expect(() => queuesByPort(specs)).toThrow(expect.objectContaining({ code: 'FC_QUEUE' }));
+    }
+  });
+});
+
+describe('what rtnetlink says', () => {
+  const attribute = (type: number, value: Uint8Array) => {
+    const bytes = new Uint8Array((4 + value.length + 3) & ~3);
+    new DataView(bytes.buffer).setUint16(0, 4 + value.length, true);
+    new DataView(bytes.buffer).setUint16(2, type, true);
+    bytes.set(value, 4);
+    return bytes;
+  };
+  const bytes32 = (...words: number[]) => new Uint8Array(new Uint32Array(words).buffer);
+  const bytes64 = (...words: bigint[]) => new Uint8Array(new BigUint64Array(words).buffer);
+  const kind = (name: string) => attribute(1, new TextEncoder().encode(`${name}\0`));
+  const options = (level: number) =>
+    // rate and ceil are the last words of two struct tc_ratespec; the rest is of no matter.
+    [attribute(1, bytes32(0, 0, 125, 0, 0, 250, 0, 0, 0, level, 0)), attribute(7, bytes64(1n << 32n))];
+  const stats = [
+    attribute(1, new Uint8Array([...bytes64(9000n), ...bytes32(9)])),
+    attribute(8, bytes64(1n << 33n)),
+  ];
+  const htbClass = (handle: number, ...parts: Uint8Array[]) => {
+    const message = Buffer.concat([new Uint8Array(16), bytes32(0, 3, handle, 0, 0), ...parts]);
+    return new DataView(message.buffer, message.byteOffset, message.length);
+  };
+
+  test('an HTB class: rates in bits, figures past 32 bits', () => {
+    const parts = [kind('htb'), attribute(2, Buffer.concat(options(0))), attribute(7, Buffer.concat(stats))];
+    expect(parseHtbClass(htbClass(0x10007, ...parts))).toEqual({
+      handle: 0x10007,
+      rate: 1000,
+      ceil: 2 ** 35,
+      txBytes: 9000n,
+      txPackets: 1n << 33n,
+    });
+  });
+
+  test('no class of another kind, and none with classes below it', () => {
+    expect(parseHtbClass(htbClass(1, kind('fq_codel')))).toBeUndefined();
+    expect(parseHtbClass(htbClass(1, kind('htb'), attribute(2, Buffer.concat(options(1)))))).toBeUndefined();
+    expect(parseHtbClass(htbClass(1))).toBeUndefined();
+  });
+
+  test('whatever bytes there are, nothing is read past them', () => {
+    const message = fc.uint8Array({ maxLength: 200 });
+    fc.assert(
+      fc.property(message, (bytes) => {
+        // Placed at the end of their buffer: a read past them would throw.
+        const view = new DataView(bytes.slice().buffer);
+        parseHtbClass(view);
+        parseLink(view);
+        for (const one of messages(bytes, bytes.length)) expect(one.byteLength).toBeLessThanOrEqual(200);
+      }),
+    );
+    const real = htbClass(1, kind('htb'), attribute(2, Buffer.concat(options(0))));
+    for (let length = 0; length < real.byteLength; length++) {
+      const cut = new Uint8Array(real.buffer, real.byteOffset, length).slice();
+      parseHtbClass(new DataView(cut.buffer));
     }
   });
 });
