@@ -16,9 +16,9 @@ const CONFIG_BITS =
 const failed = (code: number, text: string): OpenFlowError =>
   new OpenFlowError(ErrorType.PORT_MOD_FAILED, code, text);
 
-/** Throws OpenFlowError; the port is then as it was. */
-export const modifyPort = (port: Port | undefined, message: MessageOf<'port_mod'>): Port => {
-  const { port_no, hw_addr, config, mask, advertise } = message;
+/** Whether the change can be (a bundle asks before any of its messages is carried out). Throws OpenFlowError. */
+export const checkPortMod = (port: Port | undefined, message: MessageOf<'port_mod'>): Port => {
+  const { port_no, hw_addr, mask, advertise } = message;
   if (port === undefined) throw failed(PortModFailedCode.BAD_PORT, `no port ${port_no}`);
   if (hw_addr !== port.hardwareAddress) {
     throw failed(PortModFailedCode.BAD_HW_ADDR, `port ${port.name} is ${port.hardwareAddress}`);
@@ -30,6 +30,13 @@ export const modifyPort = (port: Port | undefined, message: MessageOf<'port_mod'
   if (advertise !== 0 && advertise !== advertisedFeatures(port)) {
     throw failed(PortModFailedCode.BAD_ADVERTISE, 'what ports advertise cannot be changed here');
   }
+  return port;
+};
+
+/** Throws OpenFlowError; the port is then as it was. */
+export const modifyPort = (found: Port | undefined, message: MessageOf<'port_mod'>): Port => {
+  const port = checkPortMod(found, message);
+  const { config, mask } = message;
   try {
     port.configure((port.config & ~mask) | (config & mask));
   } catch (error) {
