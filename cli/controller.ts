@@ -2,8 +2,7 @@
 
 import type { Command } from 'commander';
 import { commandLogger } from './lib/log.ts';
-import { collect, integer, LOG_LEVELS, OPENFLOW_PORT, oneOf } from './lib/options.ts';
-import { PROTOCOL_NAMES, protocols } from './lib/protocols.ts';
+import { collect, integer, LOG_LEVELS, OPENFLOW_PORT, oneOf, protocols } from './lib/options.ts';
 import { runDir } from './lib/run-dir.ts';
 import { untilSignal } from './lib/service.ts';
 
@@ -30,7 +29,11 @@ export function configure(command: Command): void {
       OPENFLOW_PORT,
     )
     .option('--host <address>', 'address to listen at (default: all)')
-    .option('--protocols <list>', `versions to speak (default: ${PROTOCOL_NAMES})`, protocols)
+    .option(
+      '--protocols <versions>',
+      'OpenFlow versions to speak, such as OpenFlow10,OpenFlow13 (default: all)',
+      protocols,
+    )
     .option('--app <name>', `app to run, repeatable: ${APPS.join(', ')} (default)`, collect(oneOf(APPS)))
     .option(
       '--granularity <what>',

@@ -211,6 +211,7 @@ export class FakeDevice {
       const entries = this.#options.entries?.get(body.match.cell ?? 0) ?? [];
       const flows = entries.map((entry) => ({
         table_id: entry.table_id ?? 0,
+        cookie: entry.cookie,
         priority: entry.priority,
         match: entry.match,
         instructions: entry.instructions,

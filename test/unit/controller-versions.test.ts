@@ -1,6 +1,7 @@
 /** Devices that speak other versions than 1.3, and what apps ask of them. */
 
 import { afterEach, describe, expect, test } from 'vitest';
+import { learningSwitch } from '../../apps/learning-switch.ts';
 import {
   BundleFlag,
   type ControllerOptions,
@@ -13,6 +14,7 @@ import {
   ControllerRole,
   decode,
   ErrorType,
+  FlowModCommand,
   FlowModFailedCode,
   GroupType,
   type MessageOf,
@@ -281,4 +283,32 @@ test('role status comes to apps; one that is too short is only counted', async (
   device.send({ type: 'role_reply', xid, role: ControllerRole.EQUAL, generation_id: 42n });
   expect(await role).toEqual({ role: ControllerRole.EQUAL, generation_id: 42n });
   expect(bench.controller.counters.unexpected_messages).toBe(0);
+});
+
+test('the learning switch in 1.0: a station that moves has its entries, and no others, deleted one by one', async () => {
+  const MAC = ['02:00:00:00:00:0a', '02:00:00:00:00:0b'];
+  const OURS = 0xfc1e_a210_0000_0001n;
+  const entry = (cookie: bigint, eth_src: string) => ({
+    type: 'flow_mod' as const,
+    cookie,
+    priority: 100,
+    match: { in_port: 1, eth_src, eth_dst: MAC[1] },
+  });
+  const entries = new Map([[0, [entry(OURS, MAC[0]), entry(5n, MAC[0])]]]);
+  const { device, datapath } = await pair({ version: 1, entries }, { apps: [learningSwitch()] });
+  await datapath.barrier();
+  // Reserved addresses one by one, and what comes to us.
+  expect(device.all('flow_mod').map(({ priority }) => priority)).toEqual([...Array(16).fill(1000), 0]);
+
+  const frame = (from: number) => {
+    const data = new Uint8Array(60);
+    data.set([2, 0, 0, 0, 0, 0x0c, 2, 0, 0, 0, 0, from, 8, 0]);
+    return data;
+  };
+  device.send({ type: 'packet_in', reason: 0, total_len: 60, match: { in_port: 3 }, data: frame(0x0a) });
+  let deleted = await device.next('flow_mod');
+  while (deleted.command !== FlowModCommand.DELETE_STRICT) deleted = await device.next('flow_mod');
+  expect(deleted).toMatchObject({ priority: 100, match: { in_port: 1, eth_src: MAC[0], eth_dst: MAC[1] } });
+  await device.settled();
+  expect(device.all('flow_mod').filter(({ command }) => command === FlowModCommand.DELETE)).toEqual([]);
 });
