@@ -5,13 +5,13 @@ import { BadMatchCode, BadRequestCode, ErrorType, Group, Port } from '../index.t
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
 import type { MessageIn, MessageOut } from '../schema/messages.ts';
 import { Capability } from '../v15/constants.ts';
-import { BundleFailedCode, RoleRequestFailedCode } from '../v15/errors.ts';
+import { BundleFailedCode, errorName, RoleRequestFailedCode } from '../v15/errors.ts';
 import { messagesOf } from '../v15/messages.ts';
 import type { DialectContext } from './dialect.ts';
 import { KINDS_OF_15, packetInReasonTo13 } from './later-async.ts';
 import { type Asked, type Connection, laterDialect } from './later-connection.ts';
 import { bundleFail } from './later-errors.ts';
-import { checkFlags, each, fail } from './later-helpers.ts';
+import { checkFlags } from './later-helpers.ts';
 import { splitImportance, withImportance } from './later-importance.ts';
 import {
   askQueues,
@@ -26,6 +26,7 @@ import {
 } from './later-messages.ts';
 import { portFrom13, portStatsFrom13, portStatsTo13, portTo13, queueStatsTo13 } from './later-ports.ts';
 import { TABLE_CONFIG_BITS } from './later-tables.ts';
+import { each, fail } from './shared.ts';
 import { type Translation, translate } from './table.ts';
 import { tableFeaturesFrom13, tableFeaturesTo13, wantedTableFeaturesTo13 } from './v15-features.ts';
 import {
@@ -296,4 +297,4 @@ function from13(connection: Connection): Translation<MessageInit, Init15, Init15
 
 /** OpenFlow 1.5 on one connection. */
 export const dialect15 = (context: DialectContext | undefined) =>
-  laterDialect({ version: 6, codec, to13, from13 }, context);
+  laterDialect({ version: 6, errorName, codec, to13, from13 }, context);
