@@ -7,7 +7,7 @@ import { ControllerRole } from '../index.ts';
 import { PacketInReason } from '../v14/constants.ts';
 import { AsyncConfigFailedCode, BadPropertyCode, ErrorType } from '../v14/errors.ts';
 import type * as v15 from '../v15/index.ts';
-import { fail } from './later-helpers.ts';
+import { fail } from './shared.ts';
 
 /** Kinds, the reasons that there are (as bits), and those that a master and a slave get if nothing else was said. */
 const KINDS = {

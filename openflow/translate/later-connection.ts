@@ -1,6 +1,8 @@
 /** What one connection of OpenFlow 1.4 or 1.5 remembers, and how its messages go through the version's tables. */
+import type { ErrorNamer } from '../errors.ts';
 import type { Message, MessageInit, MessageOf } from '../index.ts';
-import { EncodeError, MultipartFlag } from '../index.ts';
+import { EncodeError, MultipartFlag, OpenFlowError } from '../index.ts';
+import { fitError } from '../v14/errors.ts';
 import type { WireVersion } from '../versions.ts';
 import type { Dialect, DialectContext } from './dialect.ts';
 import { AsyncConfig } from './later-async.ts';
@@ -29,9 +31,12 @@ export interface Connection extends Dialect {
   readonly async: AsyncConfig;
 }
 
-/** A multipart message as far as it takes to divide it. */
-interface Divisible {
+interface Tagged {
   readonly type: string;
+}
+
+/** A multipart message as far as it takes to divide it. */
+interface Divisible extends Tagged {
   readonly flags?: number;
   readonly body?: { readonly [field: string]: unknown };
 }
@@ -51,20 +56,18 @@ function encodeParts<I extends Tagged>(encode: (message: I) => Uint8Array, messa
   }
 }
 
-interface Tagged {
-  readonly type: string;
-}
-
 /** A version's codec, and tables of how its messages differ from those of 1.3. */
 export interface Later<M extends Tagged, I extends Tagged> {
   readonly version: WireVersion;
+  /** Names its errors. */
+  readonly errorName: ErrorNamer;
   readonly codec: { decode(bytes: Uint8Array): M; encode(message: I): Uint8Array };
   to13(connection: Connection): Translation<M, Message, Message | Message[]>;
   from13(connection: Connection): Translation<MessageInit, I, I | I[]>;
 }
 
 export function laterDialect<M extends Tagged, I extends Tagged>(
-  { version, codec, to13, from13 }: Later<M, I>,
+  { version, errorName, codec, to13, from13 }: Later<M, I>,
   context: DialectContext | undefined,
 ): Dialect {
   const parts = (message: I): Uint8Array[] => encodeParts(codec.encode, message);
@@ -74,8 +77,13 @@ export function laterDialect<M extends Tagged, I extends Tagged>(
     asked: new Remembered(),
     async: new AsyncConfig(),
     decode(bytes) {
-      const messages = translate(down, codec.decode(bytes));
-      return Array.isArray(messages) ? messages : [messages];
+      try {
+        const messages = translate(down, codec.decode(bytes));
+        return Array.isArray(messages) ? messages : [messages];
+      } catch (error) {
+        if (!(error instanceof OpenFlowError)) throw error;
+        throw new OpenFlowError(...fitError(error.errorType, error.errorCode), error.text, errorName);
+      }
     },
     encode(message) {
       const messages = translate(up, message);

@@ -1,16 +1,8 @@
 /** Small things that the tables of OpenFlow 1.4 and 1.5 are written with. */
-import { OpenFlowError } from '../errors.ts';
 import { FLOW_MOD_UPSERT } from '../flowcell.ts';
 import { FlowModFailedCode } from '../v13/errors.ts';
 import { BadPropertyCode, ErrorType } from '../v14/errors.ts';
-
-/** A new array, where there may be none. */
-export const each = <A, B>(list: readonly A[] | undefined, to: (item: A) => B): B[] =>
-  list === undefined ? [] : list.map(to);
-
-export function fail(errorType: number, code: number, text: string): never {
-  throw new OpenFlowError(errorType, code, text);
-}
+import { fail } from './shared.ts';
 
 /** In a flow_mod: a flag that only the dialect of 1.0 sets is not for controllers. */
 export function checkFlags<M extends { readonly flags: number }>(flowMod: M): M {

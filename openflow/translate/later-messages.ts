@@ -16,7 +16,6 @@ import { BundleFailedCode } from '../v14/errors.ts';
 import type * as v14 from '../v14/index.ts';
 import type { Connection } from './later-connection.ts';
 import { bundleFail, errorFrom13, errorTo13 } from './later-errors.ts';
-import { each, fail } from './later-helpers.ts';
 import { portModFrom13, portModTo13, queueFrom13, queueTo13 } from './later-ports.ts';
 import {
   tableDescFrom13,
@@ -26,6 +25,7 @@ import {
   tableStatusTo13,
 } from './later-tables.ts';
 import { fromExperimenter, isOnf, type OnfMessageInit, toExperimenter } from './onf.ts';
+import { each, fail } from './shared.ts';
 
 const {
   table_config: _config,

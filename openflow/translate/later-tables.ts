@@ -9,7 +9,8 @@ import { TableConfig } from '../v14/constants.ts';
 import { BadPropertyCode, ErrorType as ErrorType14 } from '../v14/errors.ts';
 import type * as v14 from '../v14/index.ts';
 import type { tableDesc } from '../v14/structs.ts';
-import { fail, onlyProperties, property } from './later-helpers.ts';
+import { onlyProperties, property } from './later-helpers.ts';
+import { fail } from './shared.ts';
 
 type TableDesc = Out<typeof tableDesc>;
 type Properties = v14.MessageOf<'table_mod'>['properties'];

@@ -6,11 +6,12 @@ import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/exte
 import type { MessageIn, MessageOut } from '../schema/messages.ts';
 import { kit } from '../v13/actions.ts';
 import { TableConfig } from '../v14/constants.ts';
+import { errorName } from '../v14/errors.ts';
 import { messagesOf } from '../v14/messages.ts';
 import type { DialectContext } from './dialect.ts';
 import { KINDS_OF_14, packetInReasonTo13 } from './later-async.ts';
 import { type Connection, laterDialect } from './later-connection.ts';
-import { checkFlags, each, fail } from './later-helpers.ts';
+import { checkFlags } from './later-helpers.ts';
 import { splitImportance, withImportance } from './later-importance.ts';
 import {
   askQueues,
@@ -24,6 +25,7 @@ import {
 } from './later-messages.ts';
 import { portFrom13, portStatsFrom13, portStatsTo13, portTo13, queueStatsTo13 } from './later-ports.ts';
 import { TABLE_CONFIG_BITS } from './later-tables.ts';
+import { each, fail } from './shared.ts';
 import { type Translation, translate } from './table.ts';
 
 const messages = { ...messagesOf(kit), ...flowcellWireMessages };
@@ -156,4 +158,4 @@ function from13(connection: Connection): Translation<MessageInit, Init14, Init14
 
 /** OpenFlow 1.4 on one connection. */
 export const dialect14 = (context: DialectContext | undefined) =>
-  laterDialect({ version: 5, codec, to13, from13 }, context);
+  laterDialect({ version: 5, errorName, codec, to13, from13 }, context);

@@ -9,7 +9,7 @@ import { TableConfig } from '../v14/constants.ts';
 import { TableFeatureFlag, TableFeaturesCommand } from '../v15/constants.ts';
 import { TableFeaturesFailedCode as TableFeaturesFailedCode15 } from '../v15/errors.ts';
 import type { tableFeatures } from '../v15/structs.ts';
-import { each, fail } from './later-helpers.ts';
+import { each, fail } from './shared.ts';
 
 type Table15 = Out<typeof tableFeatures>;
 type Property15 = Table15['properties'][number];

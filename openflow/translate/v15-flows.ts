@@ -9,7 +9,7 @@ import { match, union } from '../schema/types.ts';
 import { actionOptions, instructionOptions, oxmFields } from '../v13/actions.ts';
 import { actionVariants, instructionVariants, newFields, type stats } from '../v15/actions.ts';
 import { BadActionCode as BadActionCode15 } from '../v15/errors.ts';
-import { fail } from './later-helpers.ts';
+import { fail } from './shared.ts';
 import { type Translation, translate } from './table.ts';
 
 const action = union(actionOptions, actionVariants(oxmFields));

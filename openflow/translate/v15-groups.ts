@@ -8,7 +8,8 @@ import type { In, Out } from '../schema/types.ts';
 import { GroupBucket } from '../v15/constants.ts';
 import { GroupModFailedCode as GroupModFailedCode15 } from '../v15/errors.ts';
 import type { kitStructs } from '../v15/structs.ts';
-import { fail, onlyProperties, property } from './later-helpers.ts';
+import { onlyProperties, property } from './later-helpers.ts';
+import { fail } from './shared.ts';
 import { actionsTo13, type kit15 } from './v15-flows.ts';
 
 type Structs = ReturnType<

@@ -36,6 +36,8 @@ const cases: [name: string, arbitrary: fc.Arbitrary<Any>, type: string][] = Obje
   },
 );
 
+const isNotApplied = ({ type }: Any) => type !== 'apply_actions';
+
 /** In 1.5 a meter is the first of the actions that are applied; without meter or actions there is nothing to apply. */
 function withMeterFirst(instructions: Any[]): Any[] {
   const meter = instructions.find(({ type }) => type === 'meter');
@@ -43,8 +45,8 @@ function withMeterFirst(instructions: Any[]): Any[] {
   if (meter === undefined) return instructions;
   const at = others.findIndex(({ type }) => type === 'apply_actions');
   if (at < 0) return [meter, ...others];
-  const [apply] = others.splice(at, 1);
-  return [...others.slice(0, at), meter, ...(apply.actions.length > 0 ? [apply] : []), ...others.slice(at)];
+  if (others[at].actions.length === 0) return [meter, ...others.toSpliced(at, 1)].filter(isNotApplied);
+  return others.toSpliced(at, 0, meter);
 }
 
 const noExperimenter = (list: Any[]) => list.filter(({ type }) => type !== 'experimenter');
@@ -60,7 +62,7 @@ const instructed = (version: WireVersion, entry: Any) =>
 
 /** What the version cannot say is not asked for: makes of any message one that it can. */
 const SAYABLE: Record<string, (message: Any, version: WireVersion) => Any> = {
-  error: (message) => ({ ...message, error_type: message.error_type % 14 }),
+  error: (message) => ({ ...message, error_type: message.error_type % 13 }),
   features_reply: (message, version) =>
     version === 5 ? message : { ...message, capabilities: (message.capabilities & ~0x600) >>> 0 },
   packet_in: (message) => ({ ...message, reason: message.reason % 3 }),
@@ -164,9 +166,9 @@ const writing = (messages: readonly Message[], { bytes, version }: Recorded): Ui
 const REFUSED: Record<string, RegExp> = {
   '5-12-ofp_flow_stats_reply': /field 41 .*BAD_SET_TYPE/,
   '5-2-ofp_flow_mod': /field 41 .*BAD_SET_TYPE/,
-  '5-22-ofp_port_mod': /property optical .*14\/0/,
-  '5-23-ofp_table_mod': /property experimenter .*14\/5/,
-  '5-42-ofp_set_async': /requestforward .*15\/1/,
+  '5-22-ofp_port_mod': /property optical .*BAD_PROPERTY\/BAD_TYPE/,
+  '5-23-ofp_table_mod': /property experimenter .*BAD_PROPERTY\/BAD_EXPERIMENTER/,
+  '5-42-ofp_set_async': /requestforward .*ASYNC_CONFIG_FAILED\/UNSUPPORTED/,
   '5-57-ofp_packet_in': /field 41 .*BAD_FIELD/,
   '5-58-ofp_flow_mod': /field 41 .*BAD_FIELD/,
   '5-66-ofp_flow_monitor_request': /flow_monitor .*BAD_MULTIPART/,
@@ -189,10 +191,10 @@ const REFUSED: Record<string, RegExp> = {
   // Malformed as it was recorded.
   'libofproto-OFP15-meter_features_reply': /BAD_REQUEST\/BAD_LEN/,
   'libofproto-OFP15-packet_in': /0x13e04 .*BAD_FIELD/,
-  'libofproto-OFP15-port_mod': /property optical .*14\/0/,
-  'libofproto-OFP15-role_request': /43690 .*ROLE_REQUEST_FAILED\/3/,
-  'libofproto-OFP15-set_async': /requestforward .*15\/1/,
-  'libofproto-OFP15-table_features_request': /command 1 .*TABLE_FEATURES_FAILED\/9/,
+  'libofproto-OFP15-port_mod': /property optical .*BAD_PROPERTY\/BAD_TYPE/,
+  'libofproto-OFP15-role_request': /43690 .*ROLE_REQUEST_FAILED\/ID_UNSUP/,
+  'libofproto-OFP15-set_async': /requestforward .*ASYNC_CONFIG_FAILED\/UNSUPPORTED/,
+  'libofproto-OFP15-table_features_request': /command 1 .*TABLE_FEATURES_FAILED\/BAD_COMMAND/,
 };
 
 /** Of these something is left out or filled in: properties, refinements of a reason, filters, missing figures. */
@@ -205,6 +207,7 @@ const IN_PART = new Set([
   '5-52-ofp_port_desc_reply',
   '5-54-ofp_table_features_reply',
   '5-64-ofp_queue_desc_reply',
+  '5-65-ofp_role_status',
   '5-68-ofp_table_status',
   'libofproto-OFP15-aggregate_stats_reply',
   'libofproto-OFP15-features_reply',

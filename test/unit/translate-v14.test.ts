@@ -76,14 +76,18 @@ describe('tables', () => {
     [
       'vacancy limits the wrong way round',
       { properties: [{ ...properties[1], vacancy_down: 21 }] },
-      '(14/2)',
+      'BAD_PROPERTY/BAD_VALUE',
     ],
-    ['more than 100 percent', { properties: [{ ...properties[1], vacancy_up: 101 }] }, '(14/2)'],
-    ['the same property twice', { properties: [properties[0], properties[0]] }, '(14/4)'],
+    [
+      'more than 100 percent',
+      { properties: [{ ...properties[1], vacancy_up: 101 }] },
+      'BAD_PROPERTY/BAD_VALUE',
+    ],
+    ['the same property twice', { properties: [properties[0], properties[0]] }, 'BAD_PROPERTY/DUP_TYPE'],
     [
       "an experimenter's property",
       { properties: [{ type: 'experimenter', experimenter: 1, exp_type: 1, data: new Uint8Array(0) }] },
-      '(14/5)',
+      'BAD_PROPERTY/BAD_EXPERIMENTER',
     ],
   ] as const)('table_mod with %s is refused', (_, fields, error) => {
     expect(refusal({ type: 'table_mod', table_id: 3, ...fields }).message).toContain(error);
@@ -154,7 +158,7 @@ describe('tables', () => {
       type: 'table_features' as const,
       tables: [{ table_id: 1, properties: [{ type: 'table_sync_from' as const, table_ids: [2] }] }],
     };
-    expect(refusal({ type: 'multipart_request', body }).code).toBe('FC_OF_TABLE_FEATURES_FAILED_BAD_TYPE');
+    expect(refusal({ type: 'multipart_request', body }).code).toBe('FC_OF_BAD_PROPERTY_BAD_TYPE');
     expect(heard({ type: 'multipart_reply', body })).toMatchObject([
       { body: { tables: [{ properties: [] }] } },
     ]);
@@ -181,7 +185,7 @@ describe('ports and queues', () => {
       grid_span: 0,
       tx_pwr: 0,
     } as const;
-    expect(refusal({ ...portMod, properties: [optical] }).message).toContain('(14/0)');
+    expect(refusal({ ...portMod, properties: [optical] }).message).toContain('BAD_PROPERTY/BAD_TYPE');
   });
 
   test('queue_desc is queue_get_config, for one queue or all', () => {
@@ -284,14 +288,14 @@ describe('asynchronous messages', () => {
   });
 
   test.each([
-    ['unknown reasons', [{ type: 'packet_in_master', mask: 0x40 }], '(15/0)'],
+    ['unknown reasons', [{ type: 'packet_in_master', mask: 0x40 }], 'ASYNC_CONFIG_FAILED/INVALID'],
     [
       'what is never sent',
       [
         { type: 'port_status_master', mask: 0 },
         { type: 'requestforward_slave', mask: 1 },
       ],
-      '(15/1)',
+      'ASYNC_CONFIG_FAILED/UNSUPPORTED',
     ],
   ] as const)('set_async with %s changes nothing', (_, properties, error) => {
     const { device } = ends(5);
@@ -391,8 +395,12 @@ describe('bundles', () => {
   });
 
   test.each([
-    ['a bundle', v14.encode(control), '(65535/2310)'],
-    ['a question', v14.encode({ type: 'multipart_request', body: { type: 'table_desc' } }), '(65535/2310)'],
+    ['a bundle', v14.encode(control), 'EXPERIMENTER/2310'],
+    [
+      'a question',
+      v14.encode({ type: 'multipart_request', body: { type: 'table_desc' } }),
+      'EXPERIMENTER/2310',
+    ],
     ['a message of 1.3', encode({ type: 'flow_mod' }), 'BAD_REQUEST/BAD_VERSION'],
   ])('%s in a bundle is refused', (_, message, error) => {
     expect(refusal({ type: 'bundle_add_message', bundle_id: 1, message }).message).toContain(error);
@@ -421,6 +429,9 @@ describe('bundles', () => {
       data: new Uint8Array([0x4f, 0x4e, 0x46, 0, ...data]),
     });
     expect(said(message)).toEqual([error]);
+    // 1.3 has errors of its own for properties of tables.
+    const table = { type: 'error', xid: 1, error_type: 13, code: 4, data };
+    expect(said(table)).toEqual([{ ...table, error_type: 14, code: 2 }]);
     // Another experimenter's error stays what it is.
     const other = { ...message, data: new Uint8Array([1, 2, 3, 4]) };
     expect(said(other)).toEqual([other]);
