@@ -94,7 +94,7 @@ function packets(tags: fc.Arbitrary<Tag[]>, payload: fc.Arbitrary<Payload>): fc.
   return fc.record({ src: macs, dst: macs, tags, payload });
 }
 
-const anyPacket = packets(anyTags, anyPayload);
+export const anyPacket = packets(anyTags, anyPayload);
 
 // Entries ---------------------------------------------------------------------------------------------------
 
