@@ -36,3 +36,11 @@ export function encodeInParts(
   add(0, count, !more);
   return parts;
 }
+
+/** A new array, where there may be none. */
+export const each = <A, B>(list: readonly A[] | undefined, to: (item: A) => B): B[] =>
+  list === undefined ? [] : list.map(to);
+
+export function fail(errorType: number, code: number, text: string): never {
+  throw new OpenFlowError(errorType, code, text);
+}
