@@ -14,7 +14,7 @@ import type { Dialect, DialectContext } from './dialect.ts';
 import { cannotSay } from './shared.ts';
 import { actionsForDevice, actionsTo10 } from './v10-actions.ts';
 import { errorFrom10, errorTo10 } from './v10-errors.ts';
-import { experimenterData, vendorData } from './v10-experimenter.ts';
+import { experimenterData, vendorAt, vendorData } from './v10-experimenter.ts';
 import { checkLength, flowModFrom10, flowModTo10, flowRemovedTo10 } from './v10-flows.ts';
 import { matchFrom10 } from './v10-match.ts';
 import {
@@ -31,7 +31,9 @@ import { statsReplyFrom10, statsReplyTo10, statsRequestFrom10, statsRequestTo10 
 
 const VERSION = v10.OFP_VERSION;
 
-type Decoders = { readonly [T in v10.Message['type']]?: (message: v10.MessageOf<T>) => Message[] };
+type Decoders = {
+  readonly [T in v10.Message['type']]?: (message: v10.MessageOf<T>, bytes: Uint8Array) => Message[];
+};
 type Init<T extends Message['type']> = Extract<MessageInit, { type: T }>;
 type Encoders = { readonly [T in Message['type']]?: (message: Init<T>) => Uint8Array[] };
 
@@ -52,7 +54,7 @@ const DEFAULT_MAX_ENTRIES = 65536;
 const MAX_PORT_REQUESTS = 64;
 /** packet_in of 1.0 does not say which entry sent it: what 1.3 says for "none". */
 const NO_COOKIE = 0xffffffffffffffffn;
-/** Nicira's role messages have no generation. */
+/** Nicira's role messages have no generation: the device takes none from a connection of 1.0. */
 const NO_GENERATION = 0xffffffffffffffffn;
 
 // Packets ---------------------------------------------------------------------------------------------------
@@ -80,15 +82,11 @@ function packetInTo10({ xid, buffer_id, total_len, reason, match, data }: Init<'
 // Nicira ----------------------------------------------------------------------------------------------------
 
 /** A message of Nicira that has no meaning of its own here, as an experimenter's. */
-function experimenterFrom10(bytes: Uint8Array, xid: number): Message {
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const vendor = view.getUint32(HEADER_BYTES);
-  return {
-    type: 'experimenter',
-    xid,
-    ...experimenterData({ vendor, data: bytes.subarray(HEADER_BYTES + 4) }),
-  };
-}
+const experimenterFrom10 = (bytes: Uint8Array, xid: number): Message => ({
+  type: 'experimenter',
+  xid,
+  ...experimenterData(vendorAt(bytes, HEADER_BYTES)),
+});
 
 /** What asks for how things are anyway. */
 const isDefault = (message: v10.Message): boolean =>
@@ -113,6 +111,17 @@ function roleTo10(type: 'nx_role_request' | 'nx_role_reply', { xid, role }: { xi
 
 // The dialect -----------------------------------------------------------------------------------------------
 
+/** What is malformed has the numbers of 1.3, as the rest does. */
+function decode10(bytes: Uint8Array): v10.Message {
+  try {
+    return v10.decode(bytes);
+  } catch (error) {
+    if (!(error instanceof OpenFlowError)) throw error;
+    const [type, code] = errorFrom10(error.errorType, error.errorCode);
+    throw new OpenFlowError(type, code, error.text);
+  }
+}
+
 class Dialect10 implements Dialect {
   readonly version = VERSION;
   readonly #context: DialectContext | undefined;
@@ -126,10 +135,12 @@ class Dialect10 implements Dialect {
   }
 
   decode(bytes: Uint8Array): Message[] {
-    const message = v10.decode(bytes);
+    const message = decode10(bytes);
     if (isDefault(message)) return [];
-    const decoder = this.#decoders[message.type] as ((message: v10.Message) => Message[]) | undefined;
-    return decoder === undefined ? [experimenterFrom10(bytes, message.xid)] : decoder(message);
+    const decoder = this.#decoders[message.type] as
+      | ((message: v10.Message, bytes: Uint8Array) => Message[])
+      | undefined;
+    return decoder === undefined ? [experimenterFrom10(bytes, message.xid)] : decoder(message, bytes);
   }
 
   encode(message: MessageInit): Uint8Array[] {
@@ -210,8 +221,8 @@ class Dialect10 implements Dialect {
           advertise: features13(advertise),
         },
       ],
-      stats_request: (message) => [statsRequestFrom10(message)],
-      stats_reply: (message) => [statsReplyFrom10(message)],
+      stats_request: (message, bytes) => [statsRequestFrom10(message, bytes)],
+      stats_reply: (message, bytes) => [statsReplyFrom10(message, bytes)],
       queue_get_config_request: ({ port, ...rest }) => [{ ...rest, port: port32(port) }],
       queue_get_config_reply: ({ xid, port, queues }) => [
         {
@@ -230,7 +241,7 @@ class Dialect10 implements Dialect {
           type: 'role_request',
           xid,
           role: roleFrom10(role),
-          generation_id: this.#context?.generationId?.() ?? 0n,
+          generation_id: NO_GENERATION,
         },
       ],
       nx_role_reply: ({ xid, role }) => [

@@ -126,14 +126,6 @@ describe("Nicira's messages", () => {
     expect(dialect().encode({ type: 'role_reply', ...of })).toEqual([v10.encode(role('nx_role_reply', ten))]);
   });
 
-  test('a role has the generation of the last master', () => {
-    const bytes = v10.encode(role('nx_role_request', 1));
-    expect(dialect([], { generationId: () => 9n }).decode(bytes)).toMatchObject([{ generation_id: 9n }]);
-    expect(dialect([], { generationId: () => undefined }).decode(bytes)).toMatchObject([
-      { generation_id: 0n },
-    ]);
-  });
-
   test('there is no role 3, and no question for it', () => {
     expect(refused(() => from10(role('nx_role_request', 3))).code).toBe('FC_OF_ROLE_REQUEST_FAILED_BAD_ROLE');
     expect(refused(() => dialect().encode({ type: 'role_request', role: 0 })).message).toContain('role');
@@ -146,6 +138,24 @@ describe("Nicira's messages", () => {
     expect(from10({ type: 'nx_set_flow_format', xid, format: 2 })).toEqual([
       { type: 'experimenter', xid, experimenter: 0x2320, exp_type: 12, data: Uint8Array.of(0, 0, 0, 2) },
     ]);
+  });
+
+  test('its statistics are an experimenter’s', () => {
+    const body = { type: 'nx_flow_monitor', monitors: [] } as const;
+    const bytes = v10.encode({ type: 'stats_request', xid, body });
+    const [message] = dialect().decode(bytes);
+    expect(message).toMatchObject({
+      type: 'multipart_request',
+      xid,
+      body: { experimenter: 0x2320, exp_type: 2 },
+    });
+    expect(dialect().encode(message)).toEqual([bytes]);
+  });
+
+  test('a malformed message is refused with the names of 1.3', () => {
+    const bytes = v10.encode({ type: 'stats_request', xid, body: { type: 'desc' } });
+    bytes[9] = 99;
+    expect(refused(() => dialect().decode(bytes)).code).toBe('FC_OF_BAD_REQUEST_BAD_MULTIPART');
   });
 
   test('a vendor without a type is not known', () => {
