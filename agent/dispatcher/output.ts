@@ -36,6 +36,7 @@ export type OutputVerdict = Pick<
   | 'headLength'
   | 'headConsumed'
   | 'maxLen'
+  | 'queue'
   | 'tableId'
   | 'cookie'
   | 'metadata'

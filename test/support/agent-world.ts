@@ -21,7 +21,7 @@ import {
   messageType,
   messageXid,
 } from '../../openflow/index.ts';
-import { DATA_OFFSET, TX_KIND } from '../../sandbox/channel/layout.ts';
+import { DATA_OFFSET, NO_QUEUE, TX_KIND } from '../../sandbox/channel/layout.ts';
 import type { CellEnd, CellHandle, CellLimits, ProgramImage, Verdict } from '../../sandbox/client/types.ts';
 
 export const silent = pino({ level: 'silent' });
@@ -113,6 +113,7 @@ export class FakeCell implements CellHandle<Frame> {
       headLength: head,
       headConsumed: head,
       maxLen: 0xffff,
+      queue: NO_QUEUE,
       tableId: 0,
       cookie: 0n,
       metadata: 0n,

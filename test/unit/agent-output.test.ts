@@ -4,7 +4,7 @@ import { FramePool } from '../../agent/ports/frames.ts';
 import { numberPorts } from '../../agent/ports/ports.ts';
 import { Port, PortConfig } from '../../openflow/index.ts';
 import { checksum16, ethernet, ipv4, pseudoHeaderSum, udp } from '../../packet/index.ts';
-import { DATA_OFFSET, SLOT_FLAG, TX_KIND } from '../../sandbox/channel/layout.ts';
+import { DATA_OFFSET, NO_QUEUE, SLOT_FLAG, TX_KIND } from '../../sandbox/channel/layout.ts';
 import { FakePort } from '../support/agent-world.ts';
 
 const pool = new FramePool(16);
@@ -33,6 +33,7 @@ const setUp = (allowed?: Map<number, Set<number>>) => {
       headLength: 256,
       headConsumed: 256,
       maxLen: 0xffff,
+      queue: NO_QUEUE,
       tableId: 3,
       cookie: 9n,
       metadata: 0n,
