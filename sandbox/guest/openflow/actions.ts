@@ -1,12 +1,12 @@
 /**
  * Actions, checked and decoded once when entries change, into records of numbers that the pipeline executes
- * without allocating. Groups, queues, MPLS and PBB have their codes' place here and their order in the action
- * set; until they are built they are refused as the specification says for what a switch does not support.
+ * without allocating.
  */
 import {
   type Action,
   BadActionCode,
   ErrorType,
+  FLOWCELL_EXPERIMENTER,
   type Match,
   OpenFlowError,
   PacketInReason,
@@ -14,6 +14,7 @@ import {
 } from '../../../openflow/index.ts';
 import { FIELD_BY_NAME, type Field, isVlanType, OFPVID_PRESENT } from '../../../packet/index.ts';
 import { fieldValue, type Plain } from '../../match.ts';
+import { decodeOf10, type Of10Action } from './of10-actions.ts';
 
 export const OP = {
   OUTPUT: 0,
@@ -26,6 +27,13 @@ export const OP = {
   DEC_NW_TTL: 6,
   /** Set-field of the OXM basic field n is SET_FIELD + n. */
   SET_FIELD: 16,
+  GROUP: 80,
+  SET_QUEUE: 81,
+  /** OpenFlow 1.0: to a port by a queue that counts for this once. */
+  ENQUEUE: 82,
+  /** OpenFlow 1.0: of OXM field a, in a tag that is pushed if need be, or in TCP or UDP. */
+  SET_VLAN: 83,
+  SET_TRANSPORT_PORT: 84,
 } as const;
 
 /** One action. What a .. d mean depends on the code. */
@@ -63,7 +71,7 @@ const ORDER = {
 export const ORDERS = 55;
 
 /** Fields that set-field may not set here: what is not in the packet, or comes with MPLS and PBB. */
-const NOT_SETTABLE = new Set([
+export const NOT_SETTABLE = new Set([
   'in_port',
   'in_phy_port',
   'metadata',
@@ -86,6 +94,7 @@ export interface CompileContext {
   tableMiss: boolean;
   /** Actions of a PACKET_OUT: output to TABLE is allowed, and nothing is known of the packet. */
   packetOut: boolean;
+  hasGroup(id: number): boolean;
 }
 
 /** Checks an action list and decodes it. Throws OpenFlowError (OFPET_BAD_ACTION). */
@@ -131,13 +140,37 @@ function compileAction(action: Action, context: CompileContext, known: Known): O
     case 'dec_nw_ttl':
       return op(OP.DEC_NW_TTL, ORDER.dec_nw_ttl);
     case 'group':
-      throw badAction(BadActionCode.BAD_OUT_GROUP, `there is no group ${action.group_id}`);
+      if (!context.hasGroup(action.group_id)) {
+        throw badAction(BadActionCode.BAD_OUT_GROUP, `there is no group ${action.group_id}`);
+      }
+      return op(OP.GROUP, ORDER.group, action.group_id);
     case 'set_queue':
-      throw badAction(BadActionCode.BAD_QUEUE, `there is no queue ${action.queue_id}`);
+      // Which queues a port has the agent knows: a packet for another goes out without one.
+      return op(OP.SET_QUEUE, ORDER.set_queue, action.queue_id);
     case 'experimenter':
-      throw badAction(BadActionCode.BAD_EXPERIMENTER, 'no experimenter actions are known here');
+      if (action.experimenter !== FLOWCELL_EXPERIMENTER) {
+        throw badAction(BadActionCode.BAD_EXPERIMENTER, 'no actions of this experimenter are known here');
+      }
+      return compileOf10(decodeOf10(action.data), known);
     default:
       throw badAction(BadActionCode.BAD_TYPE, `action ${action.type} is not supported`);
+  }
+}
+
+function compileOf10({ kind, field, value, queue }: Of10Action, known: Known): Op {
+  switch (kind) {
+    case 'enqueue':
+      return op(OP.ENQUEUE, ORDER.output, value, queue);
+    case 'pop_vlan':
+      known.tagged = undefined;
+      return op(OP.POP_VLAN, ORDER.pop_vlan);
+    case 'set_vlan':
+      known.tagged = true;
+      return op(OP.SET_VLAN, ORDER.set_field + field, field, value);
+    case 'set_tp':
+      return op(OP.SET_TRANSPORT_PORT, ORDER.set_field + field, field, value);
+    case 'set_field':
+      return op(OP.SET_FIELD + field, ORDER.set_field + field, value);
   }
 }
 

@@ -191,7 +191,7 @@ function putEthType(packet: PacketView, value: number): void {
   if (p + 2 <= end) put16(b, p, value);
 }
 
-function hasVlanTag(packet: PacketView): boolean {
+export function hasVlanTag(packet: PacketView): boolean {
   return packet.length >= 18 && isVlanType(u16(packet.bytes, packet.offset + 12));
 }
 

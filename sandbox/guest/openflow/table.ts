@@ -11,9 +11,13 @@ import { Classifier } from '../../../packet/index.ts';
 import { type CompiledMatch, compileMatch } from '../../match.ts';
 import { directLookup, MAX_DIRECT_ENTRIES } from './direct-lookup.ts';
 import { type FlowEntry, meansTable, TABLES } from './entry.ts';
+import { deadline } from './timeouts.ts';
 
 /** Entries in all tables of one cell. */
 export const MAX_ENTRIES = 65536;
+
+/** How room is made in a full table: OFPTMPEF bits of OpenFlow 1.4. */
+export const EvictionFlag = { OTHER: 1, IMPORTANCE: 2, LIFETIME: 4 } as const;
 
 /** Look-ups since its last change after which a small table is compiled. */
 export const COMPILE_AFTER = 256;
@@ -36,6 +40,43 @@ export class Table {
       this.direct = directLookup(this.entries);
     }
     return this.classifier.lookup(key);
+  }
+
+  get full(): boolean {
+    return this.size >= this.limit;
+  }
+
+  /** Percent of the entries that are free. */
+  get vacancy(): number {
+    return Math.floor(((this.limit - this.size) * 100) / this.limit);
+  }
+
+  *all(): Generator<FlowEntry> {
+    for (const table of this.tables) if (table !== undefined) yield* table.entries;
+  }
+
+  /**
+   * The entry that makes room for another of this importance: the one of least importance, of those the one that would
+   * time out first, of those the one used longest ago; by EvictionFlag bits, none: all. Never a more important one.
+   */
+  victim(tableId: number, importance: number, flags: number, now: number): FlowEntry | undefined {
+    const counts = (flag: number) => flags === 0 || (flags & flag) !== 0;
+    const rank = (entry: FlowEntry): number[] => [
+      counts(EvictionFlag.IMPORTANCE) ? entry.importance : 0,
+      counts(EvictionFlag.LIFETIME) ? deadline(entry) - now : 0,
+      entry.lastUsed,
+    ];
+    let least: FlowEntry | undefined;
+    let lowest: number[] = [];
+    for (const entry of this.tables[tableId]?.entries ?? []) {
+      if (counts(EvictionFlag.IMPORTANCE) && entry.importance > importance) continue;
+      const own = rank(entry);
+      const differs = own.findIndex((part, i) => part !== lowest[i]);
+      if (least !== undefined && (differs < 0 || own[differs] > lowest[differs])) continue;
+      least = entry;
+      lowest = own;
+    }
+    return least;
   }
 
   /** The entry with this very match and priority. */
@@ -97,6 +138,48 @@ export class Tables {
     return this.tables[tableId]?.entries.size ?? 0;
   }
 
+  get full(): boolean {
+    return this.size >= this.limit;
+  }
+
+  /** Percent of the entries that are free. */
+  get vacancy(): number {
+    return Math.floor(((this.limit - this.size) * 100) / this.limit);
+  }
+
+  /** Entries of all tables for which the test holds. */
+  filter(test: (entry: FlowEntry) => boolean): FlowEntry[] {
+    const found: FlowEntry[] = [];
+    for (const table of this.tables) {
+      for (const entry of table?.entries ?? []) if (test(entry)) found.push(entry);
+    }
+    return found;
+  }
+
+  /**
+   * The entry that makes room for another of this importance: the one of least importance, of those the one that would
+   * time out first, of those the one used longest ago; by EvictionFlag bits, none: all. Never a more important one.
+   */
+  victim(tableId: number, importance: number, flags: number, now: number): FlowEntry | undefined {
+    const counts = (flag: number) => flags === 0 || (flags & flag) !== 0;
+    const rank = (entry: FlowEntry): number[] => [
+      counts(EvictionFlag.IMPORTANCE) ? entry.importance : 0,
+      counts(EvictionFlag.LIFETIME) ? deadline(entry) - now : 0,
+      entry.lastUsed,
+    ];
+    let least: FlowEntry | undefined;
+    let lowest: number[] = [];
+    for (const entry of this.tables[tableId]?.entries ?? []) {
+      if (counts(EvictionFlag.IMPORTANCE) && entry.importance > importance) continue;
+      const own = rank(entry);
+      const differs = own.findIndex((part, i) => part !== lowest[i]);
+      if (least !== undefined && (differs < 0 || own[differs] > lowest[differs])) continue;
+      least = entry;
+      lowest = own;
+    }
+    return least;
+  }
+
   /** The entry with this very match and priority. */
   find(tableId: number, match: CompiledMatch, priority: number): FlowEntry | undefined {
     return this.tables[tableId]?.find(match, priority);
@@ -107,11 +190,11 @@ export class Tables {
     this.tables[entry.tableId] ??= new Table(this.compileAfter);
     const table = this.tables[entry.tableId]!;
     const old = this.find(entry.tableId, entry, entry.priority);
-    if (old === undefined && this.size >= MAX_ENTRIES) {
+    if (old === undefined && this.full) {
       throw new OpenFlowError(
         ErrorType.FLOW_MOD_FAILED,
         FlowModFailedCode.TABLE_FULL,
-        `a cell holds ${MAX_ENTRIES} entries at most`,
+        `a cell holds ${this.limit} entries at most`,
       );
     }
     if (old === undefined) this.size++;
@@ -159,8 +242,7 @@ export class Tables {
 function passes(filter: Filter, entry: FlowEntry): boolean {
   if (((entry.cookie ^ filter.cookie) & filter.cookie_mask) !== 0n) return false;
   if (filter.out_port !== Port.ANY && !entry.outputsTo(filter.out_port)) return false;
-  // There are no groups, so no entry sends to one.
-  return filter.out_group === Group.ANY;
+  return filter.out_group === Group.ANY || entry.usesGroup(filter.out_group);
 }
 
 /** Every packet of `inner` is one of `outer` too, field by field. */
