@@ -1,5 +1,6 @@
 /** One flow entry: what the controller said, what it compiles to, and its counters. */
 import {
+  type Action,
   BadInstructionCode,
   ErrorType,
   encode,
@@ -166,7 +167,10 @@ export function flowStats(entry: FlowEntry, now: number) {
   };
 }
 
-export function duration(entry: { readonly created: number }, now: number): { duration_sec: number; duration_nsec: number } {
+export function duration(
+  entry: { readonly created: number },
+  now: number,
+): { duration_sec: number; duration_nsec: number } {
   const ms = now - entry.created;
   return { duration_sec: Math.floor(ms / 1000), duration_nsec: (ms % 1000) * 1_000_000 };
 }
@@ -224,7 +228,7 @@ export function compileInstructions(
         compiled.apply = compileActions(instruction.actions, context);
         break;
       case 'write_actions':
-        compiled.write = compileActionSet(instruction.actions, context);
+        compiled.write = compileActionSet(instruction.actions, context, applied(instructions));
         break;
       case 'clear_actions':
         compiled.clear = true;
@@ -260,15 +264,16 @@ export function compileInstructions(
       case 'experimenter':
         compiled.importance = importanceOf(instruction);
         break;
-      default:
-        throw badInstruction(
-          BadInstructionCode.UNSUP_INST,
-          `instruction ${instruction.type} is not supported`,
-        );
     }
   }
   compiled.groups = groupsOf(compiled);
   return compiled;
+}
+
+function applied(instructions: readonly Instruction[]): readonly Action[] {
+  for (const instruction of instructions)
+    if (instruction.type === 'apply_actions') return instruction.actions;
+  return [];
 }
 
 const NONE: readonly number[] = [];
@@ -283,7 +288,10 @@ const NO_OPS: readonly Op[] = [];
 /** The one experimenter instruction there is: 16 bits, padded to 8 bytes. */
 function importanceOf({ experimenter, data }: Extract<Instruction, { type: 'experimenter' }>): number {
   if (experimenter !== FLOWCELL_EXPERIMENTER) {
-    throw badInstruction(BadInstructionCode.BAD_EXPERIMENTER, 'no instructions of this experimenter are known here');
+    throw badInstruction(
+      BadInstructionCode.BAD_EXPERIMENTER,
+      'no instructions of this experimenter are known here',
+    );
   }
   if (data.length !== 8) throw badInstruction(BadInstructionCode.BAD_LEN, 'importance takes 8 bytes');
   return (data[0] << 8) | data[1];

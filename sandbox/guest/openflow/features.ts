@@ -1,5 +1,5 @@
 /** What a table can do (OpenFlow 1.3, section 7.3.5.5). All tables are alike but for the tables after them. */
-import { type MessageInitOf, type MatchField, oxmHeader } from '../../../openflow/index.ts';
+import { type MatchField, type MessageInitOf, oxmHeader } from '../../../openflow/index.ts';
 import { FIELDS } from '../../../packet/index.ts';
 import { NOT_SETTABLE } from './actions.ts';
 import { TABLES } from './entry.ts';
@@ -37,7 +37,10 @@ const INSTRUCTIONS = [
 ] as const;
 
 /** The same as group features have them: bits 1 << ofp_action_type. */
-export const ACTION_BITS = Object.values(ACTION_NUMBERS).reduce((bits, number) => bits | (1 << number), 0);
+export const ACTION_BITS = Object.values(ACTION_NUMBERS).reduce(
+  (bits: number, number) => bits | (1 << number),
+  0,
+);
 
 const ALL_METADATA = 0xffffffffffffffffn;
 
@@ -49,7 +52,9 @@ export function tableFeatures(tableId: number, maxEntries: number): TableFeature
   const settable = names(FIELDS.filter(({ name }) => !NOT_SETTABLE.has(name))).map((name) => oxmHeader(name));
   const actions = ACTIONS.map((type) => ({ type }));
   const isLast = tableId === TABLES - 1;
-  const instructions = INSTRUCTIONS.filter((type) => type !== 'goto_table' || !isLast).map((type) => ({ type }));
+  const instructions = INSTRUCTIONS.filter((type) => type !== 'goto_table' || !isLast).map((type) => ({
+    type,
+  }));
   const nextTables = Array.from({ length: TABLES - 1 - tableId }, (_, i) => tableId + 1 + i);
   // What a table-miss entry can do is the same, and then need not be said.
   return {

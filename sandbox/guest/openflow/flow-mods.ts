@@ -16,6 +16,7 @@ import {
 } from '../../../openflow/index.ts';
 import { compileMatch } from '../../match.ts';
 import { compileInstructions, counter, duration, FlowEntry, TABLES } from './entry.ts';
+import { victim } from './eviction.ts';
 import type { Parts } from './parts.ts';
 
 type FlowMod = MessageOf<'flow_mod'>;
@@ -151,12 +152,12 @@ export class FlowMods {
 
   /** In a table that evicts entries, one goes if there is no room for this. */
   private makeRoom(entry: FlowEntry): void {
-    const { tables, settings, clock } = this.parts;
+    const { tables, settings } = this.parts;
     if (!tables.full || tables.find(entry.tableId, entry, entry.priority) !== undefined) return;
     const flags = settings.eviction(entry.tableId);
     if (flags === undefined) return;
-    const victim = tables.victim(entry.tableId, entry.importance, flags, clock.ms);
-    if (victim !== undefined) this.remove(victim, REASON_EVICTION);
+    const old = victim(tables.at(entry.tableId)?.entries ?? [], entry.importance, flags);
+    if (old !== undefined) this.remove(old, REASON_EVICTION);
   }
 
   private modify(message: FlowMod): void {

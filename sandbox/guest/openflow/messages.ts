@@ -131,7 +131,8 @@ export class Messages {
       }
       case 'meter_mod': {
         const gone = new Set(meters.mod(message).map(({ id }) => id));
-        if (gone.size > 0) this.removeEntries(({ compiled }) => gone.has(compiled.meter), FlowRemovedReason.DELETE);
+        if (gone.size > 0)
+          this.removeEntries(({ compiled }) => gone.has(compiled.meter), FlowRemovedReason.DELETE);
         break;
       }
       case 'table_mod':

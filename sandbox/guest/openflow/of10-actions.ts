@@ -5,7 +5,9 @@
 import { BadActionCode, ErrorType, OpenFlowError, Port } from '../../../openflow/index.ts';
 import { FIELD_BY_NAME } from '../../../packet/index.ts';
 import type { PacketView } from '../packet-view.ts';
-import { hasVlanTag, pushVlan, setField } from './edit.ts';
+import { setField } from './edit.ts';
+import { hasVlanTag } from './edit-bytes.ts';
+import { pushVlan } from './edit-tags.ts';
 
 /** ofp_action_type of OpenFlow 1.0, section 5.2.4. */
 const OFPAT10 = {

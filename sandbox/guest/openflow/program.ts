@@ -7,26 +7,31 @@ import { Liveness } from './liveness.ts';
 import { Messages } from './messages.ts';
 import { Meters } from './meters.ts';
 import { Pipeline } from './pipeline.ts';
-import { MAX_ENTRIES, Tables } from './table.ts';
+import { Tables } from './table.ts';
 import { TableSettings } from './table-settings.ts';
 import { Clock, Timeouts } from './timeouts.ts';
 
 export class OpenFlowProgram implements Program {
-  private readonly maxEntries: number;
+  private readonly compileAfter: number | undefined;
+  private readonly maxEntries: number | undefined;
   private clock!: Clock;
   private timeouts!: Timeouts;
   private messages!: Messages;
   private pipeline!: Pipeline;
 
-  /** `maxEntries`: in all tables together. */
-  constructor(maxEntries = MAX_ENTRIES) {
+  /**
+   * `compileAfter`: look-ups after which a small table is compiled; tests want that at once, or never. `maxEntries`: in
+   * all tables together.
+   */
+  constructor(compileAfter?: number, maxEntries?: number) {
+    this.compileAfter = compileAfter;
     this.maxEntries = maxEntries;
   }
 
   start(cell: Cell): void {
     const clock = new Clock(cell);
     const journal = new Journal();
-    const tables = new Tables(this.maxEntries);
+    const tables = new Tables(this.compileAfter, this.maxEntries);
     const settings = new TableSettings(journal);
     const liveness = new Liveness();
     const groups = new Groups(clock, liveness, journal);

@@ -41,7 +41,9 @@ export class TableSettings {
   /** OFPTMPEF bits if the table evicts entries, else undefined. */
   eviction(tableId: number): number | undefined {
     const setting = this.settings.get(tableId);
-    return setting !== undefined && setting.flags & TableConfigFlag.EVICTION ? setting.evictionFlags : undefined;
+    return setting !== undefined && setting.flags & TableConfigFlag.EVICTION
+      ? setting.evictionFlags
+      : undefined;
   }
 
   /** Throws OpenFlowError (OFPET_TABLE_MOD_FAILED). */
@@ -114,7 +116,9 @@ export function checkTableMod({ table_id, config }: MessageOf<'table_mod'>): voi
 }
 
 function tablesOf(wanted: number): number[] {
-  return Array.from({ length: TABLES }, (_, tableId) => tableId).filter((tableId) => meansTable(wanted, tableId));
+  return Array.from({ length: TABLES }, (_, tableId) => tableId).filter((tableId) =>
+    meansTable(wanted, tableId),
+  );
 }
 
 function checkTable(tableId: number): void {

@@ -11,13 +11,9 @@ import { Classifier } from '../../../packet/index.ts';
 import { type CompiledMatch, compileMatch } from '../../match.ts';
 import { directLookup, MAX_DIRECT_ENTRIES } from './direct-lookup.ts';
 import { type FlowEntry, meansTable, TABLES } from './entry.ts';
-import { deadline } from './timeouts.ts';
 
 /** Entries in all tables of one cell. */
 export const MAX_ENTRIES = 65536;
-
-/** How room is made in a full table: OFPTMPEF bits of OpenFlow 1.4. */
-export const EvictionFlag = { OTHER: 1, IMPORTANCE: 2, LIFETIME: 4 } as const;
 
 /** Look-ups since its last change after which a small table is compiled. */
 export const COMPILE_AFTER = 256;
@@ -40,43 +36,6 @@ export class Table {
       this.direct = directLookup(this.entries);
     }
     return this.classifier.lookup(key);
-  }
-
-  get full(): boolean {
-    return this.size >= this.limit;
-  }
-
-  /** Percent of the entries that are free. */
-  get vacancy(): number {
-    return Math.floor(((this.limit - this.size) * 100) / this.limit);
-  }
-
-  *all(): Generator<FlowEntry> {
-    for (const table of this.tables) if (table !== undefined) yield* table.entries;
-  }
-
-  /**
-   * The entry that makes room for another of this importance: the one of least importance, of those the one that would
-   * time out first, of those the one used longest ago; by EvictionFlag bits, none: all. Never a more important one.
-   */
-  victim(tableId: number, importance: number, flags: number, now: number): FlowEntry | undefined {
-    const counts = (flag: number) => flags === 0 || (flags & flag) !== 0;
-    const rank = (entry: FlowEntry): number[] => [
-      counts(EvictionFlag.IMPORTANCE) ? entry.importance : 0,
-      counts(EvictionFlag.LIFETIME) ? deadline(entry) - now : 0,
-      entry.lastUsed,
-    ];
-    let least: FlowEntry | undefined;
-    let lowest: number[] = [];
-    for (const entry of this.tables[tableId]?.entries ?? []) {
-      if (counts(EvictionFlag.IMPORTANCE) && entry.importance > importance) continue;
-      const own = rank(entry);
-      const differs = own.findIndex((part, i) => part !== lowest[i]);
-      if (least !== undefined && (differs < 0 || own[differs] > lowest[differs])) continue;
-      least = entry;
-      lowest = own;
-    }
-    return least;
   }
 
   /** The entry with this very match and priority. */
@@ -124,10 +83,12 @@ export class Tables {
   readonly lookups = new Float64Array(TABLES);
   readonly matches = new Float64Array(TABLES);
   size = 0;
+  readonly limit: number;
   private readonly compileAfter: number;
 
-  constructor(compileAfter = COMPILE_AFTER) {
+  constructor(compileAfter = COMPILE_AFTER, limit = MAX_ENTRIES) {
     this.compileAfter = compileAfter;
+    this.limit = limit;
   }
 
   at(tableId: number): Table | undefined {
@@ -147,37 +108,8 @@ export class Tables {
     return Math.floor(((this.limit - this.size) * 100) / this.limit);
   }
 
-  /** Entries of all tables for which the test holds. */
-  filter(test: (entry: FlowEntry) => boolean): FlowEntry[] {
-    const found: FlowEntry[] = [];
-    for (const table of this.tables) {
-      for (const entry of table?.entries ?? []) if (test(entry)) found.push(entry);
-    }
-    return found;
-  }
-
-  /**
-   * The entry that makes room for another of this importance: the one of least importance, of those the one that would
-   * time out first, of those the one used longest ago; by EvictionFlag bits, none: all. Never a more important one.
-   */
-  victim(tableId: number, importance: number, flags: number, now: number): FlowEntry | undefined {
-    const counts = (flag: number) => flags === 0 || (flags & flag) !== 0;
-    const rank = (entry: FlowEntry): number[] => [
-      counts(EvictionFlag.IMPORTANCE) ? entry.importance : 0,
-      counts(EvictionFlag.LIFETIME) ? deadline(entry) - now : 0,
-      entry.lastUsed,
-    ];
-    let least: FlowEntry | undefined;
-    let lowest: number[] = [];
-    for (const entry of this.tables[tableId]?.entries ?? []) {
-      if (counts(EvictionFlag.IMPORTANCE) && entry.importance > importance) continue;
-      const own = rank(entry);
-      const differs = own.findIndex((part, i) => part !== lowest[i]);
-      if (least !== undefined && (differs < 0 || own[differs] > lowest[differs])) continue;
-      least = entry;
-      lowest = own;
-    }
-    return least;
+  *all(): Generator<FlowEntry> {
+    for (const table of this.tables) if (table !== undefined) yield* table.entries;
   }
 
   /** The entry with this very match and priority. */
