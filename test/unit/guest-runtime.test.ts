@@ -2,7 +2,15 @@
 import { describe, expect, it } from 'vitest';
 import { encode } from '../../openflow/index.ts';
 import { ethernet, ipv4, udp } from '../../packet/index.ts';
-import { H, NO_QUEUE, REGION_BYTES, RUN, RX_SLOTS, SCRATCH_COUNT, TX_RECORDS } from '../../sandbox/channel/layout.ts';
+import {
+  H,
+  NO_QUEUE,
+  REGION_BYTES,
+  RUN,
+  RX_SLOTS,
+  SCRATCH_COUNT,
+  TX_RECORDS,
+} from '../../sandbox/channel/layout.ts';
 import type { Cell, Packet, Program } from '../../sandbox/guest/program.ts';
 import { Runtime } from '../../sandbox/guest/runtime.ts';
 import { GuestHarness } from '../support/guest-harness.ts';
