@@ -10,7 +10,7 @@ import type {
   ProgramImage,
   Verdict,
 } from '../sandbox/client/types.ts';
-import { CellControl, type ControlCounters } from './cell-control.ts';
+import { type Asker, CellControl, type ControlCounters } from './cell-control.ts';
 import { CellLog } from './cell-log.ts';
 import type { Clock } from './clock.ts';
 import type { FrameQueue, Holding } from './dispatcher/hold.ts';
@@ -104,7 +104,8 @@ export interface CellListener {
   ended(cell: CellRecord, end: CellEnd, detail: string): void;
   /** There is room in its slots. */
   drained(cell: CellRecord): void;
-  reply(cell: CellRecord, reply: CellReply): void;
+  /** `asker`: whose request it answers. */
+  reply(cell: CellRecord, reply: CellReply, asker: Asker | undefined): void;
 }
 
 export interface CellsOptions {
@@ -155,7 +156,9 @@ export class Cells implements CellEvents<Frame> {
   open(init: CellInit): CellRecord {
     const { holding, clock } = this.#options;
     const id = init.id ?? this.#nextId();
-    const control = new CellControl(id, this.control, (reply) => this.listener?.reply(record, reply));
+    const control = new CellControl(id, this.control, (reply, asker) =>
+      this.listener?.reply(record, reply, asker),
+    );
     const log = init.log ?? new CellLog();
     const queue = init.queue ?? holding.queueFor(init.tenant);
     const record: CellRecord = new CellRecord(id, init, { control, log, queue, openedAt: clock.now });

@@ -11,6 +11,7 @@ import {
   LOG_LEVELS,
   oneOf,
   portSpec,
+  protocols,
 } from './lib/options.ts';
 import { runDir } from './lib/run-dir.ts';
 import { untilSignal } from './lib/service.ts';
@@ -20,6 +21,7 @@ const FAIL_MODES = ['secure', 'standalone'] as const;
 interface Options {
   datapathId: bigint;
   controller: Address[];
+  protocols?: number[];
   port: string[];
   failMode: (typeof FAIL_MODES)[number];
   poolSize: number;
@@ -34,7 +36,16 @@ export function configure(command: Command): void {
       'OpenFlow datapath id: 1, 0x1 or 16 hexadecimal digits',
       datapathId,
     )
-    .requiredOption('-c, --controller <host:port>', 'controller to connect to; repeatable', collect(address))
+    .requiredOption(
+      '-c, --controller <host:port>',
+      'controller to connect to; repeatable: all are connected to',
+      collect(address),
+    )
+    .option(
+      '--protocols <versions>',
+      'OpenFlow versions to offer, such as OpenFlow10,OpenFlow13 (default: all that the switch speaks)',
+      protocols,
+    )
     .requiredOption(
       '-p, --port <name[=number]>',
       'network interface that is a port of the switch; repeatable, numbered in this order unless told',
@@ -58,6 +69,7 @@ async function run(options: Options): Promise<void> {
   const agent = await Agent.start({
     datapathId: options.datapathId,
     controllers: options.controller,
+    protocols: options.protocols,
     ports: options.port,
     failMode: options.failMode,
     poolSize: options.poolSize,

@@ -52,6 +52,8 @@ export class Dispatcher {
   defaultCell: CellRecord | undefined;
   /** Takes packets without a rule while it is set (fail mode standalone). */
   standaloneCell: CellRecord | undefined;
+  /** SET_CONFIG says OFPC_FRAG_DROP. */
+  dropFragments = false;
   readonly #options: DispatcherOptions;
   readonly #key = new Uint32Array(KEY_WORDS);
   readonly #at = { l3: 0, l4: 0 };
@@ -127,6 +129,12 @@ export class Dispatcher {
       this.#parse(first);
       flow.asked = this.#ask(flow, first);
     }
+  }
+
+  /** What was asked of a controller that will not answer is asked of another, if there is one. */
+  askOthers(asker: object): void {
+    for (const flow of this.pending.all()) if (flow.asker === asker) flow.asked = false;
+    this.askAgain();
   }
 
   /** All held packets go the way of the mode that is in force now. */
