@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CellControl, type Request } from '../../agent/cell-control.ts';
-import { CellLog, type FlowMod } from '../../agent/cell-log.ts';
+import { CellLog, type FlowMod, type Logged } from '../../agent/cell-log.ts';
 import { Barriers } from '../../agent/channel/barriers.ts';
 import {
   decode,
@@ -8,6 +8,7 @@ import {
   FlowModCommand,
   type Match,
   type Message,
+  type MessageInit,
   type MessageInitOf,
   messageXid,
 } from '../../openflow/index.ts';
@@ -329,5 +330,112 @@ describe('the log of entries', () => {
     const log = new CellLog(2);
     for (let priority = 0; priority < 3; priority++) record(log, { priority });
     expect([log.size, log.complete]).toEqual([2, false]);
+  });
+
+  describe('groups and meters', () => {
+    const note = (log: CellLog, message: MessageInit) => {
+      const bytes = encode(message);
+      return log.record(decode(bytes) as Logged, bytes, 0);
+    };
+    const group = (command: number, group_id: number, to?: number, group_type = 0): MessageInit => {
+      const actions = to === undefined ? [] : [{ type: 'group' as const, group_id: to }];
+      return {
+        type: 'group_mod',
+        command,
+        group_id,
+        group_type,
+        buckets: command === 2 ? [] : [{ actions }],
+      };
+    };
+    const meter = (command: number, meter_id: number, rate = 1): MessageInit => {
+      return { type: 'meter_mod', command, meter_id, flags: 1, bands: [{ type: 'drop', rate }] };
+    };
+    const story = (log: CellLog) =>
+      [...log.replay(0)].map((bytes) => {
+        const message = decode(bytes);
+        if (message.type === 'group_mod')
+          return `${['add', 'modify'][message.command]} group ${message.group_id}`;
+        if (message.type === 'meter_mod')
+          return `${['add', 'modify'][message.command]} meter ${message.meter_id}`;
+        return message.type;
+      });
+    const entry = (priority: number, more: Partial<MessageInitOf<'flow_mod'>>): MessageInit => {
+      return { type: 'flow_mod', priority, ...more };
+    };
+    const toGroup = (group_id: number): MessageInitOf<'flow_mod'>['instructions'] => [
+      { type: 'write_actions', actions: [{ type: 'group', group_id }] },
+    ];
+
+    test('come back before the entries, as they were last', () => {
+      const log = new CellLog();
+      note(log, entry(1, { instructions: toGroup(1) }));
+      note(log, group(0, 1));
+      note(log, meter(0, 7, 100));
+      note(log, meter(1, 7, 200));
+      note(log, group(0, 2));
+      note(log, group(2, 2));
+      expect(story(log)).toEqual(['add meter 7', 'add group 1', 'flow_mod']);
+      expect(decode([...log.replay(0)][0])).toMatchObject({ command: 0, bands: [{ rate: 200 }] });
+    });
+
+    test('groups that lead to groups: all are there before any leads anywhere', () => {
+      const log = new CellLog();
+      note(log, group(0, 1, undefined, 2));
+      note(log, group(0, 2));
+      note(log, group(1, 1, 2, 2));
+      expect(story(log)).toEqual(['add group 1', 'add group 2', 'modify group 1']);
+      const [placeholder, , modified] = [...log.replay(0)].map((bytes) => decode(bytes));
+      expect(placeholder).toMatchObject({ group_type: 2, buckets: [{ actions: [] }] });
+      expect(modified).toMatchObject({ buckets: [{ actions: [{ type: 'group', group_id: 2 }] }] });
+    });
+
+    test('with a group or a meter go the entries that need it', () => {
+      const log = new CellLog();
+      for (const id of [1, 2]) note(log, group(0, id));
+      note(log, meter(0, 5));
+      note(log, entry(1, { instructions: toGroup(1) }));
+      note(log, entry(2, { instructions: toGroup(2) }));
+      note(log, entry(3, { instructions: [{ type: 'meter', meter_id: 5 }] }));
+      note(log, entry(4, {}));
+      note(log, group(2, 1));
+      expect(log.size).toBe(3);
+      note(log, group(2, 0xfffffffc));
+      note(log, meter(2, 0xffffffff));
+      expect(story(log)).toEqual(['flow_mod']);
+    });
+
+    test('what the cell refused is taken back', () => {
+      const log = new CellLog();
+      const before = () => [...log.replay(0)].map((bytes) => Buffer.from(bytes).toString('hex'));
+      note(log, group(0, 1));
+      note(log, entry(1, { cookie: 1n, instructions: toGroup(1) }));
+      const were = before();
+      for (const message of [
+        group(0, 1, 9),
+        group(1, 1, 9),
+        group(0, 3),
+        group(1, 4),
+        group(2, 1),
+        meter(0, 1),
+        entry(1, { cookie: 2n }),
+        entry(2, {}),
+        entry(1, { command: 1 }),
+        entry(1, { command: 3, table_id: 0xff }),
+        entry(1, { command: 4 }),
+      ]) {
+        note(log, message)();
+        expect(before()).toEqual(were);
+      }
+    });
+
+    test('are bounded', () => {
+      const log = new CellLog();
+      for (let id = 0; id < 4096; id++) note(log, meter(0, id + 1));
+      expect(log.complete).toBe(true);
+      note(log, meter(1, 1, 9));
+      expect(log.complete).toBe(true);
+      note(log, meter(0, 5000));
+      expect([log.objects.size, log.complete]).toEqual([4096, false]);
+    });
   });
 });

@@ -8,6 +8,7 @@ import {
   integer,
   oneOf,
   portSpec,
+  protocols,
 } from '../../cli/lib/options.ts';
 
 test.each([
@@ -66,4 +67,10 @@ test('repeated options are kept in order, ports with or without a number', () =>
   for (const text of ['', 'a b', 'eth0=', 'eth0=0', 'eth0=4294967041', 'much-too-long-name', 'x/y']) {
     expect(() => portSpec(text)).toThrow(InvalidArgumentError);
   }
+});
+
+test('versions of OpenFlow, as Open vSwitch names them', () => {
+  expect(protocols('OpenFlow13')).toEqual([4]);
+  expect(() => protocols('OpenFlow99')).toThrow(/OpenFlow13/);
+  expect(() => protocols('')).toThrow(InvalidArgumentError);
 });
