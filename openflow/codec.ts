@@ -54,14 +54,14 @@ type Decoder = (bytes: Uint8Array) => unknown;
 /**
  * Makes the codec of a version from its table of messages. Encoders and decoders are compiled one by one, at
  * the first use of a message.
- * @param open id of an experimenter of whose messages not all are declared: others are kept as bytes
+ * @param open ids of experimenters of whose messages not all are declared: others are kept as bytes
  */
 export function createCodec<const T extends MessageDefs>(
   version: number,
   table: T,
   Decoders = DecoderCompiler,
   Encoders = EncoderCompiler,
-  open?: number,
+  open: readonly number[] = [],
 ): Codec<T> {
   const decoders = new Decoders([ErrorType.BAD_REQUEST, BadRequestCode.BAD_LEN]);
   const encoders = new Encoders();
@@ -92,7 +92,7 @@ export function createCodec<const T extends MessageDefs>(
     if (types === undefined) return undefined;
     const name = types.get(word(12));
     if (name === undefined) {
-      if (word(8) === open) return undefined;
+      if (open.includes(word(8))) return undefined;
       throw new OpenFlowError(
         ErrorType.BAD_REQUEST,
         BadRequestCode.BAD_EXP_TYPE,

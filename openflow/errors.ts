@@ -1,33 +1,46 @@
 import * as codes from './v13/errors.ts';
 
-/** Spec names of the code objects, by error type: turns numbers into words for messages and `code`. */
-const NAMES: Record<number, readonly [string, Record<string, number>]> = {
-  [codes.ErrorType.HELLO_FAILED]: ['HELLO_FAILED', codes.HelloFailedCode],
-  [codes.ErrorType.BAD_REQUEST]: ['BAD_REQUEST', codes.BadRequestCode],
-  [codes.ErrorType.BAD_ACTION]: ['BAD_ACTION', codes.BadActionCode],
-  [codes.ErrorType.BAD_INSTRUCTION]: ['BAD_INSTRUCTION', codes.BadInstructionCode],
-  [codes.ErrorType.BAD_MATCH]: ['BAD_MATCH', codes.BadMatchCode],
-  [codes.ErrorType.FLOW_MOD_FAILED]: ['FLOW_MOD_FAILED', codes.FlowModFailedCode],
-  [codes.ErrorType.GROUP_MOD_FAILED]: ['GROUP_MOD_FAILED', codes.GroupModFailedCode],
-  [codes.ErrorType.PORT_MOD_FAILED]: ['PORT_MOD_FAILED', codes.PortModFailedCode],
-  [codes.ErrorType.TABLE_MOD_FAILED]: ['TABLE_MOD_FAILED', codes.TableModFailedCode],
-  [codes.ErrorType.QUEUE_OP_FAILED]: ['QUEUE_OP_FAILED', codes.QueueOpFailedCode],
-  [codes.ErrorType.SWITCH_CONFIG_FAILED]: ['SWITCH_CONFIG_FAILED', codes.SwitchConfigFailedCode],
-  [codes.ErrorType.ROLE_REQUEST_FAILED]: ['ROLE_REQUEST_FAILED', codes.RoleRequestFailedCode],
-  [codes.ErrorType.METER_MOD_FAILED]: ['METER_MOD_FAILED', codes.MeterModFailedCode],
-  [codes.ErrorType.TABLE_FEATURES_FAILED]: ['TABLE_FEATURES_FAILED', codes.TableFeaturesFailedCode],
+/** The specification's name of an error, e.g. `BAD_MATCH/BAD_FIELD`; numbers where it has none. */
+export type ErrorNamer = (errorType: number, errorCode: number) => string;
+
+const nameOf = (numbers: Readonly<Record<string, number>>, wanted: number): string | undefined => {
+  for (const name in numbers) if (numbers[name] === wanted) return name;
+  return undefined;
 };
 
 /**
- * The specification's name of an error, e.g. `BAD_MATCH/BAD_FIELD`; numbers where it has none.
- * Spec: OpenFlow 1.3, 7.4.4.
+ * Names errors of a version from its tables.
+ * @param types ofp_error_type
+ * @param codesOf the codes by the name of their type; a type that is not in it has none that are named
  */
-export function errorName(errorType: number, errorCode: number): string {
-  const entry = NAMES[errorType];
-  if (entry === undefined) return `${errorType}/${errorCode}`;
-  for (const name in entry[1]) if (entry[1][name] === errorCode) return `${entry[0]}/${name}`;
-  return `${entry[0]}/${errorCode}`;
-}
+export const errorNamer =
+  (
+    types: Readonly<Record<string, number>>,
+    codesOf: Readonly<Record<string, Readonly<Record<string, number>>>>,
+  ): ErrorNamer =>
+  (errorType, errorCode) => {
+    const type = nameOf(types, errorType);
+    if (type === undefined) return `${errorType}/${errorCode}`;
+    return `${type}/${nameOf(codesOf[type] ?? {}, errorCode) ?? errorCode}`;
+  };
+
+/** Names of the errors of OpenFlow 1.3. Spec 7.4.4. */
+export const errorName: ErrorNamer = /* @__PURE__ */ errorNamer(codes.ErrorType, {
+  HELLO_FAILED: codes.HelloFailedCode,
+  BAD_REQUEST: codes.BadRequestCode,
+  BAD_ACTION: codes.BadActionCode,
+  BAD_INSTRUCTION: codes.BadInstructionCode,
+  BAD_MATCH: codes.BadMatchCode,
+  FLOW_MOD_FAILED: codes.FlowModFailedCode,
+  GROUP_MOD_FAILED: codes.GroupModFailedCode,
+  PORT_MOD_FAILED: codes.PortModFailedCode,
+  TABLE_MOD_FAILED: codes.TableModFailedCode,
+  QUEUE_OP_FAILED: codes.QueueOpFailedCode,
+  SWITCH_CONFIG_FAILED: codes.SwitchConfigFailedCode,
+  ROLE_REQUEST_FAILED: codes.RoleRequestFailedCode,
+  METER_MOD_FAILED: codes.MeterModFailedCode,
+  TABLE_FEATURES_FAILED: codes.TableFeaturesFailedCode,
+});
 
 /**
  * A message that breaks the specification (or asks for what is not supported), with the `type` and `code`
@@ -37,14 +50,18 @@ export class OpenFlowError extends Error {
   readonly errorType: number;
   readonly errorCode: number;
   readonly code: string;
+  /** What is wrong, without the name of the error. */
+  readonly text: string;
 
-  constructor(errorType: number, errorCode: number, text: string) {
-    const name = errorName(errorType, errorCode);
+  /** @param namer names the numbers, which are those of OpenFlow 1.3 unless said otherwise */
+  constructor(errorType: number, errorCode: number, text: string, namer: ErrorNamer = errorName) {
+    const name = namer(errorType, errorCode);
     super(`${text} (${name})`);
     this.name = 'OpenFlowError';
     this.errorType = errorType;
     this.errorCode = errorCode;
     this.code = `FC_OF_${name.replace('/', '_')}`;
+    this.text = text;
   }
 }
 

@@ -1,5 +1,6 @@
 /** Every version by its wire number, and messages of any version. */
-import { OpenFlowError } from './errors.ts';
+import { type ErrorNamer, OpenFlowError } from './errors.ts';
+import { experimenterErrorName } from './nicira/errors.ts';
 import * as v10 from './v10/index.ts';
 import * as v11 from './v11/index.ts';
 import * as v12 from './v12/index.ts';
@@ -34,6 +35,30 @@ export type AnyMessage = {
 export const versionName = (wireVersion: number): string | undefined =>
   ['1.0', '1.1', '1.2', '1.3', '1.4', '1.5'][wireVersion - 1];
 
+const NAMERS: Readonly<Record<WireVersion, ErrorNamer>> = {
+  1: v10.errorName,
+  2: v11.errorName,
+  3: v12.errorName,
+  4: v13.errorName,
+  5: v14.errorName,
+  6: v15.errorName,
+};
+/** OFPET_EXPERIMENTER */
+const EXPERIMENTER_ERROR = 0xffff;
+
+/**
+ * The specification's name of what an `error` message of some version says, e.g. `BUNDLE_FAILED/MSG_BAD_XID`;
+ * with the experimenter before it, where it is the ONF's or Nicira's: `ONF/BUNDLE_FAILED/MSG_BAD_XID`.
+ */
+export function errorMessageName(
+  version: WireVersion,
+  error: { readonly error_type: number; readonly code: number; readonly data: Uint8Array },
+): string {
+  return error.error_type === EXPERIMENTER_ERROR
+    ? experimenterErrorName(error.code, error.data)
+    : NAMERS[version](error.error_type, error.code);
+}
+
 const NEWEST = 6;
 
 export const hasCodec = (version: number): version is WireVersion => Object.hasOwn(codecs, version);
@@ -53,3 +78,5 @@ export function decodeAny(bytes: Uint8Array): AnyMessage {
     `there is no OpenFlow of wire version ${version}`,
   );
 }
+
+export { bundledMessage, forwardedRequest } from './nested.ts';

@@ -19,7 +19,7 @@ import {
   variant,
 } from '../schema/types.ts';
 import { BadActionCode, ErrorType } from '../v13/errors.ts';
-import { learnSpecs, natRange } from './custom.ts';
+import { learn2, learnSpecs, natRange, paddedOxmId } from './custom.ts';
 import { NX_EXPERIMENTER } from './fields.ts';
 
 const nx = <const F extends Variants[string]['fields']>(subtype: number, fields: F) =>
@@ -41,6 +41,7 @@ const bundle = {
 } as const;
 const resubmitTable = { in_port: opt(u16, 0xfff8), table: opt(u8, 0xff), pad1: pad(3) } as const;
 const sample = { probability: u16, collector_set_id: u32, obs_domain_id: u32, obs_point_id: u32 } as const;
+const sampleAt = { ...sample, sampling_port: opt(u16, 0), direction: opt(u8, 0), pad1: pad(5) } as const;
 const BAD_LEN = [ErrorType.BAD_ACTION, BadActionCode.BAD_LEN] as const;
 
 const controllerProperty = union(
@@ -106,6 +107,15 @@ const plainActions = <F extends OxmFields>(fields: F) => ({
     specs: learnSpecs,
     pad2: align,
   }),
+  /** As nx_learn, with a limit and a bit that says whether something was learned. */
+  nx_learn2: nx(45, {
+    idle_timeout: opt(u16, 0),
+    hard_timeout: opt(u16, 0),
+    priority: opt(u16, 0x8000),
+    cookie: opt(u64, 0n),
+    learn: learn2,
+    pad1: align,
+  }),
   nx_exit: nx(17, { pad1: pad(6) }),
   nx_dec_ttl: nx(18, { pad1: pad(6) }),
   nx_fin_timeout: nx(19, { fin_idle_timeout: opt(u16, 0), fin_hard_timeout: opt(u16, 0), pad1: pad(2) }),
@@ -121,6 +131,7 @@ const plainActions = <F extends OxmFields>(fields: F) => ({
     cnt_ids: list(u16),
     pad2: align,
   }),
+  nx_write_metadata: nx(22, { pad1: pad(6), metadata: u64, mask: opt(u64, 0xffffffffffffffffn) }),
   nx_push_mpls: nx(23, { ethertype: u16, pad1: pad(4) }),
   nx_pop_mpls: nx(24, { ethertype: u16, pad1: pad(4) }),
   nx_set_mpls_ttl: nx(25, { ttl: u8, pad1: pad(5) }),
@@ -135,7 +146,8 @@ const plainActions = <F extends OxmFields>(fields: F) => ({
   nx_conjunction: nx(34, { clause: u8, n_clauses: u8, id: u32 }),
   nx_nat: nx(36, { pad1: pad(2), flags: opt(u16, 0), range: opt(natRange, {}), pad2: align }),
   nx_controller2: nx(37, { pad1: pad(6), properties: optList(controllerProperty) }),
-  nx_sample2: nx(38, { ...sample, sampling_port: opt(u16, 0), direction: opt(u8, 0), pad1: pad(5) }),
+  nx_sample2: nx(38, sampleAt),
+  nx_sample3: nx(41, sampleAt),
   nx_output_trunc: nx(39, { port: u16, max_len: u32 }),
   nx_ct_clear: nx(43, { pad1: pad(6) }),
   nx_resubmit_table_ct: nx(44, resubmitTable),
@@ -143,6 +155,10 @@ const plainActions = <F extends OxmFields>(fields: F) => ({
   nx_encap: nx(46, { hdr_size: opt(u16, 0), new_pkt_type: u32, data: rest }),
   nx_decap: nx(47, { pad1: pad(2), new_pkt_type: u32 }),
   nx_dec_nsh_ttl: nx(48, { pad1: pad(6) }),
+  /** Sets bit `offset` of dst if the packet has more than pkt_len bytes. */
+  nx_check_pkt_larger: nx(49, { pkt_len: u16, offset: opt(u16, 0), dst: paddedOxmId(10) }),
+  /** Takes a tunnel option (tun_metadata) out of the packet. */
+  nx_delete_field: nx(50, { field: paddedOxmId(14) }),
 });
 
 /** Actions of a version that also has Nicira's; those in a ct or clone are all but another ct or clone. */

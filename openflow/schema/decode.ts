@@ -3,6 +3,7 @@ import type { MessageDef } from './messages.ts';
 import * as R from './runtime.ts';
 import { describeItem, fieldsSize, fixedSize, once, readUInt, Source, selfLengthAt } from './source.ts';
 import type {
+  ChoiceNode,
   ErrorPair,
   Fields,
   ItemNode,
@@ -11,6 +12,7 @@ import type {
   OxmFields,
   StructNode,
   UnionNode,
+  Variant,
 } from './types.ts';
 
 /** The variable with the length, count or tag of a later field. */
@@ -182,11 +184,8 @@ export class DecoderCompiler {
         const tag = bound?.value as string;
         let code = `let ${variable};switch(${tag}){`;
         for (const name in node.variants) {
-          const { tag: value, fields } = node.variants[name];
-          const part = this.#part(node.variants[name], () =>
-            this.#buildPart(fields, `${node.name} ${name}`, badLen, [`type:${JSON.stringify(name)}`]),
-          );
-          code += `case ${value}:${variable}=${source.ref(part)}(b,${at},e);break;`;
+          const part = source.ref(this.body(node as ChoiceNode, name, badLen));
+          code += `case ${node.variants[name].tag}:${variable}=${part}(b,${at},e);break;`;
         }
         const text = `\`${node.name}: there is no type \${${tag}}\``;
         return `${code}default:${source.ref(R.fail)}(${node.badType[0]},${node.badType[1]},${text})}p=e;`;
@@ -194,6 +193,14 @@ export class DecoderCompiler {
       default:
         throw new TypeError(`a ${node.kind} cannot stand here`);
     }
+  }
+
+  /** Decoder of one of the bodies of a choice. */
+  protected body(node: ChoiceNode, name: string, badLen: ErrorPair): PartDecoder {
+    const variant: Variant = node.variants[name];
+    return this.#part(variant, () =>
+      this.#buildPart(variant.fields, `${node.name} ${name}`, badLen, [`type:${JSON.stringify(name)}`]),
+    );
   }
 
   #part(key: object, build: () => PartDecoder): PartDecoder {

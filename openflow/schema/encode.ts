@@ -2,7 +2,16 @@ import { compileOfpMatchEncoder, compileOxmEncoder } from './match.ts';
 import type { MessageDef } from './messages.ts';
 import * as R from './runtime.ts';
 import { describeItem, fieldsSize, fixedSize, once, Source, writeUInt } from './source.ts';
-import type { Fields, ItemNode, ListNode, Node, StructNode, UnionNode, Variant } from './types.ts';
+import type {
+  ChoiceNode,
+  Fields,
+  ItemNode,
+  ListNode,
+  Node,
+  StructNode,
+  UnionNode,
+  Variant,
+} from './types.ts';
 
 /**
  * Writes `value` into `b` at `o` and returns the offset after it, which may be beyond the end of `b`: then
@@ -146,15 +155,21 @@ export class EncoderCompiler {
         const mark = derived?.mark as string;
         let code = `${source.ref(R.object)}(${value},${label});switch(${value}.type){`;
         for (const name in node.variants) {
-          const { tag, fields } = node.variants[name];
-          const part = this.#part(node.variants[name], () => this.#buildPart(fields, `${node.name} ${name}`));
-          code += `case ${JSON.stringify(name)}:${writeUInt(2, mark, String(tag))}p=${source.ref(part)}(b,${at},${value});break;`;
+          const tag = writeUInt(2, mark, String(node.variants[name].tag));
+          code += `case ${JSON.stringify(name)}:${tag}${this.body(source, node as ChoiceNode, name, at, value)}break;`;
         }
         return `${code}default:${source.ref(R.unknownType)}(${label},${value}.type)}`;
       }
       default:
         throw new TypeError(`a ${node.kind} cannot stand here`);
     }
+  }
+
+  /** Statements that write one of the bodies of a choice at `at`. */
+  protected body(source: Source, node: ChoiceNode, name: string, at: string, value: string): string {
+    const variant: Variant = node.variants[name];
+    const part = this.#part(variant, () => this.#buildPart(variant.fields, `${node.name} ${name}`));
+    return `p=${source.ref(part)}(b,${at},${value});`;
   }
 
   #part(key: object, build: () => PartEncoder): PartEncoder {

@@ -9,6 +9,7 @@ import { compileOfpMatchEncoder, emitTlvs, matchEnd } from './match.ts';
 import * as R from './runtime.ts';
 import { fieldsSize, readUInt, Source, selfLengthAt, writeUInt } from './source.ts';
 import type {
+  ChoiceNode,
   ErrorPair,
   Fields,
   MatchNode,
@@ -29,6 +30,11 @@ function putOxmId(b: Uint8Array, o: number, value: unknown, label: string): numb
   return o + 4 * words.length;
 }
 
+type Experimenter = NonNullable<Variant['experimenter']>;
+/** Whose body of a choice this is: behind its tag stand an experimenter id and a type, 32 bits each. */
+const experimenterOf = (node: ChoiceNode, name: string): Experimenter | undefined =>
+  (node.variants[name] as Variant).experimenter;
+
 export class ExtendedDecoderCompiler extends DecoderCompiler {
   protected override varying(
     source: Source,
@@ -44,9 +50,13 @@ export class ExtendedDecoderCompiler extends DecoderCompiler {
         return `if(e-(${at})>7)${short};p=e;`;
       case 'message': {
         const length = source.temporary();
+        const bad = node.badLen;
+        const wrong = bad
+          ? `${source.ref(R.fail)}(${bad[0]},${bad[1]},"the message in it is not as long as it says")`
+          : short;
         return (
-          `if(e-(${at})<8)${short};const ${length}=${readUInt(2, `${at}+2`)};` +
-          `if(${length}<8||${length}>e-(${at}))${short};` +
+          `if(e-(${at})<8)${wrong};const ${length}=${readUInt(2, `${at}+2`)};` +
+          `if(${length}<8||${length}>e-(${at}))${wrong};` +
           `const ${variable}=${source.ref(R.view)}(b,${at},${at}+${length});` +
           `p=${at}+${length};if(p<e){p+=-${length}&7;if(p>e)${short}}`
         );
@@ -66,6 +76,34 @@ export class ExtendedDecoderCompiler extends DecoderCompiler {
         if (lengthAt < 0) break;
         const said = `e-(${at})<${lengthAt + 2}||${readUInt(2, `${at}+${lengthAt}`)}!==e-(${at})`;
         return `if(${said})${short};const ${variable}=${source.ref(this.struct(node))}(b,${at},e);p=e;`;
+      }
+      case 'choice': {
+        const choice = node as ChoiceNode;
+        const special = Object.keys(choice.variants).filter((name) => experimenterOf(choice, name));
+        if (special.length === 0) break;
+        const plain = Object.fromEntries(
+          Object.entries(choice.variants).filter(([, { experimenter }]) => experimenter === undefined),
+        );
+        // What is not known of an experimenter goes to the variant of the tag itself, or is no body at all.
+        const others = super.varying(
+          source,
+          { ...choice, variants: plain },
+          at,
+          variable,
+          bound,
+          short,
+          badLen,
+        );
+        let cases = '';
+        for (const name of special) {
+          const { id, type } = experimenterOf(choice, name) as Experimenter;
+          const part = source.ref(this.body(choice, name, badLen));
+          cases += `case ${id * 65536 + type}:${variable}=${part}(b,${at}+8,e);p=e;break;`;
+        }
+        const type = readUInt(4, `${at}+4`);
+        const key =
+          `${bound?.value}!==65535||e-(${at})<8||${type}>65535?-1:` + `(${readUInt(4, at)})*65536+(${type})`;
+        return `let ${variable};switch(${key}){${cases}default:{${others.replace(`let ${variable};`, '')}}}`;
       }
       case 'match': {
         if (node.form === undefined) break;
@@ -88,12 +126,15 @@ export class ExtendedDecoderCompiler extends DecoderCompiler {
     return super.varying(source, node, at, variable, bound, short, badLen);
   }
 
-  /** A structure without a length of its own ends with a match, whose header has one. */
+  /** A structure without a length of its own ends with a match: its header has one, or the lengthOf before it. */
   protected override lengthIn(struct: StructNode): { at: number; length: (read: string) => string } {
     if (selfLengthAt(struct) >= 0) return super.lengthIn(struct);
     const { match: _, ...before } = struct.fields as Fields;
-    const at = fieldsSize(before) as number;
-    return { at: at + 2, length: (read) => `${at}+(${read}+7&-8)` };
+    const size = fieldsSize(before) as number;
+    const mark = Object.keys(before).findIndex((name) => before[name].kind === 'lengthOf');
+    const first = Object.fromEntries(Object.entries(before).slice(0, mark));
+    const at = mark < 0 ? size + 2 : (fieldsSize(first) as number);
+    return { at, length: (read) => `${size}+(${read}+7&-8)` };
   }
 
   protected override cases(source: Source, union: UnionNode): string {
@@ -173,6 +214,14 @@ export class ExtendedEncoderCompiler extends EncoderCompiler {
       this.#tlvs.set(node.oxm, encoder);
     }
     return encoder;
+  }
+
+  protected override body(source: Source, node: ChoiceNode, name: string, at: string, value: string): string {
+    const experimenter = experimenterOf(node, name);
+    if (experimenter === undefined) return super.body(source, node, name, at, value);
+    const { id, type } = experimenter;
+    const words = writeUInt(4, at, String(id)) + writeUInt(4, `${at}+4`, String(type));
+    return words + super.body(source, node, name, `${at}+8`, value);
   }
 
   protected override head(variant: Variant): [start: number, code: string] {

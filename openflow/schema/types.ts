@@ -80,6 +80,8 @@ export interface TextNode extends Typed<string> {
 export interface MessageNode extends Typed<Uint8Array> {
   readonly kind: 'message';
   readonly before?: string;
+  /** What a wrong length in the inner header is answered with. */
+  readonly badLen?: ErrorPair;
 }
 /**
  * An OXM header without a value, which names a match field (see `oxmHeader`); of class 0xffff it is followed by
@@ -146,7 +148,7 @@ export interface StructNode<F extends Fields = Fields> extends Typed<OutOf<F>, I
 export interface Variant<F extends Fields = Fields> {
   readonly tag: number;
   readonly fields: F;
-  /** One of several structures under the tag: behind it an experimenter id (32 bits) and this type (16 bits). */
+  /** One of several structures under the tag: behind it an experimenter id (32 bits) and this type (16 or 32 bits). */
   readonly experimenter?: { readonly id: number; readonly type: number };
 }
 export type Variants = { readonly [name: string]: Variant };
@@ -315,7 +317,11 @@ export const ipv4: Ipv4Node = { kind: 'ipv4' };
 export const ipv6: Ipv6Node = { kind: 'ipv6' };
 export const version: VersionNode = { kind: 'version' };
 /** @param before the list that may follow */
-export const messageIn = (before?: string): MessageNode => ({ kind: 'message', before });
+export const messageIn = (before?: string, badLen?: ErrorPair): MessageNode => ({
+  kind: 'message',
+  before,
+  badLen,
+});
 export const oxmId: OxmIdNode = { kind: 'oxmId' };
 export const align: AlignNode = { kind: 'align', hidden: true };
 /** Two 32-bit integers. */
@@ -366,7 +372,7 @@ export const list = <T extends ItemNode>(item: T): ListNode<T> => ({ kind: 'list
 
 export const variant = <const F extends Fields>(tag: number, fields: F): Variant<F> => ({ tag, fields });
 
-/** A variant of an experimenter; `fields` follow its id and the 16-bit type. */
+/** A variant of an experimenter; `fields` follow its id and the type, of 16 bits in a union and 32 in a choice. */
 export const experimenterVariant = <const F extends Fields>(
   id: number,
   type: number,

@@ -1,4 +1,6 @@
 /** Error types and codes of OpenFlow 1.0, names as in the specification without their prefix. Spec 5.4.4. */
+import { errorNamer } from '../errors.ts';
+import type { ErrorPair } from '../schema/types.ts';
 
 /** ofp_error_type */
 export const ErrorType = {
@@ -54,3 +56,21 @@ export const PortModFailedCode = { BAD_PORT: 0, BAD_HW_ADDR: 1 } as const;
 
 /** ofp_queue_op_failed_code */
 export const QueueOpFailedCode = { BAD_PORT: 0, BAD_QUEUE: 1, EPERM: 2 } as const;
+
+/** Names of the errors of OpenFlow 1.0. */
+export const errorName = /* @__PURE__ */ errorNamer(ErrorType, {
+  HELLO_FAILED: HelloFailedCode,
+  BAD_REQUEST: BadRequestCode,
+  BAD_ACTION: BadActionCode,
+  FLOW_MOD_FAILED: FlowModFailedCode,
+  PORT_MOD_FAILED: PortModFailedCode,
+  QUEUE_OP_FAILED: QueueOpFailedCode,
+});
+
+/** What Nicira's matches and actions can be refused with has no number of its own in OpenFlow 1.0. */
+export function fitError(type: number, code: number): ErrorPair {
+  if (type > ErrorType.BAD_ACTION) return [ErrorType.BAD_REQUEST, BadRequestCode.BAD_VENDOR];
+  return type === ErrorType.BAD_ACTION && code > BadActionCode.BAD_QUEUE
+    ? [type, BadActionCode.BAD_VENDOR]
+    : [type, code];
+}

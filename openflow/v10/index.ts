@@ -1,23 +1,29 @@
 /** OpenFlow 1.0: its codec, types and constants, with the extensions of Nicira and Open vSwitch. */
 import type { Codec } from '../codec.ts';
 import { createCodec } from '../codec.ts';
-import { OpenFlowError } from '../errors.ts';
 import { withNxActions } from '../nicira/actions.ts';
 import { NX_EXPERIMENTER, nxFields } from '../nicira/fields.ts';
-import { nxMessages, nxMessages10 } from '../nicira/messages.ts';
+import { nxMessages, nxMessages10, nxMessagesBefore14 } from '../nicira/messages.ts';
+import { nxReplies10, nxRequests10 } from '../nicira/statistics.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
-import type { MessageIn, MessageOut } from '../schema/messages.ts';
+import { type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
 import type { In, Out } from '../schema/types.ts';
-import { BadActionCode, BadRequestCode, ErrorType } from './errors.ts';
+import { withErrorsOf } from '../version-errors.ts';
+import { errorName, fitError } from './errors.ts';
 import { messagesOf } from './messages.ts';
 import { actionOptions, actionVariants, matchNode, type port } from './structs.ts';
 
 const action = withNxActions(actionOptions, actionVariants, nxFields);
 
+const own = messagesOf(action);
+
 /** Every message of this version, by name. */
 export const messages = {
-  ...messagesOf(action),
+  ...own,
+  stats_request: withBodies(own.stats_request, nxRequests10(nxFields)),
+  stats_reply: withBodies(own.stats_reply, nxReplies10(nxFields, action)),
   ...nxMessages(nxFields),
+  ...nxMessagesBefore14,
   ...nxMessages10(nxFields, action),
 };
 
@@ -37,26 +43,9 @@ const plain: Codec<typeof messages> = /* @__PURE__ */ createCodec(
   messages,
   ExtendedDecoderCompiler,
   ExtendedEncoderCompiler,
-  NX_EXPERIMENTER,
+  [NX_EXPERIMENTER],
 );
-/** What Nicira's matches and actions can be refused with has no number of its own in OpenFlow 1.0. */
-function decodeMessage(bytes: Uint8Array): Message {
-  try {
-    return plain.decode(bytes);
-  } catch (error) {
-    if (!(error instanceof OpenFlowError)) throw error;
-    const { errorType, errorCode, message } = error;
-    if (errorType > ErrorType.BAD_ACTION) {
-      throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_VENDOR, message);
-    }
-    if (errorType === ErrorType.BAD_ACTION && errorCode > BadActionCode.BAD_QUEUE) {
-      throw new OpenFlowError(ErrorType.BAD_ACTION, BadActionCode.BAD_VENDOR, message);
-    }
-    throw error;
-  }
-}
-
-export const codec: Codec<typeof messages> = { ...plain, decode: decodeMessage };
+export const codec: Codec<typeof messages> = /* @__PURE__ */ withErrorsOf(plain, errorName, fitError);
 export const { decode, encode, encodeInto } = codec;
 export * from './constants.ts';
 export * from './errors.ts';

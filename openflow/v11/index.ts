@@ -3,13 +3,16 @@ import type { Codec } from '../codec.ts';
 import { createCodec } from '../codec.ts';
 import { withNxActions } from '../nicira/actions.ts';
 import { NX_EXPERIMENTER, nxFields } from '../nicira/fields.ts';
-import { nxMessages } from '../nicira/messages.ts';
+import { nxMessages, nxMessagesBefore14 } from '../nicira/messages.ts';
+import { nxReplies, nxRequests } from '../nicira/statistics.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
-import type { MessageIn, MessageOut } from '../schema/messages.ts';
+import { type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
 import type { In, Out } from '../schema/types.ts';
 import { union } from '../schema/types.ts';
 import { instructionVariants } from '../v12/messages.ts';
 import { actionOptions, instructionOptions } from '../v13/actions.ts';
+import { withErrorsOf } from '../version-errors.ts';
+import { errorName, fitError } from './errors.ts';
 import { actionVariants, matchNode, messagesOf } from './messages.ts';
 
 const action = withNxActions(actionOptions, actionVariants, nxFields);
@@ -19,8 +22,16 @@ const kit = {
   instruction: union(instructionOptions, instructionVariants(action)),
 } as const;
 
+const own = messagesOf(kit);
+
 /** Every message of this version, by name. */
-export const messages = { ...messagesOf(kit), ...nxMessages(nxFields) };
+export const messages = {
+  ...own,
+  stats_request: withBodies(own.stats_request, nxRequests),
+  stats_reply: withBodies(own.stats_reply, nxReplies),
+  ...nxMessages(nxFields),
+  ...nxMessagesBefore14,
+};
 
 /** A decoded message: a union told apart by `type`. */
 export type Message = MessageOut<typeof messages>;
@@ -32,13 +43,14 @@ export type Action = Out<(typeof kit)['action']>;
 export type ActionInit = In<(typeof kit)['action']>;
 export type Instruction = Out<(typeof kit)['instruction']>;
 
-export const codec: Codec<typeof messages> = /* @__PURE__ */ createCodec(
+const plain: Codec<typeof messages> = /* @__PURE__ */ createCodec(
   2,
   messages,
   ExtendedDecoderCompiler,
   ExtendedEncoderCompiler,
-  NX_EXPERIMENTER,
+  [NX_EXPERIMENTER],
 );
+export const codec: Codec<typeof messages> = /* @__PURE__ */ withErrorsOf(plain, errorName, fitError);
 export const { decode, encode, encodeInto } = codec;
 /** OFP_VERSION of OpenFlow 1.1. */
 export const OFP_VERSION = 2;
@@ -61,17 +73,4 @@ export {
   QUEUE_ALL,
   Table,
 } from '../v13/constants.ts';
-export {
-  BadActionCode,
-  BadInstructionCode,
-  BadMatchCode,
-  BadRequestCode,
-  ErrorType,
-  FlowModFailedCode,
-  GroupModFailedCode,
-  HelloFailedCode,
-  PortModFailedCode,
-  QueueOpFailedCode,
-  SwitchConfigFailedCode,
-  TableModFailedCode,
-} from '../v13/errors.ts';
+export * from './errors.ts';

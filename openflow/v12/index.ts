@@ -3,12 +3,15 @@ import type { Codec } from '../codec.ts';
 import { createCodec } from '../codec.ts';
 import { withNxActions } from '../nicira/actions.ts';
 import { NX_EXPERIMENTER, nxFields, onfFields, packetRegisters } from '../nicira/fields.ts';
-import { nxMessages } from '../nicira/messages.ts';
+import { nxMessages, nxMessagesBefore14 } from '../nicira/messages.ts';
+import { nxReplies, nxRequests } from '../nicira/statistics.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
-import type { MessageIn, MessageOut } from '../schema/messages.ts';
+import { type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
 import type { In, Out } from '../schema/types.ts';
 import { match, union } from '../schema/types.ts';
 import { actionOptions, instructionOptions } from '../v13/actions.ts';
+import { withErrorsOf } from '../version-errors.ts';
+import { errorName } from './errors.ts';
 import { actionVariants, basicFields12, instructionVariants, messagesOf } from './messages.ts';
 
 /** Every match field of this version, and of the extensions. */
@@ -20,8 +23,16 @@ const kit = {
   instruction: union(instructionOptions, instructionVariants(action)),
 } as const;
 
+const own = messagesOf(kit);
+
 /** Every message of this version, by name. */
-export const messages = { ...messagesOf(kit), ...nxMessages(fields) };
+export const messages = {
+  ...own,
+  stats_request: withBodies(own.stats_request, nxRequests),
+  stats_reply: withBodies(own.stats_reply, nxReplies),
+  ...nxMessages(fields),
+  ...nxMessagesBefore14,
+};
 
 /** A decoded message: a union told apart by `type`. */
 export type Message = MessageOut<typeof messages>;
@@ -33,13 +44,14 @@ export type Action = Out<(typeof kit)['action']>;
 export type ActionInit = In<(typeof kit)['action']>;
 export type Instruction = Out<(typeof kit)['instruction']>;
 
-export const codec: Codec<typeof messages> = /* @__PURE__ */ createCodec(
+const plain: Codec<typeof messages> = /* @__PURE__ */ createCodec(
   3,
   messages,
   ExtendedDecoderCompiler,
   ExtendedEncoderCompiler,
-  NX_EXPERIMENTER,
+  [NX_EXPERIMENTER],
 );
+export const codec: Codec<typeof messages> = /* @__PURE__ */ withErrorsOf(plain, errorName);
 export const { decode, encode, encodeInto } = codec;
 /** OFP_VERSION of OpenFlow 1.2. */
 export const OFP_VERSION = 3;
@@ -66,8 +78,6 @@ export {
   BadActionCode,
   BadInstructionCode,
   BadMatchCode,
-  BadRequestCode,
-  ErrorType,
   FlowModFailedCode,
   GroupModFailedCode,
   HelloFailedCode,
@@ -77,3 +87,4 @@ export {
   SwitchConfigFailedCode,
   TableModFailedCode,
 } from '../v13/errors.ts';
+export * from './errors.ts';

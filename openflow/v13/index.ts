@@ -3,10 +3,19 @@ import type { Codec } from '../codec.ts';
 import { createCodec } from '../codec.ts';
 import { flowcellMessages } from '../flowcell-messages.ts';
 import { withNxActions } from '../nicira/actions.ts';
-import { NX_EXPERIMENTER, nxFields, onfFields, packetRegisters, pbbUcaField } from '../nicira/fields.ts';
-import { nxMessages } from '../nicira/messages.ts';
+import {
+  NX_EXPERIMENTER,
+  nxFields,
+  ONF_EXPERIMENTER,
+  onfFields,
+  packetRegisters,
+  pbbUcaField,
+} from '../nicira/fields.ts';
+import { nxMessages, nxMessagesBefore14 } from '../nicira/messages.ts';
+import { onfActions, onfMessages } from '../nicira/onf.ts';
+import { nxReplies, nxRequests, onfReplies, onfRequests } from '../nicira/statistics.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
-import type { MessageIn, MessageOut } from '../schema/messages.ts';
+import { type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
 import type { In, Out } from '../schema/types.ts';
 import { match, union } from '../schema/types.ts';
 import {
@@ -26,15 +35,25 @@ export const fields = {
   ...packetRegisters,
   ...nxFields,
 } as const;
-const action = withNxActions(actionOptions, actionVariants(fields), fields);
+const action = withNxActions(actionOptions, { ...actionVariants(fields), ...onfActions }, fields);
 const kit = {
   match: match(fields),
   action,
   instruction: union(instructionOptions, instructionVariants(action)),
 } as const;
 
+const own = messagesOf(kit);
+
 /** Every message of this version, by name. */
-export const messages = { ...messagesOf(kit), ...flowcellMessages, ...nxMessages(fields) };
+export const messages = {
+  ...own,
+  multipart_request: withBodies(own.multipart_request, { ...nxRequests, ...onfRequests(fields) }),
+  multipart_reply: withBodies(own.multipart_reply, { ...nxReplies, ...onfReplies(fields, kit.instruction) }),
+  ...flowcellMessages,
+  ...onfMessages,
+  ...nxMessages(fields),
+  ...nxMessagesBefore14,
+};
 
 /** A decoded message: a union told apart by `type`. */
 export type Message = MessageOut<typeof messages>;
@@ -51,8 +70,9 @@ export const codec: Codec<typeof messages> = /* @__PURE__ */ createCodec(
   messages,
   ExtendedDecoderCompiler,
   ExtendedEncoderCompiler,
-  NX_EXPERIMENTER,
+  [NX_EXPERIMENTER, ONF_EXPERIMENTER],
 );
 export const { decode, encode, encodeInto } = codec;
+export { errorName } from '../errors.ts';
 export * from './constants.ts';
 export * from './errors.ts';

@@ -1,4 +1,6 @@
 /** Errors that OpenFlow 1.4 adds to those of 1.3, names as in the specification without their prefix. Spec 7.5.4. */
+import { errorNamer } from '../errors.ts';
+import type { ErrorPair } from '../schema/types.ts';
 import * as v13 from '../v13/errors.ts';
 
 /** ofp_error_type */
@@ -22,6 +24,9 @@ export const BadInstructionCode = { ...v13.BadInstructionCode, DUP_INST: 9 } as 
 
 /** ofp_flow_mod_failed_code */
 export const FlowModFailedCode = { ...v13.FlowModFailedCode, CANT_SYNC: 8, BAD_PRIORITY: 9 } as const;
+
+/** ofp_table_features_failed_code: what is wrong with a property is BAD_PROPERTY now. */
+export const TableFeaturesFailedCode = { BAD_TABLE: 0, BAD_METADATA: 1, EPERM: 5 } as const;
 
 /** ofp_bad_property_code */
 export const BadPropertyCode = {
@@ -70,3 +75,36 @@ export const BundleFailedCode = {
   TIMEOUT: 14,
   BUNDLE_IN_PROGRESS: 15,
 } as const;
+
+/** The codes of OpenFlow 1.4 by the names of their types. */
+export const codesOf = {
+  HELLO_FAILED: v13.HelloFailedCode,
+  BAD_REQUEST: BadRequestCode,
+  BAD_ACTION: v13.BadActionCode,
+  BAD_INSTRUCTION: BadInstructionCode,
+  BAD_MATCH: v13.BadMatchCode,
+  FLOW_MOD_FAILED: FlowModFailedCode,
+  GROUP_MOD_FAILED: v13.GroupModFailedCode,
+  PORT_MOD_FAILED: v13.PortModFailedCode,
+  TABLE_MOD_FAILED: v13.TableModFailedCode,
+  QUEUE_OP_FAILED: v13.QueueOpFailedCode,
+  SWITCH_CONFIG_FAILED: v13.SwitchConfigFailedCode,
+  ROLE_REQUEST_FAILED: v13.RoleRequestFailedCode,
+  METER_MOD_FAILED: v13.MeterModFailedCode,
+  TABLE_FEATURES_FAILED: TableFeaturesFailedCode,
+  BAD_PROPERTY: BadPropertyCode,
+  ASYNC_CONFIG_FAILED: AsyncConfigFailedCode,
+  FLOW_MONITOR_FAILED: FlowMonitorFailedCode,
+  BUNDLE_FAILED: BundleFailedCode,
+} as const;
+
+/** Names of the errors of OpenFlow 1.4. */
+export const errorName = /* @__PURE__ */ errorNamer(ErrorType, codesOf);
+
+/** Bad properties of tables, which 1.3 has errors of their own for, are bad properties as all others. */
+export function fitError(type: number, code: number): ErrorPair {
+  const { BAD_TYPE, BAD_ARGUMENT } = v13.TableFeaturesFailedCode;
+  return type === ErrorType.TABLE_FEATURES_FAILED && code >= BAD_TYPE && code <= BAD_ARGUMENT
+    ? [ErrorType.BAD_PROPERTY, code - BAD_TYPE]
+    : [type, code];
+}

@@ -4,12 +4,16 @@ import { createCodec } from '../codec.ts';
 import { withNxActions } from '../nicira/actions.ts';
 import { NX_EXPERIMENTER, nxFields, onfFields, packetRegisters } from '../nicira/fields.ts';
 import { nxMessages } from '../nicira/messages.ts';
+import { onfActions } from '../nicira/onf.ts';
+import { nxReplies, nxRequests } from '../nicira/statistics.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
-import type { MessageIn, MessageOut } from '../schema/messages.ts';
+import { type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
 import type { In, Out } from '../schema/types.ts';
 import { match, union } from '../schema/types.ts';
 import { actionOptions, actionVariants, instructionOptions, instructionVariants } from '../v13/actions.ts';
 import { basicFields } from '../v13/oxm.ts';
+import { withErrorsOf } from '../version-errors.ts';
+import { errorName, fitError } from './errors.ts';
 import { messagesOf } from './messages.ts';
 import { newFields } from './structs.ts';
 
@@ -21,15 +25,22 @@ export const fields = {
   ...packetRegisters,
   ...nxFields,
 } as const;
-const action = withNxActions(actionOptions, actionVariants(fields), fields);
+const action = withNxActions(actionOptions, { ...actionVariants(fields), ...onfActions }, fields);
 const kit = {
   match: match(fields),
   action,
   instruction: union(instructionOptions, instructionVariants(action)),
 } as const;
 
+const own = messagesOf(kit);
+
 /** Every message of this version, by name. */
-export const messages = { ...messagesOf(kit), ...nxMessages(fields) };
+export const messages = {
+  ...own,
+  multipart_request: withBodies(own.multipart_request, nxRequests),
+  multipart_reply: withBodies(own.multipart_reply, nxReplies),
+  ...nxMessages(fields),
+};
 
 /** A decoded message: a union told apart by `type`. */
 export type Message = MessageOut<typeof messages>;
@@ -41,13 +52,14 @@ export type Action = Out<(typeof kit)['action']>;
 export type ActionInit = In<(typeof kit)['action']>;
 export type Instruction = Out<(typeof kit)['instruction']>;
 
-export const codec: Codec<typeof messages> = /* @__PURE__ */ createCodec(
+const plain: Codec<typeof messages> = /* @__PURE__ */ createCodec(
   5,
   messages,
   ExtendedDecoderCompiler,
   ExtendedEncoderCompiler,
-  NX_EXPERIMENTER,
+  [NX_EXPERIMENTER],
 );
+export const codec: Codec<typeof messages> = /* @__PURE__ */ withErrorsOf(plain, errorName, fitError);
 export const { decode, encode, encodeInto } = codec;
 export {
   Capability,
@@ -86,7 +98,6 @@ export {
   QueueOpFailedCode,
   RoleRequestFailedCode,
   SwitchConfigFailedCode,
-  TableFeaturesFailedCode,
   TableModFailedCode,
 } from '../v13/errors.ts';
 export * from './constants.ts';

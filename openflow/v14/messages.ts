@@ -27,6 +27,7 @@ import {
 } from '../v13/multipart.ts';
 import { kitStructs as kitStructs13 } from '../v13/structs.ts';
 import { OFP_VERSION } from './constants.ts';
+import { BundleFailedCode, ErrorType } from './errors.ts';
 import {
   asyncVariants,
   experimenterProperty,
@@ -53,6 +54,8 @@ export const requestVariants = <M extends AnyMatch, F extends AnyStruct>(match: 
 });
 
 const port = portOf(portProperties);
+/** For the message in a bundle_add_message. */
+export const MSG_BAD_LEN = [ErrorType.BUNDLE_FAILED, BundleFailedCode.MSG_BAD_LEN] as const;
 
 const bundleProperties = properties('bundle', { experimenter: experimenterProperty });
 const asyncConfig = { properties: properties('async_config', asyncVariants) } as const;
@@ -86,7 +89,7 @@ export const laterMessages = {
     properties: properties('role', { experimenter: experimenterProperty }),
   }),
   table_status: message(31, '7.4.5', { reason: u8, pad1: pad(7), table: tableDesc }),
-  /** request: the group_mod or meter_mod of another controller, as bytes. */
+  /** request: the group_mod or meter_mod of another controller, as bytes; see `forwardedRequest`. */
   requestforward: message(32, '7.4.6', { request: messageIn() }),
   /** ctrl_type: the specification's `type`, BundleCtrlType. */
   bundle_control: message(33, '7.3.9.2', {
@@ -95,12 +98,12 @@ export const laterMessages = {
     flags: opt(u16, 0),
     properties: bundleProperties,
   }),
-  /** message: the message that is added, as bytes. */
+  /** message: the message that is added, as bytes; see `bundledMessage`. */
   bundle_add_message: message(34, '7.3.9.6', {
     bundle_id: u32,
     pad1: pad(2),
     flags: opt(u16, 0),
-    message: messageIn('properties'),
+    message: messageIn('properties', MSG_BAD_LEN),
     properties: bundleProperties,
   }),
 } as const;

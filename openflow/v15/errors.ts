@@ -1,4 +1,5 @@
 /** Errors that OpenFlow 1.5 adds to those of 1.4, names as in the specification without their prefix. Spec 7.5.4. */
+import { errorNamer } from '../errors.ts';
 import * as v13 from '../v13/errors.ts';
 import * as v14 from '../v14/errors.ts';
 
@@ -23,8 +24,8 @@ export const GroupModFailedCode = {
 export const RoleRequestFailedCode = { ...v13.RoleRequestFailedCode, ID_UNSUP: 3, ID_IN_USE: 4 } as const;
 /** ofp_table_features_failed_code */
 export const TableFeaturesFailedCode = {
-  ...v13.TableFeaturesFailedCode,
-  BAD_CAP: 6,
+  ...v14.TableFeaturesFailedCode,
+  BAD_CAPA: 6,
   BAD_MAX_ENT: 7,
   BAD_FEATURES: 8,
   BAD_COMMAND: 9,
@@ -37,3 +38,15 @@ export const BundleFailedCode = {
   SCHED_FUTURE: 17,
   SCHED_PAST: 18,
 } as const;
+
+/** Names of the errors of OpenFlow 1.5. */
+export const errorName = /* @__PURE__ */ errorNamer(v14.ErrorType, {
+  ...v14.codesOf,
+  BAD_REQUEST: BadRequestCode,
+  BAD_ACTION: BadActionCode,
+  FLOW_MOD_FAILED: FlowModFailedCode,
+  GROUP_MOD_FAILED: GroupModFailedCode,
+  ROLE_REQUEST_FAILED: RoleRequestFailedCode,
+  TABLE_FEATURES_FAILED: TableFeaturesFailedCode,
+  BUNDLE_FAILED: BundleFailedCode,
+});

@@ -4,13 +4,17 @@ import { createCodec } from '../codec.ts';
 import { withNxActions } from '../nicira/actions.ts';
 import { NX_EXPERIMENTER, nxFields, packetRegisters } from '../nicira/fields.ts';
 import { nxMessages } from '../nicira/messages.ts';
+import { nxReplies, nxRequests } from '../nicira/statistics.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
-import type { MessageIn, MessageOut } from '../schema/messages.ts';
+import { type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
 import type { In, Out } from '../schema/types.ts';
 import { match, union } from '../schema/types.ts';
 import { actionOptions, instructionOptions } from '../v13/actions.ts';
 import { basicFields } from '../v13/oxm.ts';
+import { fitError } from '../v14/errors.ts';
+import { withErrorsOf } from '../version-errors.ts';
 import { actionVariants, instructionVariants, newFields } from './actions.ts';
+import { errorName } from './errors.ts';
 import { messagesOf } from './messages.ts';
 
 /** Every match field of this version, and of the extensions. */
@@ -27,8 +31,15 @@ const kit = {
   instruction: union(instructionOptions, instructionVariants(action)),
 } as const;
 
+const own = messagesOf(kit);
+
 /** Every message of this version, by name. */
-export const messages = { ...messagesOf(kit), ...nxMessages(fields) };
+export const messages = {
+  ...own,
+  multipart_request: withBodies(own.multipart_request, nxRequests),
+  multipart_reply: withBodies(own.multipart_reply, nxReplies),
+  ...nxMessages(fields),
+};
 
 /** A decoded message: a union told apart by `type`. */
 export type Message = MessageOut<typeof messages>;
@@ -40,13 +51,14 @@ export type Action = Out<(typeof kit)['action']>;
 export type ActionInit = In<(typeof kit)['action']>;
 export type Instruction = Out<(typeof kit)['instruction']>;
 
-export const codec: Codec<typeof messages> = /* @__PURE__ */ createCodec(
+const plain: Codec<typeof messages> = /* @__PURE__ */ createCodec(
   6,
   messages,
   ExtendedDecoderCompiler,
   ExtendedEncoderCompiler,
-  NX_EXPERIMENTER,
+  [NX_EXPERIMENTER],
 );
+export const codec: Codec<typeof messages> = /* @__PURE__ */ withErrorsOf(plain, errorName, fitError);
 export const { decode, encode, encodeInto } = codec;
 export {
   ConfigFlag,

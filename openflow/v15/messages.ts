@@ -22,7 +22,11 @@ import {
 import { Group, Meter, NO_BUFFER, Port, QUEUE_ALL } from '../v13/constants.ts';
 import { BAD_MULTIPART, replyVariants as replyVariants13 } from '../v13/multipart.ts';
 import { groupStats, meterConfig, tableStats } from '../v13/structs.ts';
-import { messagesOf as messagesOf14, requestVariants as requestVariants14 } from '../v14/messages.ts';
+import {
+  MSG_BAD_LEN,
+  messagesOf as messagesOf14,
+  requestVariants as requestVariants14,
+} from '../v14/messages.ts';
 import {
   kitStructs as kitStructs14,
   portStats,
@@ -111,7 +115,7 @@ export const messagesOf = <M extends AnyMatch, A extends AnyUnion, I extends Any
       bundle_id: u32,
       pad1: pad(2),
       flags: opt(u16, 0),
-      message: messageIn('properties'),
+      message: messageIn('properties', MSG_BAD_LEN),
       properties: bundleProperties,
     }),
     controller_status: message(35, '7.4.6', { status: controllerStatus }),

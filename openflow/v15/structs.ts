@@ -1,5 +1,6 @@
 /** Structures that OpenFlow 1.5 adds to those of 1.4 or changes. */
-import type { AnyMatch, AnyUnion, Kit } from '../schema/types.ts';
+import * as R from '../schema/runtime.ts';
+import type { AnyMatch, AnyUnion, CustomNode, Kit } from '../schema/types.ts';
 import {
   cstring,
   lengthOf,
@@ -8,7 +9,6 @@ import {
   optList,
   optMatch,
   pad,
-  rest,
   selfLength,
   struct,
   text,
@@ -20,7 +20,7 @@ import {
   variant,
 } from '../schema/types.ts';
 import { meterStats as meterStats13 } from '../v13/structs.ts';
-import { ErrorType } from '../v14/errors.ts';
+import { BadPropertyCode, ErrorType } from '../v14/errors.ts';
 import {
   asyncVariants as asyncVariants14,
   experimenterProperty,
@@ -31,7 +31,7 @@ import {
 } from '../v14/structs.ts';
 import { stats } from './actions.ts';
 import { GroupBucket } from './constants.ts';
-import { GroupModFailedCode, TableFeaturesFailedCode } from './errors.ts';
+import { GroupModFailedCode } from './errors.ts';
 
 const oxmIds = tableFeatureVariants14.match.fields;
 
@@ -43,10 +43,43 @@ export const port = portOf({
   recirculate: variant(4, { port_nos: list(u32) }),
 });
 
+const BAD_PROPERTY_LEN = [ErrorType.BAD_PROPERTY, BadPropertyCode.BAD_LEN] as const;
+
+/** An OXM TLV by itself: its header, and its payload as hexadecimal digits. */
+export interface OxmValue {
+  header: number;
+  value: string;
+}
+/** OXM TLVs one after another, in which the same field may stand several times. */
+const oxmValues: CustomNode<OxmValue[], readonly OxmValue[]> = {
+  kind: 'custom',
+  describe: 'OXM TLV, repeated',
+  decode(b, o, end) {
+    const values: OxmValue[] = [];
+    for (let at = o; at < end; ) {
+      const next = end - at < 4 ? end + 1 : at + 4 + b[at + 3];
+      if (next > end) R.fail(...BAD_PROPERTY_LEN, 'packet_types: a field reaches beyond the end');
+      const header = R.u64(b, at) >> 32n;
+      values.push({ header: Number(header), value: R.hex(b, at + 4, next - at - 4) });
+      at = next;
+    }
+    return values;
+  },
+  encode(b, o, values) {
+    let at = o;
+    for (const { header, value } of values) {
+      R.putWords(b, at, 1, [header], 'oxm_values header');
+      R.putHex(b, at + 4, header & 255, value, 'oxm_values value');
+      at += 4 + (header & 255);
+    }
+    return at;
+  },
+};
+
 const featuresOptions = {
   padded: 'none',
-  badType: [ErrorType.TABLE_FEATURES_FAILED, TableFeaturesFailedCode.BAD_TYPE],
-  badLen: [ErrorType.TABLE_FEATURES_FAILED, TableFeaturesFailedCode.BAD_LEN],
+  badType: [ErrorType.BAD_PROPERTY, BadPropertyCode.BAD_TYPE],
+  badLen: BAD_PROPERTY_LEN,
 } as const;
 const { meter: _, ...instructionIds14 } = tableFeatureVariants14.instructions.fields.ids.item.variants;
 const instructionIds = {
@@ -96,8 +129,8 @@ export const tableFeatures = struct('table_features', {
         write_copyfield_miss: variant(19, oxmIds),
         apply_copyfield: variant(20, oxmIds),
         apply_copyfield_miss: variant(21, oxmIds),
-        /** OXM TLVs of packet_type, as bytes: the same field may stand there several times. */
-        packet_types: variant(22, { oxm_values: rest }),
+        /** Of the field packet_type: the header 0x80005804 and the namespace and type as eight digits. */
+        packet_types: variant(22, { oxm_values: oxmValues }),
       },
     ),
   ),

@@ -43,6 +43,8 @@ export const H = {
   CELL_ID: 11,
   /** Counted by the cell: packets that wanted more records or heads than the region has, and were cut short. */
   CUT: 12,
+  /** Counted by the cell: packets that ended because more was pushed in front of them than the headroom holds. */
+  NO_HEADROOM: 13,
 } as const;
 export const HEADER_BYTES = 256;
 

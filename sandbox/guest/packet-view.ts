@@ -3,6 +3,7 @@ import type { HeaderOffsets } from '../../packet/index.ts';
 import {
   DATA_MAX,
   DATA_OFFSET,
+  H,
   HEADROOM_OFFSET,
   KEY_WORDS,
   RX_OFFSET,
@@ -44,6 +45,8 @@ export class PacketView implements Packet {
   private readonly head: HeadBuffer;
   /** Bytes of the head as received: what a record's head stands for. */
   private consumed = 0;
+  /** Bytes of the head behind the start of the partial checksum: edits in front of it do not change that. */
+  private behindChecksumStart = 0;
   /** The present head was sent: it must not change any more. */
   private sent = false;
   private flags = 0;
@@ -71,6 +74,7 @@ export class PacketView implements Packet {
     this.consumed = Math.min(words[at + SLOT.HEAD_LEN] >>> 0, DATA_MAX);
     this.length = this.consumed;
     this.partialChecksum = (flags & SLOT_FLAG.CSUM_PARTIAL) !== 0;
+    this.behindChecksumStart = this.consumed - words[at + SLOT.CSUM_START];
     this.isPacketOut = (flags & SLOT_FLAG.PACKET_OUT) !== 0;
     this.packetOutXid = this.isPacketOut ? words[at + SLOT.PACKET_OUT_XID] >>> 0 : 0;
     this.at.l3 = words[at + SLOT.L3_OFFSET];
@@ -93,6 +97,21 @@ export class PacketView implements Packet {
   /** Bytes in front of the head into which headers may be pushed. */
   get headroom(): number {
     return this.offset - this.head.base;
+  }
+
+  /** Where the whole frame would end, were all of it in `bytes` behind the head. */
+  get frameEnd(): number {
+    return this.offset + this.length + this.frameLength - this.consumed;
+  }
+
+  /** Where the checksum that is partial starts counting, as an offset in `bytes`; 0: no checksum is. */
+  get partialStart(): number {
+    return this.partialChecksum ? this.offset + this.length - this.behindChecksumStart : 0;
+  }
+
+  /** There was no headroom for a header to be pushed: what comes of the packet is cut short. */
+  countNoHeadroom(): void {
+    this.words[H.NO_HEADROOM]++;
   }
 
   edit(): void {

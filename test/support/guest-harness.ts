@@ -50,8 +50,8 @@ export interface Sent {
 
 export interface PushOptions {
   inPort?: number;
-  /** Partial checksum: SLOT_FLAG.CSUM_PARTIAL. */
-  partial?: boolean;
+  /** Partial checksum (SLOT_FLAG.CSUM_PARTIAL): of the L4 the parser finds, or of what starts at this offset. */
+  partial?: boolean | number;
   /** The packet of the PACKET_OUT with this xid. */
   packetOut?: number;
 }
@@ -119,7 +119,10 @@ export class GuestHarness {
     words[at + SLOT.HEAD_LEN] = headLength;
     words[at + SLOT.L3_OFFSET] = offsets.l3;
     words[at + SLOT.L4_OFFSET] = offsets.l4;
-    if (options.partial) words[at + SLOT.FLAGS] |= SLOT_FLAG.CSUM_PARTIAL;
+    if (options.partial !== undefined && options.partial !== false) {
+      words[at + SLOT.FLAGS] |= SLOT_FLAG.CSUM_PARTIAL;
+      words[at + SLOT.CSUM_START] = options.partial === true ? offsets.l4 : options.partial;
+    }
     if (options.packetOut !== undefined) {
       words[at + SLOT.FLAGS] |= SLOT_FLAG.PACKET_OUT;
       words[at + SLOT.PACKET_OUT_XID] = options.packetOut;

@@ -77,8 +77,40 @@ const learnSpec = fc.integer({ min: 1, max: 0x3ff }).chain((n_bits) =>
     .map(([src, dst]) => ({ n_bits, ...src, ...dst })),
 );
 
+const learnSpecs = fc.array(learnSpec, { maxLength: 4 });
+
+/** With a place for the result where flags has the bit for it (4), and only there. */
+const learn2 = fc
+  .tuple(
+    fc.record(
+      {
+        flags: uint(16),
+        table_id: uint(8),
+        fin_idle_timeout: uint(16),
+        fin_hard_timeout: uint(16),
+        limit: uint(32),
+        result_ofs: uint(16),
+        specs: learnSpecs,
+      },
+      { noNullPrototype: true },
+    ),
+    oxmId,
+  )
+  .map(([learned, result]) => ((learned.flags as number) & 4 ? { ...learned, result } : learned));
+
+const oxmTlv = fc
+  .tuple(
+    uint(24),
+    fc.nat(40).chain((size) => hexOf(size)),
+  )
+  .map(([upper, value]) => ({ header: (upper as number) * 256 + value.length / 2, value }));
+
 const CUSTOM: Record<string, Arb> = {
-  'flow_mod_spec, repeated': fc.array(learnSpec, { maxLength: 4 }),
+  'flow_mod_spec, repeated': learnSpecs,
+  'flags u16 and the rest of nx_action_learn2': learn2,
+  'OXM header, padded to 10 bytes': oxmId,
+  'OXM header, padded to 14 bytes': oxmId,
+  'OXM TLV, repeated': fc.array(oxmTlv, { maxLength: 3 }),
   'range_present u16, and what it says is there': fc.record(
     {
       ipv4_min: ipv4,

@@ -48,5 +48,5 @@ test('1.0 has no errors of matches: a bad NXM field is a bad vendor', () => {
   const bytes = v10.encode({ type: 'nx_flow_mod', match: { reg0: 1 } });
   // The field number of reg0's header, behind the message's 48 bytes.
   bytes[50] = 0xfe;
-  expect(() => v10.decode(bytes)).toThrow('BAD_REQUEST/BAD_EXPERIMENTER');
+  expect(() => v10.decode(bytes)).toThrow('BAD_REQUEST/BAD_VENDOR');
 });
