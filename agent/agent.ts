@@ -15,7 +15,7 @@ import { describePort } from './channel/port-messages.ts';
 import { Requests } from './channel/requests.ts';
 import { Sessions } from './channel/sessions.ts';
 import { type FailMode, Switch } from './channel/switch.ts';
-import { TableMiss } from './channel/table-miss.ts';
+import { TableSettings } from './channel/table-settings.ts';
 import { Clock } from './clock.ts';
 import { Admission } from './dispatcher/admission.ts';
 import { Dispatcher } from './dispatcher/dispatcher.ts';
@@ -180,7 +180,7 @@ export class Agent {
         dispatcher: this.dispatcher,
       }),
       extension: this.extension,
-      tableMiss: new TableMiss(this.cells, this.sessions),
+      tableSettings: new TableSettings(this.cells, this.sessions),
       cells: this.cells,
       flows: this.flows,
       dispatcher: this.dispatcher,

@@ -15,12 +15,18 @@ import {
 import type { CellHandle } from '../sandbox/client/types.ts';
 import type { Frame } from './ports/frames.ts';
 
-type Reply = Extract<Message, { type: 'error' | 'flow_removed' | 'multipart_reply' }>;
+/** What a controller may see from a cell; table_config and table_status only in other words. */
+export type CellReply = Extract<
+  Message,
+  { type: 'error' | 'flow_removed' | 'multipart_reply' | 'table_config' | 'table_status' }
+>;
+/** Answers to the agent's own requests. */
+type OwnReply = Extract<CellReply, { type: 'error' | 'multipart_reply' }>;
 
 /** Whose request it is: a controller's session. */
 export interface Asker {
   /** The request was refused by the cell or answered; match field `cell` and xid are the controller's. */
-  answer(reply: Reply): void;
+  answer(reply: CellReply): void;
 }
 
 /** A message on a controller's behalf. */
@@ -48,7 +54,7 @@ type Expected =
   | { kind: 'silent' }
   | { kind: 'barrier'; done: () => void }
   | { kind: 'commit'; failed: () => void }
-  | { kind: 'request'; done: (reply: Reply | undefined) => void };
+  | { kind: 'request'; done: (reply: OwnReply | undefined) => void };
 
 export interface ControlCounters {
   sent: number;
@@ -60,7 +66,7 @@ export interface ControlCounters {
   overflow: number;
 }
 
-const OFPT = { ERROR: 1, FLOW_REMOVED: 11, MULTIPART_REPLY: 19, BARRIER_REPLY: 21 } as const;
+const OFPT = { ERROR: 1, EXPERIMENTER: 4, FLOW_REMOVED: 11, MULTIPART_REPLY: 19, BARRIER_REPLY: 21 } as const;
 const ALLOWED = new Set<number>(Object.values(OFPT));
 
 /** Messages that wait because the cell's queue is full or the cell is still starting. */
@@ -80,7 +86,7 @@ const writeXid = (bytes: Uint8Array, xid: number): void => {
 export class CellControl {
   readonly #cell: number;
   readonly #counters: ControlCounters;
-  readonly #pass: (reply: Reply, asker: Asker | undefined) => void;
+  readonly #pass: (reply: CellReply, asker: Asker | undefined) => void;
   readonly #expected = new Map<number, Expected>();
   #handle: CellHandle<Frame> | undefined;
   #backlog: Uint8Array[] = [];
@@ -95,7 +101,7 @@ export class CellControl {
   constructor(
     cell: number,
     counters: ControlCounters,
-    pass: (reply: Reply, asker: Asker | undefined) => void,
+    pass: (reply: CellReply, asker: Asker | undefined) => void,
   ) {
     this.#cell = cell;
     this.#counters = counters;
@@ -174,7 +180,7 @@ export class CellControl {
   }
 
   /** A request of the agent's own. `done` is called once per part of the reply, with undefined when there is none. */
-  request(message: Uint8Array, done: (reply: Reply | undefined) => void): void {
+  request(message: Uint8Array, done: (reply: OwnReply | undefined) => void): void {
     if (this.#send(message.slice(), { kind: 'request', done }) === 0) done(undefined);
   }
 
@@ -196,6 +202,10 @@ export class CellControl {
       this.#hand({ ...message, xid: 0, match: this.#stamp(message.match) }, undefined);
       return;
     }
+    if (message.type === 'table_status') {
+      this.#hand({ ...message, xid: 0 }, undefined);
+      return;
+    }
     const expected = this.#expected.get(message.xid);
     if (expected === undefined) {
       this.#counters.refused++;
@@ -204,6 +214,8 @@ export class CellControl {
     if (message.type === 'barrier_reply') this.#barrierAnswered(message.xid, expected);
     else if (message.type === 'error') this.#errorAnswered(message, expected);
     else if (message.type === 'multipart_reply') this.#multipartAnswered(message, expected);
+    else if (message.type === 'table_config') this.#tableAnswered(message, expected);
+    else this.#counters.refused++;
   }
 
   /** The cell is gone: nobody waits any longer. */
@@ -290,7 +302,13 @@ export class CellControl {
     this.#hand({ ...message, xid: expected.request.xid, body: stamped }, expected.request.asker);
   }
 
-  #hand(reply: Reply, asker: Asker | undefined): void {
+  /** One of several; a barrier tells the last. */
+  #tableAnswered(message: Extract<Message, { type: 'table_config' }>, expected: Expected): void {
+    if (expected.kind !== 'controller') this.#counters.refused++;
+    else this.#hand({ ...message, xid: expected.request.xid }, expected.request.asker);
+  }
+
+  #hand(reply: CellReply, asker: Asker | undefined): void {
     this.#counters.passed++;
     this.#pass(reply, asker);
   }

@@ -1,6 +1,5 @@
 /** The cells of this device: what the agent knows of each, and how they start, end and start again. */
 import type { Logger } from 'pino';
-import type { Message } from '../openflow/index.ts';
 import { TX_KIND } from '../sandbox/channel/layout.ts';
 import type {
   CellEnd,
@@ -10,7 +9,10 @@ import type {
   ProgramImage,
   Verdict,
 } from '../sandbox/client/types.ts';
-import { type Asker, CellControl, type ControlCounters } from './cell-control.ts';
+import { type Asker, CellControl, type CellReply, type ControlCounters } from './cell-control.ts';
+
+export type { CellReply } from './cell-control.ts';
+
 import { CellLog } from './cell-log.ts';
 import type { Clock } from './clock.ts';
 import type { FrameQueue, Holding } from './dispatcher/hold.ts';
@@ -21,9 +23,6 @@ import type { Frame, FramePool } from './ports/frames.ts';
 /** Number of the default cell, and of the one that switches while no controller is there. */
 export const DEFAULT_CELL = 0;
 export const STANDALONE_CELL = 0xffffffff;
-
-/** The reply types a controller may see from a cell. */
-export type CellReply = Extract<Message, { type: 'error' | 'flow_removed' | 'multipart_reply' }>;
 
 /** A sandbox host as the agent uses it (sandbox/client). */
 export interface CellHost {

@@ -2,7 +2,7 @@
  * What a cell was told besides flow entries, in force now: groups, meters, and how its tables behave; so that a cell that
  * takes its place can be told again before the entries that need them. One message each.
  */
-import { encode, Group, GroupModCommand, GroupType, type Message, Meter } from '../openflow/index.ts';
+import { encode, Group, GroupModCommand, GroupType, type Message, Meter, Table } from '../openflow/index.ts';
 
 export type GroupMod = Extract<Message, { type: 'group_mod' }>;
 export type MeterMod = Extract<Message, { type: 'meter_mod' }>;
@@ -63,8 +63,9 @@ export class ObjectLog {
     return this.#note(this.#meters, message.command, message.meter_id, all, noted);
   }
 
-  /** A TABLE_CONFIG: takes the place of the one before for this table. */
+  /** A TABLE_CONFIG: takes the place of the one before for this table, that for all of those for any. */
   table(tableId: number, bytes: Uint8Array): void {
+    if (tableId === Table.ALL) this.#tables.clear();
     this.#tables.delete(tableId);
     this.#tables.set(tableId, bytes.slice());
   }

@@ -25,10 +25,10 @@ const FLAGS = 3;
 const CONTROL_BYTES = 8;
 const ADD_BYTES = 8;
 
-/** A controller's open bundles, messages of one, and bytes of all of a controller's. */
+/** A controller's open bundles, and messages and bytes of one: as much as a cell takes in a transaction. */
 const MAX_BUNDLES = 16;
 const MAX_MESSAGES = 4000;
-const MAX_BYTES = 4 << 20;
+const MAX_BYTES = 256 * 1024;
 
 /** A message for a cell; decoded again when it is carried out, since it takes several times as much room then. */
 export interface Part {
@@ -98,7 +98,6 @@ export const parseAddition = (data: Uint8Array, xid: number): Addition => {
 /** The bundles of one controller. What throws is an OpenFlowError of BundleFailedCode. */
 export class Bundles {
   readonly #open = new Map<number, Bundle>();
-  #bytes = 0;
 
   get size(): number {
     return this.#open.size;
@@ -106,7 +105,7 @@ export class Bundles {
 
   open({ id, flags }: Pick<Control, 'id' | 'flags'>): Bundle {
     if (this.#open.has(id)) {
-      this.#remove(id);
+      this.#open.delete(id);
       throw bundleError(BundleFailedCode.BAD_ID, `bundle ${id} was open already; it is discarded`);
     }
     if ((flags & ~FLAGS) !== 0) throw bundleError(BundleFailedCode.BAD_FLAGS, `bundle flags ${flags}`);
@@ -125,14 +124,14 @@ export class Bundles {
   /** Takes the bundle out. */
   take(control: Control): Bundle {
     const bundle = this.#get(control.id);
-    this.#remove(control.id);
+    this.#open.delete(control.id);
     if (bundle.flags !== control.flags) throw this.#otherFlags(control);
     return bundle;
   }
 
   discard({ id }: Control): void {
     this.#get(id);
-    this.#remove(id);
+    this.#open.delete(id);
   }
 
   /**
@@ -145,13 +144,12 @@ export class Bundles {
     if (bundle.parts.length + bundle.portMods.length >= MAX_MESSAGES) {
       throw bundleError(BundleFailedCode.MSG_TOO_MANY, `a bundle has at most ${MAX_MESSAGES} messages`);
     }
-    const size = addition.bytes.length + head.length;
-    if (this.#bytes + size > MAX_BYTES) {
-      throw bundleError(BundleFailedCode.MSG_TOO_MANY, `bundles have at most ${MAX_BYTES} bytes`);
+    const bytes = bundle.bytes + addition.bytes.length;
+    if (bytes > MAX_BYTES) {
+      throw bundleError(BundleFailedCode.MSG_TOO_MANY, `a bundle has at most ${MAX_BYTES} bytes`);
     }
     this.#put(bundle, message, addition.bytes, head);
-    bundle.bytes += size;
-    this.#bytes += size;
+    bundle.bytes = bytes;
   }
 
   #put(bundle: Bundle, message: Message, bytes: Uint8Array, head: Uint8Array): void {
@@ -188,19 +186,14 @@ export class Bundles {
   #writable(control: Pick<Control, 'id' | 'flags'>): Bundle {
     const bundle = this.#get(control.id);
     if (bundle.closed) {
-      this.#remove(control.id);
+      this.#open.delete(control.id);
       throw bundleError(BundleFailedCode.BUNDLE_CLOSED, `bundle ${control.id} is closed`);
     }
     if (bundle.flags !== control.flags) {
-      this.#remove(control.id);
+      this.#open.delete(control.id);
       throw this.#otherFlags(control);
     }
     return bundle;
-  }
-
-  #remove(id: number): void {
-    this.#bytes -= this.#open.get(id)?.bytes ?? 0;
-    this.#open.delete(id);
   }
 
   #otherFlags({ id, flags }: Pick<Control, 'id' | 'flags'>): OpenFlowError {

@@ -1,5 +1,11 @@
 /** Controller roles, and which asynchronous messages a controller gets (OpenFlow 1.3.5, sections 6.3.6, 7.3.9, 7.3.10). */
-import { ControllerRole, ErrorType, OpenFlowError, RoleRequestFailedCode } from '../../openflow/index.ts';
+import {
+  ControllerRole,
+  ErrorType,
+  OFP_VERSION,
+  OpenFlowError,
+  RoleRequestFailedCode,
+} from '../../openflow/index.ts';
 
 /** Bits `1 << reason`: [master and equal, slave]. */
 export type AsyncMask = [number, number];
@@ -11,16 +17,24 @@ export interface AsyncMasks {
 }
 
 /** All reasons for master and equal; a slave gets port status only. */
-export const DEFAULT_MASKS: AsyncMasks = {
+const DEFAULT_MASKS: AsyncMasks = {
   packet_in_mask: [0x7, 0],
   port_status_mask: [0x7, 0x7],
   flow_removed_mask: [0xf, 0],
 };
 
+/** OpenFlow 1.4 has two reasons more: METER_DELETE and EVICTION. */
+const LATER_MASKS: AsyncMasks = { ...DEFAULT_MASKS, flow_removed_mask: [0x3f, 0] };
+
 /** One controller's standing. A new connection begins as equal. */
 export class Role {
   current: number = ControllerRole.EQUAL;
-  masks: AsyncMasks = DEFAULT_MASKS;
+  masks: AsyncMasks;
+
+  /** `version`: wire version that the controller speaks. */
+  constructor(version: number) {
+    this.masks = version > OFP_VERSION ? LATER_MASKS : DEFAULT_MASKS;
+  }
 
   get isSlave(): boolean {
     return this.current === ControllerRole.SLAVE;

@@ -33,7 +33,7 @@ export interface SessionCounters {
 export class Session implements Asker {
   readonly link: Link;
   readonly version: number;
-  readonly role = new Role();
+  readonly role: Role;
   readonly bundles = new Bundles();
   readonly multipart = new MultipartRequests();
   /** It has sent DISPATCH_CONFIG: it speaks the Flowcell extension. */
@@ -46,6 +46,7 @@ export class Session implements Asker {
   constructor(link: Link, counters: SessionCounters) {
     this.link = link;
     this.version = link.version ?? OFP_VERSION;
+    this.role = new Role(this.version);
     this.#counters = counters;
   }
 

@@ -27,7 +27,7 @@ const REASONS: Record<PortChange, number> = {
 
 /** OpenFlow 1.0 has one role for all, and no generation where an extension gives it roles. */
 const OPENFLOW_10 = 1;
-/** The first version that tells a controller when it loses the mastership. */
+/** The first version that tells a controller of tables' vacancy, and when it loses the mastership. */
 const OPENFLOW_14 = 5;
 
 export class Sessions {
@@ -92,6 +92,11 @@ export class Sessions {
 
   flowRemoved(message: MessageOf<'flow_removed'>): void {
     this.#tell('flow_removed_mask', message.reason, message);
+  }
+
+  /** To those whose version knows of it; which of them want it is for their dialects to say. */
+  tableStatus(message: MessageOf<'table_status'>): void {
+    for (const session of this.#open) if (session.version >= OPENFLOW_14) session.send(message);
   }
 
   /** What became of cells, to all who decide about flows. */

@@ -5,7 +5,9 @@ import {
   ErrorType,
   type MessageOf,
   type MessageType,
+  OFP_VERSION,
   OpenFlowError,
+  TableConfigFlag,
 } from '../../openflow/index.ts';
 import type { Asker } from '../cell-control.ts';
 import { type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
@@ -23,7 +25,7 @@ import type { Requests } from './requests.ts';
 import { type Link, Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import { changesState } from './slaves.ts';
-import type { TableMiss } from './table-miss.ts';
+import type { TableSettings } from './table-settings.ts';
 
 export type FailMode = 'secure' | 'standalone';
 
@@ -31,7 +33,7 @@ export interface SwitchOptions {
   sessions: Sessions;
   requests: Requests;
   extension: Extension;
-  tableMiss: TableMiss;
+  tableSettings: TableSettings;
   cells: Cells;
   flows: Flows;
   dispatcher: Dispatcher;
@@ -76,14 +78,15 @@ export class Switch {
   reply(_cell: CellRecord, reply: CellReply, asker: Asker | undefined): void {
     if (asker !== undefined) asker.answer(reply);
     else if (reply.type === 'flow_removed') this.#options.sessions.flowRemoved(reply);
+    else if (reply.type === 'table_status') this.#options.sessions.tableStatus(reply);
   }
 
   /** A controller has connected. */
   established(link: Link): Session {
-    const { sessions, tableMiss } = this.#options;
+    const { sessions, tableSettings } = this.#options;
     const session = new Session(link, sessions.counters);
     sessions.add(session);
-    tableMiss.update();
+    tableSettings.update();
     return session;
   }
 
@@ -103,9 +106,9 @@ export class Switch {
 
   /** A controller is gone. Without the last one existing cells go on; new flows wait or are switched without it. */
   closed(session: Session): void {
-    const { sessions, dispatcher, failMode, standaloneCell, tableMiss } = this.#options;
+    const { sessions, dispatcher, failMode, standaloneCell, tableSettings } = this.#options;
     sessions.delete(session);
-    tableMiss.update();
+    tableSettings.update();
     dispatcher.askOthers(session);
     if (sessions.size > 0) return;
     clearTimeout(this.#plainTimer);
@@ -119,7 +122,7 @@ export class Switch {
   }
 
   #table(): Handlers {
-    const { requests, extension, tableMiss } = this.#options;
+    const { requests, extension, tableSettings } = this.#options;
     const toCells = this.#toCells;
     const change = (session: Session, received: Received<MessageOf<'group_mod' | 'meter_mod'>>) =>
       toCells.change(session, this.#defaultCell(), received);
@@ -131,7 +134,7 @@ export class Switch {
       get_config_request: (session, { message }) => requests.getConfig(session, message.xid),
       set_config: (session, { message }) => {
         requests.setConfig(session, message);
-        tableMiss.update();
+        tableSettings.update();
       },
       role_request: (session, { message }) => this.#role(session, message),
       get_async_request: (session, { message }) => requests.getAsync(session, message.xid),
@@ -162,7 +165,7 @@ export class Switch {
       dispatch_query: notFromControllers,
       cell_status: notFromControllers,
       program_reply: notFromControllers,
-      table_config: notFromControllers,
+      table_config: (session, received) => this.#tableConfig(session, received),
       table_status: notFromControllers,
       transaction: notFromControllers,
     };
@@ -204,6 +207,14 @@ export class Switch {
   #portMod(message: MessageOf<'port_mod'>): void {
     const { requests, sessions } = this.#options;
     sessions.portChanged(requests.portMod(message), 'modify');
+  }
+
+  /** What OpenFlow 1.4 says by table_mod; who speaks 1.3 has no such message. */
+  #tableConfig(session: Session, received: Received<MessageOf<'table_config'>>): void {
+    if (session.version === OFP_VERSION) notFromControllers(session, received);
+    const { message, bytes } = received;
+    this.#toCells.hand(session, this.#defaultCell(), received);
+    if ((message.flags & TableConfigFlag.QUERY) === 0) this.#options.tableSettings.noted(message, bytes);
   }
 
   #defaultCell(): CellRecord {

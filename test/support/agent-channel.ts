@@ -6,7 +6,7 @@ import { Requests } from '../../agent/channel/requests.ts';
 import type { Link, Session } from '../../agent/channel/session.ts';
 import { Sessions } from '../../agent/channel/sessions.ts';
 import { Switch } from '../../agent/channel/switch.ts';
-import { TableMiss } from '../../agent/channel/table-miss.ts';
+import { TableSettings } from '../../agent/channel/table-settings.ts';
 import { Programs } from '../../agent/programs.ts';
 import {
   decode,
@@ -132,7 +132,7 @@ export class Channel {
         dispatcher,
       }),
       extension: this.extension,
-      tableMiss: new TableMiss(cells, sessions),
+      tableSettings: new TableSettings(cells, sessions),
       cells,
       flows,
       dispatcher,

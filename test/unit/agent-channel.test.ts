@@ -3,6 +3,7 @@ import { BundleControl } from '../../agent/channel/bundles.ts';
 import { ONF_EXPERIMENTER } from '../../agent/channel/onf.ts';
 import {
   ControllerRole,
+  decode,
   encode,
   FlowModCommand,
   type MessageInit,
@@ -351,17 +352,72 @@ describe('a controller of OpenFlow 1.0', () => {
     a.say({ type: 'set_config', miss_send_len: 200 });
     b.leave();
     expect(told()).toEqual([
-      [255, 1, 128],
-      [255, 1, 200],
+      [0, 1, 128],
+      [0, 1, 200],
     ]);
     channel.cell.end('host-died');
     channel.world.clock.now += 1000;
     channel.world.flows.sweep();
     const fresh = channel.world.host.last;
     expect(fresh).not.toBe(channel.cell);
-    expect(told(fresh)).toEqual([[255, 1, 200]]);
+    expect(told(fresh)).toEqual([[0, 1, 200]]);
     a.leave();
-    expect(told(fresh).at(-1)).toEqual([255, 0, 0]);
+    expect(told(fresh).at(-1)).toEqual([0, 0, 0]);
+  });
+});
+
+describe('a controller of OpenFlow 1.4', () => {
+  const settings = (channel: Channel) =>
+    channel.cell.messages.flatMap((message) =>
+      message.type === 'table_config' ? [[message.table_id, message.flags, message.eviction_flags]] : [],
+    );
+
+  test('sets tables; what OpenFlow 1.0 needs of the first one stays', () => {
+    const channel = new Channel();
+    const controller = channel.connect(5);
+    const old = channel.connect(1);
+    controller.say({ type: 'table_config', table_id: 3, flags: 4, eviction_flags: 1 });
+    controller.say({ type: 'table_config', table_id: 255, flags: 4, eviction_flags: 2 });
+    expect(settings(channel)).toEqual([
+      [0, 1, 0],
+      [3, 4, 1],
+      [255, 4, 2],
+      [0, 5, 2],
+    ]);
+    old.leave();
+    expect(settings(channel).at(-1)).toEqual([0, 4, 2]);
+    const logged = [...channel.world.cells.get(0)!.log.replay(0)].map((bytes) => decode(bytes));
+    expect(logged).toMatchObject([
+      { table_id: 255, flags: 4 },
+      { table_id: 0, flags: 4 },
+    ]);
+  });
+
+  test('asks how tables are set: an answer for each, and the barrier tells the last', () => {
+    const channel = new Channel();
+    const [controller, other] = [channel.connect(5), channel.connect(4)];
+    controller.say({ type: 'table_config', xid: 9, table_id: 255, flags: 128 });
+    controller.say({ type: 'barrier_request', xid: 9 });
+    const [xid] = channel.cell.sent.map(messageXid);
+    for (const table_id of [0, 1]) channel.cell.say({ type: 'table_config', xid, table_id, flags: 4 });
+    channel.cell.answerBarriers();
+    channel.cell.say({ type: 'table_config', xid, table_id: 2 });
+    expect(controller.received.map(({ type, xid }) => [type, xid])).toEqual([
+      ['table_config', 9],
+      ['table_config', 9],
+      ['barrier_reply', 9],
+    ]);
+    expect([...channel.world.cells.get(0)!.log.replay(0)]).toEqual([]);
+    expect(other.heard()).toEqual([]);
+  });
+
+  test('hears of the vacancy of tables, and of evicted entries', () => {
+    const channel = new Channel();
+    const [later, now] = [channel.connect(5), channel.connect(4)];
+    channel.cell.say({ type: 'table_status', table_id: 1, reason: 3 });
+    channel.cell.say({ type: 'flow_removed', reason: 5, match: {} });
+    expect(later.heard()).toEqual(['table_status', 'flow_removed']);
+    expect(now.heard()).toEqual([]);
   });
 });
 
@@ -421,13 +477,13 @@ describe('bundles', () => {
     expect(channel.world.cells.get(0)!.log.size).toBe(0);
     controller.heard();
     controller.bundle(BundleControl.COMMIT);
-    expect(controller.heard()).toEqual(['65535/2302']);
+    expect(controller.heard()).toEqual(['EXPERIMENTER/2302']);
   });
 
   test('a port that cannot be changed: the cell hears nothing of it', () => {
     const { channel, controller } = setUp();
     controller.commit(add(1), portMod({ port_no: 77 }));
-    expect(controller.heard()).toEqual(['experimenter', 'PORT_MOD_FAILED/BAD_PORT', '65535/2313']);
+    expect(controller.heard()).toEqual(['experimenter', 'PORT_MOD_FAILED/BAD_PORT', 'EXPERIMENTER/2313']);
     expect(channel.cell.sent).toEqual([]);
   });
 
@@ -437,12 +493,12 @@ describe('bundles', () => {
     controller.add([add(1)]);
     controller.bundle(BundleControl.DISCARD);
     controller.bundle(BundleControl.COMMIT);
-    expect(controller.heard()).toEqual(['experimenter', 'experimenter', '65535/2302']);
+    expect(controller.heard()).toEqual(['experimenter', 'experimenter', 'EXPERIMENTER/2302']);
     controller.bundle(BundleControl.OPEN, 2);
     controller.leave();
     const next = channel.connect();
     next.bundle(BundleControl.COMMIT, 2);
-    expect(next.heard()).toEqual(['65535/2302']);
+    expect(next.heard()).toEqual(['EXPERIMENTER/2302']);
     expect(channel.cell.sent).toEqual([]);
   });
 
@@ -455,17 +511,17 @@ describe('bundles', () => {
   });
 
   test.each<[string, (controller: FakeController) => void, string]>([
-    ['open twice', (c) => c.bundle(BundleControl.OPEN), '65535/2302'],
-    ['close what is not', (c) => c.bundle(BundleControl.CLOSE, 9), '65535/2302'],
-    ['discard what is not', (c) => c.bundle(BundleControl.DISCARD, 9), '65535/2302'],
-    ['flags there are not', (c) => c.bundle(BundleControl.OPEN, 9, 4), '65535/2307'],
-    ['other flags at the end', (c) => c.bundle(BundleControl.COMMIT, 1, 1), '65535/2307'],
-    ['other flags in a message', (c) => c.add([add(1)], 1, 1), '65535/2307'],
-    ['no such control', (c) => c.bundle(8), '65535/2306'],
-    ['a reply', (c) => c.bundle(1), '65535/2306'],
-    ['what is no change', (c) => c.add([{ type: 'barrier_request' }]), '65535/2310'],
-    ['a packet-out', (c) => c.add([{ type: 'packet_out' }]), '65535/2310'],
-    ['two cells', (c) => c.add([add(1), { type: 'flow_mod', match: { cell: 3 } }]), '65535/2310'],
+    ['open twice', (c) => c.bundle(BundleControl.OPEN), 'EXPERIMENTER/2302'],
+    ['close what is not', (c) => c.bundle(BundleControl.CLOSE, 9), 'EXPERIMENTER/2302'],
+    ['discard what is not', (c) => c.bundle(BundleControl.DISCARD, 9), 'EXPERIMENTER/2302'],
+    ['flags there are not', (c) => c.bundle(BundleControl.OPEN, 9, 4), 'EXPERIMENTER/2307'],
+    ['other flags at the end', (c) => c.bundle(BundleControl.COMMIT, 1, 1), 'EXPERIMENTER/2307'],
+    ['other flags in a message', (c) => c.add([add(1)], 1, 1), 'EXPERIMENTER/2307'],
+    ['no such control', (c) => c.bundle(8), 'EXPERIMENTER/2306'],
+    ['a reply', (c) => c.bundle(1), 'EXPERIMENTER/2306'],
+    ['what is no change', (c) => c.add([{ type: 'barrier_request' }]), 'EXPERIMENTER/2310'],
+    ['a packet-out', (c) => c.add([{ type: 'packet_out' }]), 'EXPERIMENTER/2310'],
+    ['two cells', (c) => c.add([add(1), { type: 'flow_mod', match: { cell: 3 } }]), 'EXPERIMENTER/2310'],
     [
       'a malformed message',
       (c) => c.add([{ type: 'experimenter', experimenter: 0xf10cce11, exp_type: 99 }]),
@@ -478,7 +534,7 @@ describe('bundles', () => {
         c.heard();
         c.bundle(BundleControl.CLOSE);
       },
-      '65535/2304',
+      'EXPERIMENTER/2304',
     ],
     [
       'a message after the close',
@@ -487,7 +543,7 @@ describe('bundles', () => {
         c.heard();
         c.add([add(1)]);
       },
-      '65535/2304',
+      'EXPERIMENTER/2304',
     ],
   ])('refused: %s', (_what, run, error) => {
     const { channel, controller } = setUp();
@@ -512,9 +568,17 @@ describe('bundles', () => {
   test.each<[string, MessageInit, string]>([
     ['control cut off', onf(2300, 1, 0, 0, 0, 1, 0, 0, 0), 'BAD_REQUEST/BAD_LEN'],
     ['addition cut off', onf(2301, 1, 0, 0, 0, 1, 0, 0, 0, 0, 4, 20), 'BAD_REQUEST/BAD_LEN'],
-    ['inside longer than outside', onf(2301, 1, 0, 0, 0, 1, 0, 0, 0, 0, ...barrier(9, 1)), '65535/2308'],
-    ['inside shorter than a header', onf(2301, 1, 0, 0, 0, 1, 0, 0, 0, 0, ...barrier(7, 1)), '65535/2308'],
-    ['another xid inside', onf(2301, 1, 0, 0, 0, 1, 0, 0, 0, 0, ...barrier(8, 2)), '65535/2309'],
+    [
+      'inside longer than outside',
+      onf(2301, 1, 0, 0, 0, 1, 0, 0, 0, 0, ...barrier(9, 1)),
+      'EXPERIMENTER/2308',
+    ],
+    [
+      'inside shorter than a header',
+      onf(2301, 1, 0, 0, 0, 1, 0, 0, 0, 0, ...barrier(7, 1)),
+      'EXPERIMENTER/2308',
+    ],
+    ['another xid inside', onf(2301, 1, 0, 0, 0, 1, 0, 0, 0, 0, ...barrier(8, 2)), 'EXPERIMENTER/2309'],
   ])('malformed: %s', (_what, message, error) => {
     const { controller } = setUp();
     controller.say(message);
@@ -524,27 +588,24 @@ describe('bundles', () => {
   test('bundles, their messages and their bytes are bounded', () => {
     const { controller } = setUp();
     for (let id = 1; id <= 17; id++) controller.bundle(BundleControl.OPEN, id);
-    expect(controller.heard().slice(-2)).toEqual(['experimenter', '65535/2305']);
+    expect(controller.heard().slice(-2)).toEqual(['experimenter', 'EXPERIMENTER/2305']);
     controller.add(Array.from({ length: 4001 }, () => ({ type: 'flow_mod', command: FlowModCommand.ADD })));
-    expect(controller.heard()).toEqual(['65535/2312']);
+    expect(controller.heard()).toEqual(['EXPERIMENTER/2312']);
     const { channel: _, controller: other } = setUp();
     const action = { type: 'experimenter' as const, experimenter: 1, data: new Uint8Array(60_000) };
     const large: MessageInit = {
       type: 'flow_mod',
       instructions: [{ type: 'apply_actions', actions: [action] }],
     };
-    other.add(Array.from({ length: 80 }, () => large));
-    const heard = other.heard();
-    expect(new Set(heard)).toEqual(new Set(['65535/2312']));
-    expect(heard.length).toBeGreaterThan(5);
-    expect(heard.length).toBeLessThan(20);
+    other.add(Array.from({ length: 5 }, () => large));
+    expect(other.heard()).toEqual(['EXPERIMENTER/2312']);
   });
 
   test('the cell ends before it has committed: nothing is changed', () => {
     const { channel, controller } = setUp();
     controller.commit(add(1), portMod());
     channel.cell.end('host-died');
-    expect(controller.heard()).toEqual(['experimenter', '65535/2313']);
+    expect(controller.heard()).toEqual(['experimenter', 'EXPERIMENTER/2313']);
     expect(channel.world.ports[0].config).toBe(0);
   });
 });
