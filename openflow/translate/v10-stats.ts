@@ -4,7 +4,7 @@ import type { FlowStats, Message, MessageInit } from '../index.ts';
 import * as v10 from '../v10/index.ts';
 import { Group, Port } from '../v13/constants.ts';
 import { BadRequestCode, ErrorType } from '../v13/errors.ts';
-import { cannotSay, encodeInParts, type MultipartReply, type MultipartReplyInit } from './shared.ts';
+import { cannotSay, encodeInParts, fail, type MultipartReply, type MultipartReplyInit } from './shared.ts';
 import { actionsForController, instructionsTo10 } from './v10-actions.ts';
 import { experimenterData, vendorData } from './v10-experimenter.ts';
 import { matchFrom10, matchTo10 } from './v10-match.ts';
@@ -60,6 +60,12 @@ function requestBodyFrom10(body: StatsRequest['body']): MultipartRequest['body']
       };
     case 'vendor':
       return { type: 'experimenter', ...experimenterData(body) };
+    default:
+      return fail(
+        ErrorType.BAD_REQUEST,
+        BadRequestCode.BAD_MULTIPART,
+        `${body.type} statistics are unknown here`,
+      );
   }
 }
 
@@ -157,6 +163,12 @@ function replyBodyFrom10(body: StatsReply['body']): MultipartReply['body'] {
       };
     case 'vendor':
       return { type: 'experimenter', ...experimenterData(body) };
+    default:
+      return fail(
+        ErrorType.BAD_REQUEST,
+        BadRequestCode.BAD_MULTIPART,
+        `${body.type} statistics are unknown here`,
+      );
   }
 }
 
