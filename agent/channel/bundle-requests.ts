@@ -1,18 +1,12 @@
 /** BUNDLE_CONTROL and BUNDLE_ADD_MESSAGE, and what a commit does: one transaction of one cell, then changes of ports. */
 import { decode, type MessageOf, messageXid, OFP_VERSION, OpenFlowError } from '../../openflow/index.ts';
+import { BundleCtrlType } from '../../openflow/v14/constants.ts';
 import { headOf } from '../cell-control.ts';
 import type { Logged } from '../cell-log.ts';
 import { type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';
 import type { Barriers } from './barriers.ts';
-import {
-  type Bundle,
-  BundleControl,
-  type Control,
-  encodeControl,
-  parseAddition,
-  parseControl,
-} from './bundles.ts';
+import { type Bundle, type Control, encodeControl, parseAddition, parseControl } from './bundles.ts';
 import { BundleFailedCode, bundleError, ONF_EXPERIMENTER, OnfType } from './onf.ts';
 import type { Session } from './session.ts';
 
@@ -55,16 +49,16 @@ export class BundleRequests {
     const { xid } = message;
     const { bundles } = session;
     switch (control.type) {
-      case BundleControl.OPEN:
+      case BundleCtrlType.OPEN_REQUEST:
         bundles.open(control);
         break;
-      case BundleControl.CLOSE:
+      case BundleCtrlType.CLOSE_REQUEST:
         bundles.close(control);
         break;
-      case BundleControl.DISCARD:
+      case BundleCtrlType.DISCARD_REQUEST:
         bundles.discard(control);
         break;
-      case BundleControl.COMMIT:
+      case BundleCtrlType.COMMIT_REQUEST:
         this.#commit(session, control, bundles.take(control), xid, headOf(original));
         return;
       default:

@@ -13,14 +13,12 @@ import {
   messageXid,
   OpenFlowError,
 } from '../../openflow/index.ts';
+import { BundleFlag } from '../../openflow/v14/constants.ts';
 import { DEFAULT_CELL } from '../cells.ts';
 import { BundleFailedCode, bundleError } from './onf.ts';
 
-/** onf_bundle_ctrl_msg type: requests; the reply to each is one more. */
-export const BundleControl = { OPEN: 0, CLOSE: 2, COMMIT: 4, DISCARD: 6 } as const;
-
-/** ONF_BF_ATOMIC and ONF_BF_ORDERED: a cell does both anyway. */
-const FLAGS = 3;
+/** A cell does what any of them asks for. */
+const FLAGS = BundleFlag.ATOMIC | BundleFlag.ORDERED;
 
 const CONTROL_BYTES = 8;
 const ADD_BYTES = 8;

@@ -9,30 +9,19 @@ import {
   OpenFlowError,
   toErrorMessage,
 } from '../../openflow/index.ts';
+import { ONF_EXPERIMENTER } from '../../openflow/nicira/fields.ts';
+import { ONF_BUNDLE_ERROR } from '../../openflow/nicira/onf.ts';
+import { RoleReason } from '../../openflow/v14/constants.ts';
 
-export const ONF_EXPERIMENTER = 0x4f4e4600;
+export { ONF_EXPERIMENTER } from '../../openflow/nicira/fields.ts';
+export { BundleFailedCode } from '../../openflow/v14/errors.ts';
 
 /** exp_type of the messages. */
 export const OnfType = { ROLE_STATUS: 1911, BUNDLE_CONTROL: 2300, BUNDLE_ADD_MESSAGE: 2301 } as const;
 
-/** Codes of OFPET_BUNDLE_FAILED (OpenFlow 1.4, section 7.5.4.17); EXT-230 has them from 2300 on. */
-export const BundleFailedCode = {
-  BAD_ID: 2,
-  BUNDLE_CLOSED: 4,
-  OUT_OF_BUNDLES: 5,
-  BAD_TYPE: 6,
-  BAD_FLAGS: 7,
-  MSG_BAD_LEN: 8,
-  MSG_BAD_XID: 9,
-  MSG_UNSUP: 10,
-  MSG_TOO_MANY: 12,
-  MSG_FAILED: 13,
-} as const;
-const FIRST_BUNDLE_CODE = 2300;
-
 /** `code` of BundleFailedCode. */
 export const bundleError = (code: number, text: string): OpenFlowError =>
-  new OpenFlowError(ErrorType.EXPERIMENTER, FIRST_BUNDLE_CODE + code, text);
+  new OpenFlowError(ErrorType.EXPERIMENTER, ONF_BUNDLE_ERROR + code, text);
 
 /** The error that answers a request. Experimenter errors name their experimenter before the request's bytes. */
 export const errorReply = (error: OpenFlowError, request: Uint8Array): MessageOf<'error'> => {
@@ -44,15 +33,12 @@ export const errorReply = (error: OpenFlowError, request: Uint8Array): MessageOf
   return { ...reply, data };
 };
 
-/** OFPCRR_MASTER_REQUEST: another controller has asked to be master. */
-const MASTER_REQUEST = 0;
-
 /** Tells a controller that its role has changed without its asking (OpenFlow 1.4, section 7.4.4). */
 export const roleStatus = (role: number, generation: bigint): MessageInitOf<'experimenter'> => {
   const data = new Uint8Array(16);
   const view = new DataView(data.buffer);
   view.setUint32(0, role);
-  view.setUint8(4, MASTER_REQUEST);
+  view.setUint8(4, RoleReason.MASTER_REQUEST);
   view.setBigUint64(8, generation);
   return { type: 'experimenter', experimenter: ONF_EXPERIMENTER, exp_type: OnfType.ROLE_STATUS, data };
 };

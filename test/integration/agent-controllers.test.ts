@@ -1,6 +1,6 @@
 /** One device and several controllers: roles, asynchronous messages, a master that fails, several versions at once. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BundleControl, encodeControl } from '../../agent/channel/bundles.ts';
+import { encodeControl } from '../../agent/channel/bundles.ts';
 import { ONF_EXPERIMENTER, OnfType } from '../../agent/channel/onf.ts';
 import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import {
@@ -11,6 +11,7 @@ import {
   type MessageInitOf,
   Port,
 } from '../../openflow/index.ts';
+import { BundleCtrlType } from '../../openflow/v14/constants.ts';
 import { AgentProcess, FakeController, type Peer } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
@@ -158,7 +159,7 @@ describeNetwork('an agent and three controllers', () => {
       exp_type: OnfType.BUNDLE_CONTROL,
       data: encodeControl({ id: 4, type, flags: 3 }),
     });
-    peer.send(control(BundleControl.OPEN));
+    peer.send(control(BundleCtrlType.OPEN_REQUEST));
     for (const [i, message] of messages.entries()) {
       const xid = 9000 + i;
       const inside = encode({ ...message, xid });
@@ -177,15 +178,15 @@ describeNetwork('an agent and three controllers', () => {
   test('bundles: all of it, or nothing', async () => {
     const [peer] = peers;
     await peer.entries({ command: FlowModCommand.DELETE, table_id: 0xff });
-    await bundled(peer, [add(1), add(2)], BundleControl.DISCARD);
+    await bundled(peer, [add(1), add(2)], BundleCtrlType.DISCARD_REQUEST);
     expect(await entries(peer)).toEqual([]);
     await bundled(
       peer,
       [add(1), add(2), add(3, { command: FlowModCommand.DELETE_STRICT })],
-      BundleControl.COMMIT,
+      BundleCtrlType.COMMIT_REQUEST,
     );
     expect(await entries(peer)).toEqual([1, 2]);
-    const wrong = bundled(peer, [add(3), add(4, { table_id: 0xff }), add(5)], BundleControl.COMMIT);
+    const wrong = bundled(peer, [add(3), add(4, { table_id: 0xff }), add(5)], BundleCtrlType.COMMIT_REQUEST);
     await expect(wrong).rejects.toMatchObject({ answer: { error_type: 0xffff, code: 2313 } });
     expect(await peer.next('error')).toMatchObject({ xid: 9001, error_type: 5, code: 2 });
     expect(await entries(peer)).toEqual([1, 2]);

@@ -1,5 +1,5 @@
 /** The agent's control channel without sockets: controllers that keep what they are sent, around pretended cells. */
-import { BundleControl, encodeControl } from '../../agent/channel/bundles.ts';
+import { encodeControl } from '../../agent/channel/bundles.ts';
 import { Extension } from '../../agent/channel/extension.ts';
 import { errorReply, ONF_EXPERIMENTER, OnfType } from '../../agent/channel/onf.ts';
 import { Requests } from '../../agent/channel/requests.ts';
@@ -16,6 +16,7 @@ import {
   type MessageInit,
   OpenFlowError,
 } from '../../openflow/index.ts';
+import { BundleCtrlType } from '../../openflow/v14/constants.ts';
 import { type FakeCell, image, silent, World } from './agent-world.ts';
 
 export class FakeController implements Link {
@@ -92,9 +93,9 @@ export class FakeController implements Link {
   }
 
   commit(...messages: MessageInit[]): void {
-    this.bundle(BundleControl.OPEN);
+    this.bundle(BundleCtrlType.OPEN_REQUEST);
     this.add(messages);
-    this.bundle(BundleControl.COMMIT);
+    this.bundle(BundleCtrlType.COMMIT_REQUEST);
   }
 
   leave(): void {

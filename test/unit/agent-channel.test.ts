@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { BundleControl } from '../../agent/channel/bundles.ts';
 import { ONF_EXPERIMENTER } from '../../agent/channel/onf.ts';
 import {
   ControllerRole,
@@ -10,6 +9,7 @@ import {
   type MessageOf,
   messageXid,
 } from '../../openflow/index.ts';
+import { BundleCtrlType } from '../../openflow/v14/constants.ts';
 import { Channel, type FakeController } from '../support/agent-channel.ts';
 
 const { EQUAL, MASTER, SLAVE, NOCHANGE } = ControllerRole;
@@ -434,12 +434,12 @@ describe('bundles', () => {
 
   test('a commit is one transaction of the cell, then ports change; the answer comes when all is done', () => {
     const { channel, controller } = setUp();
-    controller.bundle(BundleControl.OPEN);
+    controller.bundle(BundleCtrlType.OPEN_REQUEST);
     controller.add([add(1), { type: 'group_mod', command: 0, group_id: 3 }, portMod()]);
-    controller.bundle(BundleControl.CLOSE);
+    controller.bundle(BundleCtrlType.CLOSE_REQUEST);
     expect(controller.heard()).toEqual(['experimenter', 'experimenter']);
     expect(channel.cell.sent).toEqual([]);
-    controller.bundle(BundleControl.COMMIT);
+    controller.bundle(BundleCtrlType.COMMIT_REQUEST);
     expect(types(channel)).toEqual([
       'transaction',
       'flow_mod',
@@ -452,7 +452,7 @@ describe('bundles', () => {
     channel.cell.answerBarriers();
     expect(channel.world.ports[0].config).toBe(32);
     const [, reply] = controller.received as MessageOf<'experimenter'>[];
-    expect([...reply.data]).toEqual([0, 0, 0, 1, 0, BundleControl.COMMIT + 1, 0, 3]);
+    expect([...reply.data]).toEqual([0, 0, 0, 1, 0, BundleCtrlType.COMMIT_REPLY, 0, 3]);
     expect(controller.heard()).toEqual(['port_status', 'experimenter']);
     const { log } = channel.world.cells.get(0)!;
     expect([log.size, log.objects.size]).toEqual([1, 1]);
@@ -476,7 +476,7 @@ describe('bundles', () => {
     expect(channel.world.ports[0].config).toBe(0);
     expect(channel.world.cells.get(0)!.log.size).toBe(0);
     controller.heard();
-    controller.bundle(BundleControl.COMMIT);
+    controller.bundle(BundleCtrlType.COMMIT_REQUEST);
     expect(controller.heard()).toEqual(['EXPERIMENTER/2302']);
   });
 
@@ -489,15 +489,15 @@ describe('bundles', () => {
 
   test('discarded, or its controller gone: nothing happens', () => {
     const { channel, controller } = setUp();
-    controller.bundle(BundleControl.OPEN);
+    controller.bundle(BundleCtrlType.OPEN_REQUEST);
     controller.add([add(1)]);
-    controller.bundle(BundleControl.DISCARD);
-    controller.bundle(BundleControl.COMMIT);
+    controller.bundle(BundleCtrlType.DISCARD_REQUEST);
+    controller.bundle(BundleCtrlType.COMMIT_REQUEST);
     expect(controller.heard()).toEqual(['experimenter', 'experimenter', 'EXPERIMENTER/2302']);
-    controller.bundle(BundleControl.OPEN, 2);
+    controller.bundle(BundleCtrlType.OPEN_REQUEST, 2);
     controller.leave();
     const next = channel.connect();
-    next.bundle(BundleControl.COMMIT, 2);
+    next.bundle(BundleCtrlType.COMMIT_REQUEST, 2);
     expect(next.heard()).toEqual(['EXPERIMENTER/2302']);
     expect(channel.cell.sent).toEqual([]);
   });
@@ -505,17 +505,17 @@ describe('bundles', () => {
   test('a message opens the bundle that there is not', () => {
     const { channel, controller } = setUp();
     controller.add([add(1)], 8);
-    controller.bundle(BundleControl.COMMIT, 8);
+    controller.bundle(BundleCtrlType.COMMIT_REQUEST, 8);
     channel.cell.answerBarriers();
     expect(controller.heard()).toEqual(['experimenter']);
   });
 
   test.each<[string, (controller: FakeController) => void, string]>([
-    ['open twice', (c) => c.bundle(BundleControl.OPEN), 'EXPERIMENTER/2302'],
-    ['close what is not', (c) => c.bundle(BundleControl.CLOSE, 9), 'EXPERIMENTER/2302'],
-    ['discard what is not', (c) => c.bundle(BundleControl.DISCARD, 9), 'EXPERIMENTER/2302'],
-    ['flags there are not', (c) => c.bundle(BundleControl.OPEN, 9, 4), 'EXPERIMENTER/2307'],
-    ['other flags at the end', (c) => c.bundle(BundleControl.COMMIT, 1, 1), 'EXPERIMENTER/2307'],
+    ['open twice', (c) => c.bundle(BundleCtrlType.OPEN_REQUEST), 'EXPERIMENTER/2302'],
+    ['close what is not', (c) => c.bundle(BundleCtrlType.CLOSE_REQUEST, 9), 'EXPERIMENTER/2302'],
+    ['discard what is not', (c) => c.bundle(BundleCtrlType.DISCARD_REQUEST, 9), 'EXPERIMENTER/2302'],
+    ['flags there are not', (c) => c.bundle(BundleCtrlType.OPEN_REQUEST, 9, 4), 'EXPERIMENTER/2307'],
+    ['other flags at the end', (c) => c.bundle(BundleCtrlType.COMMIT_REQUEST, 1, 1), 'EXPERIMENTER/2307'],
     ['other flags in a message', (c) => c.add([add(1)], 1, 1), 'EXPERIMENTER/2307'],
     ['no such control', (c) => c.bundle(8), 'EXPERIMENTER/2306'],
     ['a reply', (c) => c.bundle(1), 'EXPERIMENTER/2306'],
@@ -530,16 +530,16 @@ describe('bundles', () => {
     [
       'a close after a close',
       (c) => {
-        c.bundle(BundleControl.CLOSE);
+        c.bundle(BundleCtrlType.CLOSE_REQUEST);
         c.heard();
-        c.bundle(BundleControl.CLOSE);
+        c.bundle(BundleCtrlType.CLOSE_REQUEST);
       },
       'EXPERIMENTER/2304',
     ],
     [
       'a message after the close',
       (c) => {
-        c.bundle(BundleControl.CLOSE);
+        c.bundle(BundleCtrlType.CLOSE_REQUEST);
         c.heard();
         c.add([add(1)]);
       },
@@ -547,7 +547,7 @@ describe('bundles', () => {
     ],
   ])('refused: %s', (_what, run, error) => {
     const { channel, controller } = setUp();
-    controller.bundle(BundleControl.OPEN);
+    controller.bundle(BundleCtrlType.OPEN_REQUEST);
     controller.heard();
     run(controller);
     expect(controller.heard()).toEqual([error]);
@@ -587,7 +587,7 @@ describe('bundles', () => {
 
   test('bundles, their messages and their bytes are bounded', () => {
     const { controller } = setUp();
-    for (let id = 1; id <= 17; id++) controller.bundle(BundleControl.OPEN, id);
+    for (let id = 1; id <= 17; id++) controller.bundle(BundleCtrlType.OPEN_REQUEST, id);
     expect(controller.heard().slice(-2)).toEqual(['experimenter', 'EXPERIMENTER/2305']);
     controller.add(Array.from({ length: 4001 }, () => ({ type: 'flow_mod', command: FlowModCommand.ADD })));
     expect(controller.heard()).toEqual(['EXPERIMENTER/2312']);
