@@ -13,6 +13,7 @@ import {
   messageXid,
   OpenFlowError,
 } from '../../openflow/index.ts';
+import { dialect13 } from '../../openflow/translate/v13.ts';
 import { BundleFlag } from '../../openflow/v14/constants.ts';
 import { DEFAULT_CELL } from '../cells.ts';
 import { BundleFailedCode, bundleError } from './onf.ts';
@@ -138,7 +139,7 @@ export class Bundles {
    */
   add(addition: Addition, head: Uint8Array): void {
     const bundle = this.#open.has(addition.id) ? this.#writable(addition) : this.open(addition);
-    const message = decode(addition.bytes);
+    const [message] = dialect13.decode(addition.bytes);
     if (bundle.parts.length + bundle.portMods.length >= MAX_MESSAGES) {
       throw bundleError(BundleFailedCode.MSG_TOO_MANY, `a bundle has at most ${MAX_MESSAGES} messages`);
     }

@@ -252,8 +252,8 @@ export class Connection {
       throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_VERSION, text);
     }
     // The bytes of OpenFlow 1.3 go on to the cells as they are.
-    if (dialect.version === OFP_VERSION) this.#dispatch(decode(bytes), bytes, bytes);
-    else for (const message of dialect.decode(bytes)) this.#dispatch(message, undefined, bytes);
+    const plain = dialect.version === OFP_VERSION ? bytes : undefined;
+    for (const message of dialect.decode(bytes)) this.#dispatch(message, plain, bytes);
   }
 
   #dispatch(message: Message, bytes: Uint8Array | undefined, original: Uint8Array): void {

@@ -4,6 +4,7 @@ import {
   type MessageInit,
   type MessageInitOf,
   type MessageOf,
+  PacketInReason,
   PortReason,
 } from '../../openflow/index.ts';
 import { keyToMatch } from '../../sandbox/match.ts';
@@ -25,6 +26,8 @@ const REASONS: Record<PortChange, number> = {
   modify: PortReason.MODIFY,
 };
 
+/** Cookie of packets that matched no entry, which only controllers of OpenFlow 1.0 get (table-settings.ts). */
+const NO_ENTRY = 0xffffffffffffffffn;
 /** OpenFlow 1.0 has one role for all, and no generation where an extension gives it roles. */
 const OPENFLOW_10 = 1;
 /** The first version that tells a controller of tables' vacancy, and when it loses the mastership. */
@@ -77,11 +80,17 @@ export class Sessions {
   }
 
   packetIn(packet: PacketIn): void {
+    const unasked = packet.reason === PacketInReason.NO_MATCH && packet.cookie === NO_ENTRY;
     let message: MessageInitOf<'packet_in'> | undefined;
     for (const session of this.#open) {
       if (!session.role.wants('packet_in_mask', packet.reason)) continue;
+      if (unasked && session.version !== OPENFLOW_10) continue;
       message ??= packetInOf(packet);
-      if (session.offer(message)) this.counters.packetIns++;
+      const length = unasked ? session.missSendLen : packet.data.length;
+      const sent = session.offer(
+        length < packet.data.length ? { ...message, data: packet.data.subarray(0, length) } : message,
+      );
+      if (sent) this.counters.packetIns++;
     }
   }
 

@@ -364,6 +364,23 @@ describe('a controller of OpenFlow 1.0', () => {
     a.leave();
     expect(told(fresh).at(-1)).toEqual([0, 0, 0]);
   });
+
+  test('such packets are for it only, each controller as many bytes as it wants', () => {
+    const channel = new Channel();
+    const [now, all, some] = [channel.connect(4), channel.connect(1), channel.connect(1)];
+    some.say({ type: 'set_config', miss_send_len: 20 });
+    const send = (cookie: bigint) =>
+      channel.sessions.packetIn({ ...packetIn, reason: 0, cookie, data, totalLength: data.length } as never);
+    const lengths = () =>
+      [now, all, some].map(({ received }) =>
+        received.splice(0).map((message) => message.type === 'packet_in' && message.data.length),
+      );
+    send(0xffffffffffffffffn);
+    expect(lengths()).toEqual([[], [60], [20]]);
+    // A table-miss entry is a matter of whoever made it.
+    send(0n);
+    expect(lengths()).toEqual([[60], [60], [60]]);
+  });
 });
 
 describe('a controller of OpenFlow 1.4', () => {
