@@ -20,6 +20,8 @@ import {
   OpenFlowError,
 } from '../../openflow/index.ts';
 import { createDialect, type Dialect, type DialectContext } from '../../openflow/translate/index.ts';
+import { helloVersions } from '../../openflow/translate/negotiate.ts';
+import type { WireVersion } from '../../openflow/versions.ts';
 import { negotiate, noCommonVersion, type Offer, offerOf, spokenVersions } from './negotiate.ts';
 import { errorReply } from './onf.ts';
 
@@ -94,7 +96,7 @@ export class Connection {
     untranslated: 0,
   };
   /** Wire versions offered, ascending. */
-  readonly versions: readonly number[];
+  readonly versions: readonly WireVersion[];
   readonly #options: ConnectionOptions;
   readonly #limits: ConnectionLimits;
   #socket: net.Socket | undefined;
@@ -205,7 +207,8 @@ export class Connection {
     this.#dialect = undefined;
     const { versions } = this;
     const version = versions.at(-1) ?? OFP_VERSION;
-    const elements = version < FIRST_WITH_BITMAP ? [] : [{ type: 'versionbitmap' as const, versions }];
+    const bitmap = { type: 'versionbitmap' as const, versions: helloVersions(versions) };
+    const elements = version < FIRST_WITH_BITMAP ? [] : [bitmap];
     this.#queue(encode({ type: 'hello', version, elements }));
     this.flush();
   }

@@ -11,16 +11,20 @@ import {
   type MessageInit,
   messageVersion,
 } from '../../openflow/index.ts';
+import type { WireVersion } from '../../openflow/versions.ts';
 import { silent } from '../support/agent-world.ts';
 
 describe('which version is spoken', () => {
-  test.each<[ours: number[], theirs: number, bitmap: number[] | undefined, agreed: number | undefined]>([
+  test.each<[ours: WireVersion[], theirs: number, bitmap: number[] | undefined, agreed: number | undefined]>([
     [[4], 4, undefined, 4],
     [[4], 6, undefined, 4],
     [[4], 1, undefined, undefined],
     [[4], 1, [1, 4], 4],
     [[4], 6, [5, 6], undefined],
     [[4], 4, [], undefined],
+    // With the Flowcell extension the highest of all is 1.3.
+    [[1, 4, 5, 6], 6, [1, 4, 5, 6, 0x84], 4],
+    [[1, 5, 6], 6, [1, 4, 5, 6, 0x84], 6],
     [[1, 4], 1, undefined, 1],
     // The lower of the two is neither ours nor theirs to change.
     [[1, 4], 3, undefined, undefined],
