@@ -49,6 +49,8 @@ export class CellRecord {
   readonly rule: Rule | undefined;
   readonly control: CellControl;
   readonly log: CellLog;
+  /** Ports whose state it is told of (liveness.ts). */
+  readonly watchedPorts: Set<number>;
   /** Packets that wait for the cell to run, or for room in it. */
   readonly queue: FrameQueue;
   readonly openedAt: number;
@@ -76,6 +78,7 @@ export class CellRecord {
     this.restored = init.log !== undefined;
     this.control = parts.control;
     this.log = parts.log;
+    this.watchedPorts = init.watchedPorts ?? new Set();
     this.queue = parts.queue;
     this.openedAt = parts.openedAt;
   }
@@ -91,6 +94,7 @@ export interface CellInit {
   queryId?: number;
   /** From the cell that this one replaces. */
   log?: CellLog;
+  watchedPorts?: Set<number>;
   queue?: FrameQueue;
 }
 

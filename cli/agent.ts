@@ -8,10 +8,13 @@ import {
   collect,
   datapathId,
   integer,
+  interfaceName,
   LOG_LEVELS,
   oneOf,
   portSpec,
   protocols,
+  type Queue,
+  queueSpec,
 } from './lib/options.ts';
 import { runDir } from './lib/run-dir.ts';
 import { untilSignal } from './lib/service.ts';
@@ -23,6 +26,8 @@ interface Options {
   controller: Address[];
   protocols?: number[];
   port: string[];
+  local?: string;
+  queue?: Queue[];
   failMode: (typeof FAIL_MODES)[number];
   poolSize: number;
   logLevel: string;
@@ -52,6 +57,16 @@ export function configure(command: Command): void {
       collect(portSpec),
     )
     .option(
+      '--local <name>',
+      "TAP device to make as OpenFlow's local port, by which this machine is in the network",
+      interfaceName,
+    )
+    .option(
+      '--queue <port:id[:min=rate][:max=rate]>',
+      'queue of a port for set_queue, made as an HTB class; repeatable; rates such as 10mbit',
+      collect(queueSpec),
+    )
+    .option(
       '--fail-mode <mode>',
       'without a controller: secure (live cells go on, new flows wait) or standalone (a learning switch)',
       oneOf(FAIL_MODES),
@@ -71,6 +86,8 @@ async function run(options: Options): Promise<void> {
     controllers: options.controller,
     protocols: options.protocols,
     ports: options.port,
+    local: options.local,
+    queues: options.queue,
     failMode: options.failMode,
     poolSize: options.poolSize,
     logger: commandLogger('agent', options.logLevel),

@@ -5,6 +5,7 @@ import { headOf } from '../cell-control.ts';
 import type { Logged } from '../cell-log.ts';
 import { type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';
+import type { Liveness } from '../liveness.ts';
 import type { Barriers } from './barriers.ts';
 import { type Bundle, type Control, encodeControl, parseAddition, parseControl } from './bundles.ts';
 import { BundleFailedCode, bundleError, ONF_EXPERIMENTER, OnfType } from './onf.ts';
@@ -19,6 +20,7 @@ interface Parts {
   cells: Cells;
   barriers: Barriers;
   clock: Clock;
+  liveness: Liveness;
   /** Throws OpenFlowError for a change that cannot be made. */
   checkPortMod: (message: MessageOf<'port_mod'>) => void;
   portMod: (message: MessageOf<'port_mod'>) => void;
@@ -68,7 +70,7 @@ export class BundleRequests {
   }
 
   #commit(session: Session, control: Control, bundle: Bundle, xid: number, head: Uint8Array): void {
-    const { cells, barriers, clock, checkPortMod, portMod } = this.#parts;
+    const { cells, barriers, clock, liveness, checkPortMod, portMod } = this.#parts;
     const fail = (why: string) => {
       this.counters.failed++;
       session.refuse(bundleError(BundleFailedCode.MSG_FAILED, `bundle ${bundle.id}: ${why}`), head);
@@ -100,6 +102,10 @@ export class BundleRequests {
     const messages = bundle.parts.map(({ bytes, head }) => {
       return { bytes, request: { asker: session, xid: messageXid(bytes), head } };
     });
+    for (const { bytes } of bundle.parts) {
+      const message = decode(bytes);
+      if (message.type === 'group_mod') liveness.watch(cell, message);
+    }
     barriers.touched(cell);
     const sent = cell.control.transaction(messages, (committed) => {
       if (!committed) {

@@ -15,6 +15,7 @@ import { headOf, type Request } from '../cell-control.ts';
 import type { Logged } from '../cell-log.ts';
 import { type CellRecord, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';
+import type { Liveness } from '../liveness.ts';
 import type { Barriers } from './barriers.ts';
 import type { Session } from './session.ts';
 
@@ -29,6 +30,7 @@ interface Parts {
   cells: Cells;
   barriers: Barriers;
   clock: Clock;
+  liveness: Liveness;
 }
 
 /** Messages of a controller that change nothing, by what is asked. */
@@ -62,6 +64,7 @@ export class CellMessages {
   /** Changes flow entries, groups or meters of a cell. */
   change(session: Session, cell: CellRecord, received: Received<Logged>): void {
     const { message, bytes } = received;
+    if (message.type === 'group_mod') this.#parts.liveness.watch(cell, message);
     const undo = cell.log.record(message, bytes, this.#parts.clock.now);
     try {
       this.hand(session, cell, received, undo);

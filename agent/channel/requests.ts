@@ -8,14 +8,14 @@ import {
   type MessageInit,
   type MessageOf,
   OpenFlowError,
-  PortModFailedCode,
   Port as PortNumber,
-  QueueOpFailedCode,
   SwitchConfigFailedCode,
 } from '../../openflow/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Port } from '../ports/port.ts';
 import { countPort, describePort } from './port-messages.ts';
+import { checkPortMod, modifyPort } from './port-mod.ts';
+import { type PortSet, queueConfigs, queueStats } from './queue-messages.ts';
 import type { Session } from './session.ts';
 
 export interface RequestsOptions {
@@ -23,7 +23,7 @@ export interface RequestsOptions {
   description: string;
   version: string;
   tables: number;
-  ports: { readonly list: readonly Port[]; get(number: number): Port | undefined };
+  ports: PortSet;
   clock: Clock;
   dispatcher: { dropFragments: boolean };
 }
@@ -32,9 +32,14 @@ type Multipart = MessageOf<'multipart_request'>;
 type ReplyBody = Extract<MessageInit, { type: 'multipart_reply' }>['body'];
 
 /** Parts of a reply stay well below the 65,535 bytes of a message. */
-const PORTS_PER_PART = 400;
+const PER_PART = 400;
 
-const CAPABILITIES = Capability.FLOW_STATS | Capability.TABLE_STATS | Capability.PORT_STATS;
+const CAPABILITIES =
+  Capability.FLOW_STATS |
+  Capability.TABLE_STATS |
+  Capability.PORT_STATS |
+  Capability.GROUP_STATS |
+  Capability.QUEUE_STATS;
 
 export class Requests {
   readonly #options: RequestsOptions;
@@ -84,36 +89,18 @@ export class Requests {
     session.role.masks = { packet_in_mask, port_status_mask, flow_removed_mask };
   }
 
-  /** Throws OpenFlowError PORT_MOD_FAILED. Returns the port, still unchanged. */
-  checkPortMod(message: MessageOf<'port_mod'>): Port {
-    const port = this.#options.ports.get(message.port_no);
-    if (port === undefined) {
-      const code = PortModFailedCode.BAD_PORT;
-      throw new OpenFlowError(ErrorType.PORT_MOD_FAILED, code, `no port ${message.port_no}`);
-    }
-    if (message.hw_addr !== port.hardwareAddress) {
-      const code = PortModFailedCode.BAD_HW_ADDR;
-      throw new OpenFlowError(
-        ErrorType.PORT_MOD_FAILED,
-        code,
-        `port ${port.name} is ${port.hardwareAddress}`,
-      );
-    }
-    return port;
+  /** Throws OpenFlowError PORT_MOD_FAILED. */
+  checkPortMod(message: MessageOf<'port_mod'>): void {
+    checkPortMod(this.#options.ports.get(message.port_no), message);
   }
 
   portMod(message: MessageOf<'port_mod'>): Port {
-    const port = this.checkPortMod(message);
-    port.config = (port.config & ~message.mask) | (message.config & message.mask);
-    return port;
+    return modifyPort(this.#options.ports.get(message.port_no), message);
   }
 
-  queueConfig(session: Session, message: MessageOf<'queue_get_config_request'>): void {
-    if (message.port !== PortNumber.ANY && this.#options.ports.get(message.port) === undefined) {
-      const code = QueueOpFailedCode.BAD_PORT;
-      throw new OpenFlowError(ErrorType.QUEUE_OP_FAILED, code, `no port ${message.port}`);
-    }
-    session.send({ type: 'queue_get_config_reply', xid: message.xid, port: message.port, queues: [] });
+  queueConfig(session: Session, { xid, port }: MessageOf<'queue_get_config_request'>): void {
+    const queues = queueConfigs(this.#options.ports, port);
+    session.send({ type: 'queue_get_config_reply', xid, port, queues });
   }
 
   /** Answers a multipart request about the device. False when it is a matter of a cell. */
@@ -133,7 +120,7 @@ export class Requests {
         this.#portStats(session, message.xid, message.body.port_no);
         return true;
       case 'queue':
-        this.#reply(session, message.xid, { type: 'queue', queues: [] });
+        this.#queueStats(session, message.xid, message.body);
         return true;
       case 'experimenter':
         throw new OpenFlowError(
@@ -174,18 +161,23 @@ export class Requests {
     }));
   }
 
-  #inParts(
+  #queueStats(
     session: Session,
     xid: number,
-    ports: readonly Port[],
-    body: (part: readonly Port[]) => ReplyBody,
+    { port_no, queue_id }: { port_no: number; queue_id: number },
   ): void {
+    const { ports, clock } = this.#options;
+    const stats = queueStats(ports, port_no, queue_id, clock.now);
+    this.#inParts(session, xid, stats, (queues) => ({ type: 'queue', queues }));
+  }
+
+  #inParts<T>(session: Session, xid: number, items: readonly T[], body: (part: T[]) => ReplyBody): void {
     let at = 0;
     do {
-      const next = at + PORTS_PER_PART;
-      this.#reply(session, xid, body(ports.slice(at, next)), next < ports.length);
+      const next = at + PER_PART;
+      this.#reply(session, xid, body(items.slice(at, next)), next < items.length);
       at = next;
-    } while (at < ports.length);
+    } while (at < items.length);
   }
 
   #reply(session: Session, xid: number, body: ReplyBody, more = false): void {

@@ -14,6 +14,7 @@ import { type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../ce
 import type { Clock } from '../clock.ts';
 import type { Dispatcher } from '../dispatcher/dispatcher.ts';
 import type { Flows } from '../dispatcher/flows.ts';
+import type { Liveness } from '../liveness.ts';
 import type { FramePool } from '../ports/frames.ts';
 import { Barriers } from './barriers.ts';
 import { BundleRequests } from './bundle-requests.ts';
@@ -39,6 +40,7 @@ export interface SwitchOptions {
   dispatcher: Dispatcher;
   pool: FramePool;
   clock: Clock;
+  liveness: Liveness;
   failMode: FailMode;
   /** The cell that switches while no controller is there; undefined in fail mode secure. */
   standaloneCell: () => CellRecord | undefined;
@@ -60,13 +62,14 @@ export class Switch {
   #plainTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SwitchOptions) {
-    const { cells, clock, flows, requests } = options;
+    const { cells, clock, flows, liveness, requests } = options;
     this.#options = options;
     this.#barriers = new Barriers((cell) => flows.run(cell));
-    this.#toCells = new CellMessages({ cells, clock, barriers: this.#barriers });
+    this.#toCells = new CellMessages({ cells, clock, liveness, barriers: this.#barriers });
     this.bundles = new BundleRequests({
       cells,
       clock,
+      liveness,
       barriers: this.#barriers,
       checkPortMod: (message) => requests.checkPortMod(message),
       portMod: (message) => this.#portMod(message),
@@ -205,8 +208,10 @@ export class Switch {
   }
 
   #portMod(message: MessageOf<'port_mod'>): void {
-    const { requests, sessions } = this.#options;
-    sessions.portChanged(requests.portMod(message), 'modify');
+    const { requests, sessions, liveness } = this.#options;
+    const port = requests.portMod(message);
+    liveness.changed(port);
+    sessions.portChanged(port, 'modify');
   }
 
   /** What OpenFlow 1.4 says by table_mod; who speaks 1.3 has no such message. */

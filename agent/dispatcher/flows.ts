@@ -19,6 +19,7 @@ import {
 import type { Asker } from '../cell-control.ts';
 import { type CellListener, type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';
+import type { Liveness } from '../liveness.ts';
 import type { Programs } from '../programs.ts';
 import { TokenBucket } from './admission.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -56,6 +57,7 @@ export interface FlowsOptions {
   dispatcher: Dispatcher;
   programs: Programs;
   clock: Clock;
+  liveness: Liveness;
   /** CELL_STATUS to the controllers, if any are there. */
   send: (message: MessageInit) => void;
   /** What a cell says: to the controller that asked, or to all when none did. */
@@ -289,12 +291,13 @@ export class Flows implements CellListener {
 
   #restart(rule: Rule, before: CellRecord): void {
     const { cells } = this.#options;
-    const { tenant, program, limits, log, queue } = before;
+    const { tenant, program, limits, log, watchedPorts, queue } = before;
     this.counters.restarted++;
-    cells.open({ tenant, program, limits, rule, log, queue });
+    cells.open({ tenant, program, limits, rule, log, watchedPorts, queue });
   }
 
   #replay(cell: CellRecord): void {
+    this.#options.liveness.restored(cell);
     for (const message of cell.log.replay(this.#options.clock.now)) cell.control.tell(message);
     cell.control.barrier(() => this.run(cell));
   }
@@ -340,8 +343,8 @@ export class Flows implements CellListener {
 
   #reopenOwn(before: CellRecord): void {
     const { cells, dispatcher } = this.#options;
-    const { id, tenant, program, limits, log, queue } = before;
-    const record = cells.open({ id, tenant, program, limits, log, queue });
+    const { id, tenant, program, limits, log, watchedPorts, queue } = before;
+    const record = cells.open({ id, tenant, program, limits, log, watchedPorts, queue });
     if (id === DEFAULT_CELL) dispatcher.defaultCell = record;
     else if (dispatcher.standaloneCell !== undefined) dispatcher.standaloneCell = record;
   }

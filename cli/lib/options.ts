@@ -89,6 +89,40 @@ function protocolName(version: number): string {
   return `OpenFlow${versionName(version)?.replace('.', '')}`;
 }
 
+/** An interface's name (at most 15 bytes). */
+export function interfaceName(text: string): string {
+  if (!/^[^=\s/:]{1,15}$/.test(text)) throw new InvalidArgumentError("It must be an interface's name.");
+  return text;
+}
+
+export interface Queue {
+  port: string;
+  id: number;
+  /** Bits per second. */
+  min?: number;
+  max?: number;
+}
+
+const RATE_UNITS: Record<string, number> = { '': 1, k: 1e3, m: 1e6, g: 1e9 };
+
+/** `PORT:ID[:min=RATE][:max=RATE]`; rates as tc takes them: bits per second, or with kbit, mbit, gbit (bit may be left out). */
+export function queueSpec(text: string): Queue {
+  const [port = '', id = '', ...limits] = text.split(':');
+  if (!/^[^=\s/]{1,15}$/.test(port) || !/^\d{1,5}$/.test(id)) {
+    throw new InvalidArgumentError('It must be PORT:ID, then :min=RATE, :max=RATE or both.');
+  }
+  const queue: Queue = { port, id: Number(id) };
+  for (const limit of limits) {
+    const match = /^(min|max)=(\d+(?:\.\d+)?)([kmg]?)(?:bit)?$/i.exec(limit);
+    if (match === null) {
+      throw new InvalidArgumentError(`'${limit}' must be min=RATE or max=RATE, such as max=10mbit.`);
+    }
+    const [, which, number, unit] = match;
+    queue[which.toLowerCase() as 'min' | 'max'] = Math.round(Number(number) * RATE_UNITS[unit.toLowerCase()]);
+  }
+  return queue;
+}
+
 /** For options that may be given several times. */
 export function collect<T>(parse: (text: string) => T): (text: string, previous: T[] | undefined) => T[] {
   return (text, previous) => [...(previous ?? []), parse(text)];

@@ -6,6 +6,7 @@ import {
   H,
   HEADROOM_OFFSET,
   KEY_WORDS,
+  NO_QUEUE,
   RX_OFFSET,
   RX_SLOTS,
   SCRATCH_BYTES,
@@ -129,9 +130,11 @@ export class PacketView implements Packet {
     this.sent = false;
   }
 
-  output(port: number): void {
+  output(port: number, queue = NO_QUEUE): void {
     this.sent = true;
-    this.transmit.record(TX_KIND.OUTPUT, port, this.bytes, this.offset, this.length, this.consumed);
+    const { transmit } = this;
+    transmit.record(TX_KIND.OUTPUT, port, this.bytes, this.offset, this.length, this.consumed);
+    if (transmit.recordAt >= 0) transmit.recordWords[transmit.recordAt + TX.QUEUE] = queue;
   }
 
   toController(reason: number, maxLen: number, tableId: number, cookie: bigint, metadata: bigint): void {

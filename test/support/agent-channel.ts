@@ -139,6 +139,7 @@ export class Channel {
       dispatcher,
       pool,
       clock,
+      liveness: world.liveness,
       failMode: 'secure',
       standaloneCell: () => undefined,
       logger: silent,

@@ -42,7 +42,10 @@ export interface Sent {
   frame: Uint8Array;
   last: boolean;
   cacheable: boolean;
+  /** To the controller. */
   maxLen: number;
+  /** Of an output. */
+  queue: number;
   tableId: number;
   cookie: bigint;
   metadata: bigint;
@@ -188,6 +191,7 @@ export class GuestHarness {
       last: (record[TX.KIND] & TX_FLAG.LAST) !== 0,
       cacheable: (record[TX.KIND] & TX_FLAG.CACHEABLE) !== 0,
       maxLen: record[TX.MAX_LEN],
+      queue: record[TX.QUEUE] >>> 0,
       tableId: record[TX.TABLE_ID],
       cookie: join(record[TX.COOKIE_HI], record[TX.COOKIE_LO]),
       metadata: join(record[TX.METADATA_HI], record[TX.METADATA_LO]),

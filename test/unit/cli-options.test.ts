@@ -6,9 +6,11 @@ import {
   datapathHex,
   datapathId,
   integer,
+  interfaceName,
   oneOf,
   portSpec,
   protocols,
+  queueSpec,
 } from '../../cli/lib/options.ts';
 
 test.each([
@@ -73,4 +75,27 @@ test('versions of OpenFlow, as Open vSwitch names them', () => {
   expect(protocols('OpenFlow13')).toEqual([4]);
   expect(() => protocols('OpenFlow99')).toThrow(/OpenFlow13/);
   expect(() => protocols('')).toThrow(InvalidArgumentError);
+});
+
+test.each([
+  ['s1-eth1:0', { port: 's1-eth1', id: 0 }],
+  ['eth0:7:max=10mbit', { port: 'eth0', id: 7, max: 10e6 }],
+  ['eth0:7:min=1.5Gbit:max=2g', { port: 'eth0', id: 7, min: 1.5e9, max: 2e9 }],
+  ['eth0:7:min=64000:max=100kbit', { port: 'eth0', id: 7, min: 64_000, max: 100_000 }],
+])('queue %s', (text, queue) => {
+  expect(queueSpec(text)).toEqual(queue);
+});
+
+test.each(['eth0', 'eth0:', ':1', 'eth0:x', 'eth0:1:', 'eth0:1:max', 'eth0:1:max=fast', 'eth0:1:min=1tbit'])(
+  'no queue: %j',
+  (text) => {
+    expect(() => queueSpec(text)).toThrow(InvalidArgumentError);
+  },
+);
+
+test("an interface's name is not empty, not long, and has no colon", () => {
+  expect(interfaceName('fc-local')).toBe('fc-local');
+  for (const text of ['', 'a:b', 'a/b', 'a b', 'sixteen-letters-']) {
+    expect(() => interfaceName(text)).toThrow(InvalidArgumentError);
+  }
 });
