@@ -15,6 +15,7 @@ import type { Session } from './session.ts';
 const INSIDE_OFFSET = 16;
 
 type Experimenter = MessageOf<'experimenter'>;
+type PortMod = MessageOf<'port_mod'>;
 
 interface Parts {
   cells: Cells;
@@ -22,8 +23,8 @@ interface Parts {
   clock: Clock;
   liveness: Liveness;
   /** Throws OpenFlowError for a change that cannot be made. */
-  checkPortMod: (message: MessageOf<'port_mod'>) => void;
-  portMod: (message: MessageOf<'port_mod'>) => void;
+  checkPortMod: (message: PortMod) => void;
+  portMod: (message: PortMod) => void;
 }
 
 export class BundleRequests {
@@ -75,19 +76,17 @@ export class BundleRequests {
       this.counters.failed++;
       session.refuse(bundleError(BundleFailedCode.MSG_FAILED, `bundle ${bundle.id}: ${why}`), head);
     };
-    for (const { message, head: failed } of bundle.portMods) {
-      try {
-        checkPortMod(message);
-      } catch (error) {
-        if (!(error instanceof OpenFlowError)) throw error;
-        session.refuse(error, failed);
-        fail('a port cannot be changed like this');
-        return;
-      }
+    if (!forEachPort(session, bundle, checkPortMod)) {
+      fail('a port cannot be changed like this');
+      return;
     }
     const succeed = () => {
+      // Checked before: only the system itself can still refuse it.
+      if (!forEachPort(session, bundle, portMod)) {
+        fail('a port could not be changed');
+        return;
+      }
       this.counters.committed++;
-      for (const { message } of bundle.portMods) portMod(message);
       answer(session, control, xid);
     };
     if (bundle.parts.length === 0) {
@@ -118,6 +117,20 @@ export class BundleRequests {
     if (!sent) fail(`cell ${cell.id} does not take in messages fast enough`);
   }
 }
+
+/** False: it failed for one of them, and its error was sent. */
+const forEachPort = (session: Session, bundle: Bundle, act: (message: PortMod) => void): boolean => {
+  for (const { message, head } of bundle.portMods) {
+    try {
+      act(message);
+    } catch (error) {
+      if (!(error instanceof OpenFlowError)) throw error;
+      session.refuse(error, head);
+      return false;
+    }
+  }
+  return true;
+};
 
 const answer = (session: Session, { id, type, flags }: Control, xid: number): void =>
   session.send({

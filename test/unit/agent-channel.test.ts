@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ONF_EXPERIMENTER } from '../../agent/channel/onf.ts';
+import { PortError } from '../../agent/ports/socket.ts';
 import {
   ControllerRole,
   decode,
@@ -502,6 +503,30 @@ describe('bundles', () => {
     controller.commit(add(1), portMod({ port_no: 77 }));
     expect(controller.heard()).toEqual(['experimenter', 'PORT_MOD_FAILED/BAD_PORT', 'EXPERIMENTER/2313']);
     expect(channel.cell.sent).toEqual([]);
+  });
+
+  test('a port that the system will not change: said so, after the cell has committed', () => {
+    const { channel, controller } = setUp();
+    controller.commit(add(1), portMod());
+    channel.world.ports[0].refuses = new PortError('FC_PORT_OPEN', 'the system says no');
+    channel.cell.answerBarriers();
+    expect(controller.heard()).toEqual(['experimenter', 'PORT_MOD_FAILED/EPERM', 'EXPERIMENTER/2313']);
+    expect(channel.world.cells.get(0)!.log.size).toBe(1);
+  });
+
+  test('cells are told of the ports that a group watches before the group comes', () => {
+    const { channel, controller } = setUp();
+    const group: MessageInit = {
+      type: 'group_mod',
+      command: 0,
+      group_type: 3,
+      group_id: 3,
+      buckets: [{ watch_port: 2 }],
+    };
+    controller.commit(group);
+    expect(types(channel).slice(0, 3)).toEqual(['port_status', 'transaction', 'group_mod']);
+    controller.say({ ...group, group_id: 4, buckets: [{ watch_port: 3 }] } as MessageInit);
+    expect(types(channel).slice(-2)).toEqual(['port_status', 'group_mod']);
   });
 
   test('discarded, or its controller gone: nothing happens', () => {
