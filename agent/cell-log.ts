@@ -5,6 +5,7 @@
  */
 import {
   decode,
+  FLOW_MOD_UPSERT,
   FlowModCommand,
   Group,
   GroupModCommand,
@@ -26,8 +27,10 @@ export type Logged = FlowMod | GroupMod | MeterMod;
 /** ofp_flow_mod: the match begins here, after header and fixed fields. */
 const MATCH_OFFSET = 48;
 const TABLE_OFFSET = 24;
+const COMMAND_OFFSET = 25;
 const PRIORITY_OFFSET = 30;
 const HARD_TIMEOUT_OFFSET = 28;
+const FLAGS_OFFSET = 44;
 
 interface Entry {
   readonly bytes: Uint8Array;
@@ -155,6 +158,8 @@ export class CellLog {
       case FlowModCommand.DELETE:
         if (!isPlainDelete(message)) break;
         return this.#deleteWithin(message);
+      default:
+        if ((message.flags & FLOW_MOD_UPSERT) !== 0) return this.#upsert(message, bytes.slice(), now);
     }
     return this.#put(`#${this.#sequence++}`, message, bytes, now);
   }
@@ -204,6 +209,25 @@ export class CellLog {
       if (before === undefined) this.#entries.delete(key);
       else this.#entries.set(key, before);
     };
+  }
+
+  /** Kept as the ADD or the plain MODIFY that it is in the cell: replayed, it must not add what was deleted later. */
+  #upsert(message: FlowMod, bytes: Uint8Array, now: number): Undo {
+    const flags = message.flags & ~FLOW_MOD_UPSERT;
+    bytes[FLAGS_OFFSET] = flags >>> 8;
+    if (this.#finds(message, bytes)) return this.#put(`#${this.#sequence++}`, message, bytes, now);
+    bytes[COMMAND_OFFSET] = FlowModCommand.ADD;
+    return this.#put(keyOf(bytes), { ...message, command: FlowModCommand.ADD }, bytes, now);
+  }
+
+  /** Whether there is an entry that this MODIFY is about. */
+  #finds(message: FlowMod, bytes: Uint8Array): boolean {
+    if (message.command === FlowModCommand.MODIFY_STRICT) return this.#entries.has(keyOf(bytes));
+    const match = compileMatch(message.match);
+    for (const entry of this.#entries.values()) {
+      if (entry.foldable && entry.table === message.table_id && isWithin(matchOf(entry), match)) return true;
+    }
+    return false;
   }
 
   #deleteOne(key: string): Undo {
