@@ -8,7 +8,7 @@ import type { port as port13, portStats as portStats13, queueStats as queueStats
 import type * as v14 from '../v14/index.ts';
 import type { queueDesc, queueStats } from '../v14/structs.ts';
 import type * as v15 from '../v15/index.ts';
-import { onlyProperties, property } from './later-errors.ts';
+import { onlyProperties, property } from './later-helpers.ts';
 import { each } from './shared.ts';
 
 type Bodies14 = v14.MessageOf<'multipart_reply'>['body'];

@@ -9,7 +9,7 @@ import { TableConfig } from '../v14/constants.ts';
 import { BadPropertyCode, ErrorType as ErrorType14 } from '../v14/errors.ts';
 import type * as v14 from '../v14/index.ts';
 import type { tableDesc } from '../v14/structs.ts';
-import { onlyProperties, property } from './later-errors.ts';
+import { onlyProperties, property } from './later-helpers.ts';
 import { fail } from './shared.ts';
 
 type TableDesc = Out<typeof tableDesc>;

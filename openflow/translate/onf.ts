@@ -6,15 +6,15 @@ import { createCodec } from '../codec.ts';
 import type { MessageInitOf, MessageOf } from '../index.ts';
 import { decode, encode } from '../index.ts';
 import { ONF_EXPERIMENTER } from '../nicira/fields.ts';
+import { onfMessages } from '../nicira/onf.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
 import type { MessageIn, MessageOut } from '../schema/messages.ts';
-import { experimenterMessage } from '../schema/messages.ts';
-import { laterMessages } from '../v14/messages.ts';
 
+/** By the names that they have in 1.4. */
 const messages = {
-  role_status: experimenterMessage(ONF_EXPERIMENTER, 1911, laterMessages.role_status.fields),
-  bundle_control: experimenterMessage(ONF_EXPERIMENTER, 2300, laterMessages.bundle_control.fields),
-  bundle_add_message: experimenterMessage(ONF_EXPERIMENTER, 2301, laterMessages.bundle_add_message.fields),
+  role_status: onfMessages.onf_role_status,
+  bundle_control: onfMessages.onf_bundle_control,
+  bundle_add_message: onfMessages.onf_bundle_add_message,
 };
 export type OnfMessage = MessageOut<typeof messages>;
 export type OnfMessageInit = MessageIn<typeof messages>;
@@ -33,8 +33,3 @@ export const toExperimenter = (message: OnfMessageInit): MessageOf<'experimenter
 /** @throws OpenFlowError where its length is wrong */
 export const fromExperimenter = (message: MessageInitOf<'experimenter'>): OnfMessage =>
   codec.decode(encode(message));
-
-/** EXT-230 has the codes of OFPET_BUNDLE_FAILED as experimenter errors of the ONF, from this one on. */
-export const FIRST_BUNDLE_CODE = 2300;
-/** One code for each of OpenFlow 1.5's. */
-export const BUNDLE_CODES = 19;

@@ -6,10 +6,12 @@ import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/exte
 import type { MessageIn, MessageOut } from '../schema/messages.ts';
 import { kit } from '../v13/actions.ts';
 import { TableConfig } from '../v14/constants.ts';
+import { errorName } from '../v14/errors.ts';
 import { messagesOf } from '../v14/messages.ts';
 import type { DialectContext } from './dialect.ts';
 import { KINDS_OF_14, packetInReasonTo13 } from './later-async.ts';
 import { type Connection, laterDialect } from './later-connection.ts';
+import { checkFlags } from './later-helpers.ts';
 import { splitImportance, withImportance } from './later-importance.ts';
 import {
   askQueues,
@@ -87,7 +89,7 @@ const to13 = (connection: Connection): Translation<Message14, Message, Message |
   packet_in: (message) => ({ ...message, reason: packetInReasonTo13(message.reason) }),
   port_status: (message) => ({ ...message, desc: portTo13(message.desc) }),
   flow_mod: ({ importance, ...message }) => ({
-    ...message,
+    ...checkFlags(message),
     instructions: withImportance(message.instructions, importance),
   }),
   get_async_reply: ({ xid, properties }) => connection.async.replyTo13(properties, xid),
@@ -113,7 +115,7 @@ type TableFeaturesInit13 = Extract<ReplyInit13, { type: 'table_features' }>['tab
 /** A device can evict entries and tell the vacancy of tables; controllers that ask to change tables say nothing of it. */
 const tableFeaturesFrom13 =
   (more: number) =>
-  ({ config = 0, ...table }: TableFeaturesInit13) => ({ ...table, capabilities: config | more });
+  ({ config = 0, ...table }: TableFeaturesInit13) => ({ ...table, capabilities: (config | more) >>> 0 });
 
 const requestsFrom13: Translation<RequestInit13, RequestInit14> = {
   table_features: ({ type, tables }) => ({ type, tables: each(tables, tableFeaturesFrom13(0)) }),
@@ -156,4 +158,4 @@ function from13(connection: Connection): Translation<MessageInit, Init14, Init14
 
 /** OpenFlow 1.4 on one connection. */
 export const dialect14 = (context: DialectContext | undefined) =>
-  laterDialect({ version: 5, codec, to13, from13 }, context);
+  laterDialect({ version: 5, errorName, codec, to13, from13 }, context);
