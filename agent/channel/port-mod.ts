@@ -16,7 +16,7 @@ const CONFIG_BITS =
 const failed = (code: number, text: string): OpenFlowError =>
   new OpenFlowError(ErrorType.PORT_MOD_FAILED, code, text);
 
-/** Throws OpenFlowError for what cannot be asked of this port. */
+/** Whether the change can be (a bundle asks before any of its messages is carried out). Throws OpenFlowError. */
 export const checkPortMod = (port: Port | undefined, message: MessageOf<'port_mod'>): Port => {
   const { port_no, hw_addr, mask, advertise } = message;
   if (port === undefined) throw failed(PortModFailedCode.BAD_PORT, `no port ${port_no}`);
