@@ -34,6 +34,9 @@ describeNetwork('an agent and three controllers', () => {
       connection: { retryMs: 20 },
     });
     peers = await Promise.all(controllers.map((controller) => controller.device()));
+    // A ping that nobody answers is to leave its host all the same, and at once.
+    const { h1, h2 } = net.hosts;
+    await h1.configure([`neigh replace ${h2.ip} lladdr ${h2.mac} dev h1-eth0 nud permanent`]);
   });
   afterAll(async () => {
     await agent?.stop();
