@@ -1,5 +1,4 @@
 /** What one connection of OpenFlow 1.4 or 1.5 remembers, and how its messages go through the version's tables. */
-
 import type { ErrorNamer } from '../errors.ts';
 import type { Message, MessageInit, MessageOf } from '../index.ts';
 import { EncodeError, MultipartFlag, OpenFlowError } from '../index.ts';
@@ -32,9 +31,12 @@ export interface Connection extends Dialect {
   readonly async: AsyncConfig;
 }
 
-/** A multipart message as far as it takes to divide it. */
-interface Divisible {
+interface Tagged {
   readonly type: string;
+}
+
+/** A multipart message as far as it takes to divide it. */
+interface Divisible extends Tagged {
   readonly flags?: number;
   readonly body?: { readonly [field: string]: unknown };
 }
@@ -52,10 +54,6 @@ function encodeParts<I extends Tagged>(encode: (message: I) => Uint8Array, messa
       encode({ ...message, flags: more, body: { ...body, [name]: list.slice(start, end) } }),
     );
   }
-}
-
-interface Tagged {
-  readonly type: string;
 }
 
 /** A version's codec, and tables of how its messages differ from those of 1.3. */

@@ -3,7 +3,9 @@ import { createCodec } from '../codec.ts';
 import type { Message, MessageInit, MessageInitOf, MessageOf } from '../index.ts';
 import { BadMatchCode, BadRequestCode, ErrorType, Group, Port } from '../index.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
-import type { MessageIn, MessageOut } from '../schema/messages.ts';
+import { type MessageIn, type MessageOut, message } from '../schema/messages.ts';
+import { choice, opt, rest, variant } from '../schema/types.ts';
+import { BAD_MULTIPART } from '../v13/multipart.ts';
 import { Capability } from '../v15/constants.ts';
 import { BundleFailedCode, errorName, RoleRequestFailedCode } from '../v15/errors.ts';
 import { messagesOf } from '../v15/messages.ts';
@@ -40,7 +42,21 @@ import {
 } from './v15-flows.ts';
 import { groupDescFrom13, groupDescTo13, groupModFrom13, groupModTo13 } from './v15-groups.ts';
 
-const messages = { ...messagesOf(kit15), ...flowcellWireMessages };
+const own = messagesOf(kit15);
+const { meter_features: features, ...bodies } = own.multipart_reply.fields.body.variants;
+const { features: _features, pad2: _pad, ...features13 } = features.fields;
+const messages = {
+  ...own,
+  ...flowcellWireMessages,
+  multipart_reply: message(19, '7.3.5', {
+    ...own.multipart_reply.fields,
+    body: choice('multipart_reply', BAD_MULTIPART, {
+      ...bodies,
+      /** What 1.5 adds is not used here, and Open vSwitch leaves it out: all zero. */
+      meter_features: variant(11, { ...features13, more: opt(rest, new Uint8Array(8)) }),
+    }),
+  }),
+};
 const codec = createCodec(6, messages, ExtendedDecoderCompiler, ExtendedEncoderCompiler);
 
 type Message15 = MessageOut<typeof messages>;
@@ -123,7 +139,7 @@ const repliesTo13: Translation<Exclude<Reply15, { type: Special }>, Reply13> = {
     meters: meters.map(({ ref_count, ...meter }) => ({ ...meter, flow_count: ref_count })),
   }),
   meter_desc: (body) => ({ ...body, type: 'meter_config' }),
-  meter_features: ({ features: _, ...body }) => body,
+  meter_features: ({ more: _, ...body }) => body,
   table_features: ({ type, tables }) => ({ type, tables: tables.map(tableFeaturesTo13) }),
   port_desc: ({ type, ports }) => ({ type, ports: ports.map(portTo13) }),
   flow_monitor: () => badMultipart('flow_monitor'),

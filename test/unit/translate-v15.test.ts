@@ -183,6 +183,23 @@ describe('statistics', () => {
     expect(said({ type: 'multipart_reply', body })).toMatchObject([{ body: { meters: [{ ref_count: 9 }] } }]);
   });
 
+  test('meter features may be as short as those of 1.3, as Open vSwitch sends them', () => {
+    const body = {
+      type: 'meter_features',
+      max_meter: 8,
+      band_types: 2,
+      capabilities: 3,
+      max_bands: 4,
+      max_color: 5,
+    };
+    const [bytes] = ends(6).device.encode({ type: 'multipart_reply', xid: 1, body } as Message);
+    expect(v15.decode(bytes)).toMatchObject({ body: { ...body, features: 0 } });
+    const short = bytes.slice(0, 32);
+    short[3] = 32;
+    expect(ends(6).controller.decode(bytes)).toMatchObject([{ body }]);
+    expect(ends(6).controller.decode(short)).toMatchObject([{ body }]);
+  });
+
   test('one port, one group: the others are left out of the answer', () => {
     const { device } = ends(6);
     told({ type: 'multipart_request', xid: 1, body: { type: 'port_desc', port_no: 2 } }, device);
