@@ -20,10 +20,12 @@ import { Flows } from './dispatcher/flows.ts';
 import { Holding } from './dispatcher/hold.ts';
 import { Output } from './dispatcher/output.ts';
 import { RuleTable } from './dispatcher/rules.ts';
+import { Liveness } from './liveness.ts';
 import { LocalServer, socketPathOf } from './local/server.ts';
 import { viewCell, viewFlows, viewPort, viewRules } from './local/views.ts';
 import { type Frame, FramePool } from './ports/frames.ts';
 import { Ports } from './ports/ports.ts';
+import type { QueueSpec } from './ports/queues.ts';
 import { Programs } from './programs.ts';
 
 export interface AgentOptions {
@@ -32,6 +34,10 @@ export interface AgentOptions {
   controllers: { host: string; port: number }[];
   /** Interfaces: NAME (gets the next free port number) or NAME=NUMBER. */
   ports: string[];
+  /** Name of a TAP device to be made as OFPP_LOCAL, by which this machine takes part; absent: there is none. */
+  local?: string;
+  /** HTB classes to make on ports, for `set_queue`. */
+  queues?: readonly QueueSpec[];
   /** Default `secure`. */
   failMode?: FailMode;
   /** Isolates kept warm. Default: the sandbox client's. */
@@ -71,6 +77,7 @@ export class Agent {
   readonly output: Output;
   readonly dispatcher: Dispatcher;
   readonly cells: Cells;
+  readonly liveness: Liveness;
   readonly flows: Flows;
   readonly extension: Extension;
   readonly channel: Switch;
@@ -115,11 +122,16 @@ export class Agent {
     this.admission = new Admission({ perPort: 0, perTenant: options.tenantFlowsPerSec ?? 0 });
     this.ports = new Ports({
       names: options.ports,
+      local: options.local,
+      queues: options.queues,
       loop: this.loop,
       pool: this.pool,
       clock: this.clock,
       sink: (frame) => this.dispatcher.receive(frame),
-      changed: (port, change) => this.channel.portChanged(port, change),
+      changed: (port, change) => {
+        this.liveness.changed(port);
+        this.channel.portChanged(port, change);
+      },
       logger,
     });
     this.output = new Output(this.ports, (packet) => this.channel.packetIn(packet));
@@ -132,6 +144,7 @@ export class Agent {
       flush: () => this.ports.flush(),
       logger,
     });
+    this.liveness = new Liveness({ ports: this.ports, cells: () => this.cells.all() });
     this.dispatcher = new Dispatcher({
       rules: this.rules,
       holding: this.holding,
@@ -149,6 +162,7 @@ export class Agent {
       dispatcher: this.dispatcher,
       programs: this.programs,
       clock: this.clock,
+      liveness: this.liveness,
       send,
       firstBarrierMs: () => this.extension.config.query_timeout_ms,
       reply: (cell, reply) => this.channel.reply(cell, reply),
@@ -197,6 +211,7 @@ export class Agent {
       dispatcher: this.dispatcher,
       pool: this.pool,
       clock: this.clock,
+      liveness: this.liveness,
       failMode: options.failMode ?? 'secure',
       standaloneCell: () => this.cells.get(STANDALONE_CELL),
       logger,

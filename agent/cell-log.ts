@@ -3,7 +3,16 @@
  * the FLOW_MOD bytes they came in. An ADD takes the place of an earlier one with the same table, priority and match;
  * deletions take entries out. What cannot be folded like that is kept in its place in the sequence.
  */
-import { decode, FlowModCommand, Group, type Match, type Message, Port, Table } from '../openflow/index.ts';
+import {
+  decode,
+  FLOW_MOD_UPSERT,
+  FlowModCommand,
+  Group,
+  type Match,
+  type Message,
+  Port,
+  Table,
+} from '../openflow/index.ts';
 import { type CompiledMatch, compileMatch } from '../sandbox/match.ts';
 import { isWithin, sameMatch } from './dispatcher/rules.ts';
 
@@ -12,8 +21,10 @@ export type FlowMod = Extract<Message, { type: 'flow_mod' }>;
 /** ofp_flow_mod: the match begins here, after header and fixed fields. */
 const MATCH_OFFSET = 48;
 const TABLE_OFFSET = 24;
+const COMMAND_OFFSET = 25;
 const PRIORITY_OFFSET = 30;
 const HARD_TIMEOUT_OFFSET = 28;
+const FLAGS_OFFSET = 44;
 
 interface Entry {
   readonly bytes: Uint8Array;
@@ -78,6 +89,10 @@ export class CellLog {
         if (!isPlainDelete(message)) break;
         this.#deleteWithin(message);
         return;
+      default:
+        if ((message.flags & FLOW_MOD_UPSERT) === 0) break;
+        this.#upsert(message, bytes.slice(), now);
+        return;
     }
     this.#put(`#${this.#sequence++}`, message, bytes, now);
   }
@@ -122,6 +137,28 @@ export class CellLog {
       table: message.table_id,
       priority: message.priority,
     });
+  }
+
+  /** Kept as the ADD or the plain MODIFY that it is in the cell: replayed, it must not add what was deleted later. */
+  #upsert(message: FlowMod, bytes: Uint8Array, now: number): void {
+    const flags = message.flags & ~FLOW_MOD_UPSERT;
+    bytes[FLAGS_OFFSET] = flags >>> 8;
+    if (this.#finds(message, bytes)) {
+      this.#put(`#${this.#sequence++}`, message, bytes, now);
+      return;
+    }
+    bytes[COMMAND_OFFSET] = FlowModCommand.ADD;
+    this.#put(keyOf(bytes), { ...message, command: FlowModCommand.ADD }, bytes, now);
+  }
+
+  /** Whether there is an entry that this MODIFY is about. */
+  #finds(message: FlowMod, bytes: Uint8Array): boolean {
+    if (message.command === FlowModCommand.MODIFY_STRICT) return this.#entries.has(keyOf(bytes));
+    const match = compileMatch(message.match);
+    for (const entry of this.#entries.values()) {
+      if (entry.foldable && entry.table === message.table_id && isWithin(matchOf(entry), match)) return true;
+    }
+    return false;
   }
 
   #deleteWithin(message: FlowMod): void {

@@ -50,6 +50,8 @@ export class CellRecord {
   readonly rule: Rule | undefined;
   readonly control: CellControl;
   readonly log: CellLog;
+  /** Ports whose state it is told of (liveness.ts). */
+  readonly watchedPorts: Set<number>;
   /** Packets that wait for the cell to run, or for room in it. */
   readonly queue: FrameQueue;
   readonly openedAt: number;
@@ -77,6 +79,7 @@ export class CellRecord {
     this.restored = init.log !== undefined;
     this.control = parts.control;
     this.log = parts.log;
+    this.watchedPorts = init.watchedPorts ?? new Set();
     this.queue = parts.queue;
     this.openedAt = parts.openedAt;
   }
@@ -92,6 +95,7 @@ export interface CellInit {
   queryId?: number;
   /** From the cell that this one replaces. */
   log?: CellLog;
+  watchedPorts?: Set<number>;
   queue?: FrameQueue;
 }
 

@@ -8,9 +8,12 @@ import {
   collect,
   datapathId,
   integer,
+  interfaceName,
   LOG_LEVELS,
   oneOf,
   portSpec,
+  type Queue,
+  queueSpec,
 } from './lib/options.ts';
 import { runDir } from './lib/run-dir.ts';
 import { untilSignal } from './lib/service.ts';
@@ -21,6 +24,8 @@ interface Options {
   datapathId: bigint;
   controller: Address[];
   port: string[];
+  local?: string;
+  queue?: Queue[];
   failMode: (typeof FAIL_MODES)[number];
   poolSize: number;
   logLevel: string;
@@ -41,6 +46,16 @@ export function configure(command: Command): void {
       collect(portSpec),
     )
     .option(
+      '--local <name>',
+      "TAP device to make as OpenFlow's local port, by which this machine is in the network",
+      interfaceName,
+    )
+    .option(
+      '--queue <port:id[:min=rate][:max=rate]>',
+      'queue of a port for set_queue, made as an HTB class; repeatable; rates such as 10mbit',
+      collect(queueSpec),
+    )
+    .option(
       '--fail-mode <mode>',
       'without a controller: secure (live cells go on, new flows wait) or standalone (a learning switch)',
       oneOf(FAIL_MODES),
@@ -59,6 +74,8 @@ async function run(options: Options): Promise<void> {
     datapathId: options.datapathId,
     controllers: options.controller,
     ports: options.port,
+    local: options.local,
+    queues: options.queue,
     failMode: options.failMode,
     poolSize: options.poolSize,
     logger: commandLogger('agent', options.logLevel),

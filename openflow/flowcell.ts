@@ -102,3 +102,8 @@ export const TableConfigFlag = {
 
 /** transaction.phase */
 export const TransactionPhase = { BEGIN: 0, COMMIT: 1, ABORT: 2 } as const;
+
+/**
+ * A bit of flow_mod.flags that only agent and cell know: a MODIFY that finds no entry adds one, as OpenFlow 1.0 has it.
+ */
+export const FLOW_MOD_UPSERT = 0x8000;

@@ -89,7 +89,10 @@ export interface Ipv4Init {
   payload?: Uint8Array;
 }
 
-/** An IPv4 packet with its header checksum. A TCP or UDP payload gets its checksum too, if its field is zero. */
+/**
+ * An IPv4 packet with its header checksum. A TCP, UDP or SCTP payload gets its checksum too, if its field is
+ * zero.
+ */
 export function ipv4(init: Ipv4Init): Uint8Array {
   const { src = '10.0.0.1', dst = '10.0.0.2', proto, ttl = 64, dscp = 0, ecn = 0, id = 0 } = init;
   const { fragmentOffset = 0, moreFragments = false, options = EMPTY, payload = EMPTY } = init;
@@ -113,7 +116,7 @@ export interface Ipv6Init {
   payload?: Uint8Array;
 }
 
-/** An IPv6 packet. A TCP, UDP or ICMPv6 payload gets its checksum, if its field is zero. */
+/** An IPv6 packet. A TCP, UDP, SCTP or ICMPv6 payload gets its checksum, if its field is zero. */
 export function ipv6(init: Ipv6Init): Uint8Array {
   const { src = 'fd00::1', dst = 'fd00::2', proto, hopLimit = 64, trafficClass = 0, flabel = 0 } = init;
   const { payload = EMPTY } = init;
@@ -125,6 +128,7 @@ export function ipv6(init: Ipv6Init): Uint8Array {
 const CHECKSUM_AT: Record<number, number> = { 6: 16, 17: 6, 58: 2 };
 
 function finishL4(packet: Uint8Array, l4: number, proto: number): Uint8Array {
+  if (proto === 132) return finishSctp(packet, l4);
   const field = CHECKSUM_AT[proto];
   const length = packet.length - l4;
   const v6 = packet[0] >> 4 === 6;
@@ -132,6 +136,18 @@ function finishL4(packet: Uint8Array, l4: number, proto: number): Uint8Array {
   if (packet[l4 + field] !== 0 || packet[l4 + field + 1] !== 0) return packet;
   const sum = checksum16(packet, l4, length, pseudoHeaderSum(packet, 0, proto, length));
   return store16(packet, l4 + field, sum === 0 && proto === 17 ? 0xffff : sum);
+}
+
+/** CRC32c of the whole packet (RFC 9260, appendix A). */
+function finishSctp(packet: Uint8Array, l4: number): Uint8Array {
+  if (packet.length < l4 + 12 || packet.subarray(l4 + 8, l4 + 12).some((byte) => byte !== 0)) return packet;
+  let crc = -1;
+  for (const byte of packet.subarray(l4)) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ ((crc & 1) !== 0 ? 0x82f63b78 : 0);
+  }
+  for (let i = 0; i < 4; i++) packet[l4 + 8 + i] = ~crc >>> (8 * i);
+  return packet;
 }
 
 export interface PortsInit {
@@ -161,7 +177,7 @@ export function tcp(init: TcpInit = {}): Uint8Array {
   return concat([...start, 0x50, flags, ...be16(window), 0, 0, 0, 0], payload);
 }
 
-/** An SCTP common header; its CRC is left zero. */
+/** An SCTP packet, CRC zero until it is put into an IP packet. */
 export function sctp(init: PortsInit = {}): Uint8Array {
   const { src = 1000, dst = 2000, payload = EMPTY } = init;
   return concat([...be16(src), ...be16(dst), ...be32(0), ...be32(0)], payload);

@@ -8,14 +8,14 @@ import {
   type MessageInit,
   type MessageOf,
   OpenFlowError,
-  PortModFailedCode,
   Port as PortNumber,
-  QueueOpFailedCode,
   SwitchConfigFailedCode,
 } from '../../openflow/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Port } from '../ports/port.ts';
 import { countPort, describePort } from './port-messages.ts';
+import { modifyPort } from './port-mod.ts';
+import { type PortSet, queueConfigs, queueStats } from './queue-messages.ts';
 import type { Role } from './roles.ts';
 
 export interface RequestsOptions {
@@ -23,7 +23,7 @@ export interface RequestsOptions {
   description: string;
   version: string;
   tables: number;
-  ports: { readonly list: readonly Port[]; get(number: number): Port | undefined };
+  ports: PortSet;
   clock: Clock;
   role: Role;
   send: (message: MessageInit) => void;
@@ -33,7 +33,7 @@ type Multipart = MessageOf<'multipart_request'>;
 type ReplyBody = Extract<MessageInit, { type: 'multipart_reply' }>['body'];
 
 /** Parts of a reply stay well below the 65,535 bytes of a message. */
-const PORTS_PER_PART = 400;
+const PER_PART = 400;
 
 export class Requests {
   /** Bytes of a packet that a table-miss sends (the cells' entries say it themselves: kept for the answer). */
@@ -51,7 +51,8 @@ export class Requests {
       datapath_id: this.#options.datapathId,
       n_buffers: 0,
       n_tables: this.#options.tables,
-      capabilities: Capability.FLOW_STATS | Capability.TABLE_STATS | Capability.PORT_STATS,
+      capabilities:
+        Capability.FLOW_STATS | Capability.TABLE_STATS | Capability.PORT_STATS | Capability.QUEUE_STATS,
     });
   }
 
@@ -86,29 +87,12 @@ export class Requests {
   }
 
   portMod(message: MessageOf<'port_mod'>): Port {
-    const port = this.#options.ports.get(message.port_no);
-    if (port === undefined) {
-      const code = PortModFailedCode.BAD_PORT;
-      throw new OpenFlowError(ErrorType.PORT_MOD_FAILED, code, `no port ${message.port_no}`);
-    }
-    if (message.hw_addr !== port.hardwareAddress) {
-      const code = PortModFailedCode.BAD_HW_ADDR;
-      throw new OpenFlowError(
-        ErrorType.PORT_MOD_FAILED,
-        code,
-        `port ${port.name} is ${port.hardwareAddress}`,
-      );
-    }
-    port.config = (port.config & ~message.mask) | (message.config & message.mask);
-    return port;
+    return modifyPort(this.#options.ports.get(message.port_no), message);
   }
 
-  queueConfig(message: MessageOf<'queue_get_config_request'>): void {
-    if (message.port !== PortNumber.ANY && this.#options.ports.get(message.port) === undefined) {
-      const code = QueueOpFailedCode.BAD_PORT;
-      throw new OpenFlowError(ErrorType.QUEUE_OP_FAILED, code, `no port ${message.port}`);
-    }
-    this.#options.send({ type: 'queue_get_config_reply', xid: message.xid, port: message.port, queues: [] });
+  queueConfig({ xid, port }: MessageOf<'queue_get_config_request'>): void {
+    const queues = queueConfigs(this.#options.ports, port);
+    this.#options.send({ type: 'queue_get_config_reply', xid, port, queues });
   }
 
   /** Answers a multipart request about the device. False when it is a matter of a cell. */
@@ -128,7 +112,7 @@ export class Requests {
         this.#portStats(message.xid, message.body.port_no);
         return true;
       case 'queue':
-        this.#reply(message.xid, { type: 'queue', queues: [] });
+        this.#queueStats(message.xid, message.body);
         return true;
       case 'experimenter':
         throw new OpenFlowError(
@@ -165,13 +149,21 @@ export class Requests {
     }));
   }
 
-  #inParts(xid: number, ports: readonly Port[], body: (part: readonly Port[]) => ReplyBody): void {
+  #queueStats(xid: number, { port_no, queue_id }: { port_no: number; queue_id: number }): void {
+    const { ports, clock } = this.#options;
+    this.#inParts(xid, queueStats(ports, port_no, queue_id, clock.now), (queues) => ({
+      type: 'queue',
+      queues,
+    }));
+  }
+
+  #inParts<T>(xid: number, items: readonly T[], body: (part: T[]) => ReplyBody): void {
     let at = 0;
     do {
-      const next = at + PORTS_PER_PART;
-      this.#reply(xid, body(ports.slice(at, next)), next < ports.length);
+      const next = at + PER_PART;
+      this.#reply(xid, body(items.slice(at, next)), next < items.length);
       at = next;
-    } while (at < ports.length);
+    } while (at < items.length);
   }
 
   #reply(xid: number, body: ReplyBody, more = false): void {

@@ -21,6 +21,7 @@ import type { Dispatcher } from '../dispatcher/dispatcher.ts';
 import type { Flows } from '../dispatcher/flows.ts';
 import type { PacketIn } from '../dispatcher/output.ts';
 import type { PendingFlow } from '../dispatcher/pending.ts';
+import type { Liveness } from '../liveness.ts';
 import type { Frame, FramePool } from '../ports/frames.ts';
 import type { Port } from '../ports/port.ts';
 import type { PortChange } from '../ports/ports.ts';
@@ -44,6 +45,7 @@ export interface SwitchOptions {
   dispatcher: Dispatcher;
   pool: FramePool;
   clock: Clock;
+  liveness: Liveness;
   failMode: FailMode;
   /** The cell that switches while no controller is there; undefined in fail mode secure. */
   standaloneCell: () => CellRecord | undefined;
@@ -200,7 +202,7 @@ export class Switch {
   }
 
   #table(): Handlers {
-    const { requests, extension, connection } = this.#options;
+    const { requests, extension, connection, liveness } = this.#options;
     const toDefaultCell = (_: Message, bytes: Uint8Array) => this.#forward(DEFAULT_CELL, bytes);
     return {
       features_request: ({ xid }) => {
@@ -213,7 +215,11 @@ export class Switch {
       get_async_request: ({ xid }) => requests.getAsync(xid),
       set_async: (message) => requests.setAsync(message),
       queue_get_config_request: (message) => requests.queueConfig(message),
-      port_mod: (message) => this.portChanged(requests.portMod(message), 'modify'),
+      port_mod: (message) => {
+        const port = requests.portMod(message);
+        liveness.changed(port);
+        this.portChanged(port, 'modify');
+      },
       barrier_request: ({ xid }) => {
         const session = this.#session;
         this.#barriers.request(() => {
@@ -223,7 +229,11 @@ export class Switch {
       packet_out: (message, bytes) => this.#packetOut(message, bytes),
       flow_mod: (message, bytes) => this.#flowMod(message, bytes),
       multipart_request: (message, bytes) => this.#multipart(message, bytes),
-      group_mod: toDefaultCell,
+      group_mod: (message, bytes) => {
+        const cell = this.#cell(DEFAULT_CELL, ErrorType.BAD_REQUEST, BadRequestCode.EPERM);
+        liveness.watch(cell, message);
+        this.#hand(cell, bytes);
+      },
       meter_mod: toDefaultCell,
       table_mod: toDefaultCell,
       error: (message) => this.#options.logger.warn({ error: message }, 'the controller reports an error'),

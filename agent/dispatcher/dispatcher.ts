@@ -1,6 +1,6 @@
 /** The packet loop: frame -> flow key -> rule -> cell; or held, while the controller is asked once per flow. */
 import { DispatchMiss, DispatchQueryReason } from '../../openflow/index.ts';
-import { extractKey, KEY_WORDS } from '../../packet/index.ts';
+import { extractKey, K, KEY_WORDS } from '../../packet/index.ts';
 import { DATA_MAX } from '../../sandbox/channel/layout.ts';
 import type { CellRecord } from '../cells.ts';
 import type { Clock } from '../clock.ts';
@@ -9,6 +9,14 @@ import type { Admission } from './admission.ts';
 import type { FrameQueue, Holding } from './hold.ts';
 import { type PendingFlow, PendingFlows } from './pending.ts';
 import type { Rule, RuleTable } from './rules.ts';
+
+const ETH_TYPE_IPV4 = 0x0800;
+const ETH_TYPE_IPV6 = 0x86dd;
+/** In an IPv4 header: "more fragments", and the fragment's offset. */
+const FLAGS_AND_OFFSET = 6;
+const MORE_OR_OFFSET = 0x3fff;
+/** OFPIEH_FRAG */
+const IPV6_FRAGMENT_HEADER = 16;
 
 /** Tenant of packets that no rule claims yet. */
 const DEFAULT_TENANT = 0;
@@ -41,12 +49,16 @@ export class Dispatcher {
       /** No rule, and the device is configured to drop. */
       miss: 0,
       quarantined: 0,
+      /** A piece of a fragmented IP packet, and dropFragments is set. */
+      fragment: 0,
       /** The cell could not be had, or its rule ended with packets waiting. */
       noCell: 0,
     },
     queries: 0,
   };
   readonly pending: PendingFlows;
+  /** OFPC_FRAG_DROP is in force: IP fragments are dropped, first ones too. */
+  dropFragments = false;
   /** DispatchMiss in force; DEFAULT_CELL is plain mode. */
   miss: number = DispatchMiss.DEFAULT_CELL;
   defaultCell: CellRecord | undefined;
@@ -64,6 +76,11 @@ export class Dispatcher {
   /** One frame, from a port or taken out of a queue. It is the dispatcher's from here on. */
   receive(frame: Frame): void {
     this.counters.received++;
+    if (this.dropFragments && this.#isFragment(frame)) {
+      this.counters.dropped.fragment++;
+      this.#options.pool.release(frame);
+      return;
+    }
     this.#dispatch(frame);
   }
 
@@ -155,6 +172,15 @@ export class Dispatcher {
     extractKey(frame.bytes, frame.offset, length, frame.inPort, this.#key, this.#at);
     frame.l3Offset = this.#at.l3;
     frame.l4Offset = this.#at.l4;
+  }
+
+  #isFragment(frame: Frame): boolean {
+    this.#parse(frame);
+    if (frame.l3Offset === 0) return false;
+    const type = this.#key[K.TYPE_VLAN] >>> 16;
+    if (type === ETH_TYPE_IPV6) return (this.#key[K.PROTO] & IPV6_FRAGMENT_HEADER) !== 0;
+    const at = frame.offset + frame.l3Offset + FLAGS_AND_OFFSET;
+    return type === ETH_TYPE_IPV4 && (((frame.bytes[at] << 8) | frame.bytes[at + 1]) & MORE_OR_OFFSET) !== 0;
   }
 
   #dispatch(frame: Frame): void {

@@ -18,6 +18,7 @@ import {
 } from '../../sandbox/client/types.ts';
 import { type CellListener, type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';
+import type { Liveness } from '../liveness.ts';
 import type { Programs } from '../programs.ts';
 import { TokenBucket } from './admission.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -55,6 +56,7 @@ export interface FlowsOptions {
   dispatcher: Dispatcher;
   programs: Programs;
   clock: Clock;
+  liveness: Liveness;
   /** To the controller, if one is there. */
   send: (message: MessageInit) => void;
   /** What a cell says to the controller. */
@@ -288,12 +290,13 @@ export class Flows implements CellListener {
 
   #restart(rule: Rule, before: CellRecord): void {
     const { cells } = this.#options;
-    const { tenant, program, limits, log, queue } = before;
+    const { tenant, program, limits, log, watchedPorts, queue } = before;
     this.counters.restarted++;
-    cells.open({ tenant, program, limits, rule, log, queue });
+    cells.open({ tenant, program, limits, rule, log, watchedPorts, queue });
   }
 
   #replay(cell: CellRecord): void {
+    this.#options.liveness.restored(cell);
     for (const message of cell.log.replay(this.#options.clock.now)) cell.control.tell(message);
     cell.control.barrier(() => this.run(cell));
   }
@@ -339,8 +342,8 @@ export class Flows implements CellListener {
 
   #reopenOwn(before: CellRecord): void {
     const { cells, dispatcher } = this.#options;
-    const { id, tenant, program, limits, log, queue } = before;
-    const record = cells.open({ id, tenant, program, limits, log, queue });
+    const { id, tenant, program, limits, log, watchedPorts, queue } = before;
+    const record = cells.open({ id, tenant, program, limits, log, watchedPorts, queue });
     if (id === DEFAULT_CELL) dispatcher.defaultCell = record;
     else if (dispatcher.standaloneCell !== undefined) dispatcher.standaloneCell = record;
   }

@@ -1,10 +1,10 @@
 /** From what a cell decided to what leaves: every verdict is checked here, because cells are not trusted. */
 import { PacketInReason, PortConfig, Port as PortNumber } from '../../openflow/index.ts';
 import { fold16, sum16 } from '../../packet/index.ts';
-import { SLOT_FLAG, TX_KIND } from '../../sandbox/channel/layout.ts';
+import { NO_QUEUE, SLOT_FLAG, TX_KIND } from '../../sandbox/channel/layout.ts';
 import type { Verdict } from '../../sandbox/client/types.ts';
 import type { Frame } from '../ports/frames.ts';
-import type { Port } from '../ports/port.ts';
+import { NO_FLOOD, type Port } from '../ports/port.ts';
 
 /** What output needs of the device's ports. */
 export interface PortSet {
@@ -36,6 +36,7 @@ export type OutputVerdict = Pick<
   | 'headLength'
   | 'headConsumed'
   | 'maxLen'
+  | 'queue'
   | 'tableId'
   | 'cookie'
   | 'metadata'
@@ -43,6 +44,7 @@ export type OutputVerdict = Pick<
 
 const NO_BUFFER_LENGTH = 0xffff;
 const FORWARDING_OFF = PortConfig.PORT_DOWN | PortConfig.NO_FWD;
+const FLOODING_OFF = FORWARDING_OFF | NO_FLOOD;
 
 export class Output {
   readonly counters = {
@@ -50,8 +52,10 @@ export class Output {
     toController: 0,
     /** There is no such port (any more), or the kind of verdict is unknown. */
     noPort: 0,
-    /** OFPP_LOCAL, which this device does not have. */
+    /** OFPP_LOCAL, and this device has no local port. */
     local: 0,
+    /** Sent without a queue, because the port has none of that number. */
+    noQueue: 0,
     /** Back to the port it came in by without saying OFPP_IN_PORT (OpenFlow 1.3, section 5.12). */
     inPort: 0,
     /** A port that the cell's tenant may not use. */
@@ -90,11 +94,13 @@ export class Output {
         return;
       case PortNumber.FLOOD:
       case PortNumber.ALL:
-        // They differ only where spanning tree blocks ports, which this device does not have.
-        this.#sendAll(inPort, tenant, verdict);
-        return;
-      case PortNumber.LOCAL:
-        this.counters.local++;
+        // Every standard port, the local one too (section 4.5). They differ where ports are not to be flooded.
+        this.#sendAll(
+          inPort,
+          tenant,
+          verdict,
+          verdict.port === PortNumber.FLOOD ? FLOODING_OFF : FORWARDING_OFF,
+        );
         return;
       case inPort:
         this.counters.inPort++;
@@ -110,19 +116,20 @@ export class Output {
 
   #send(number: number, tenant: number, verdict: OutputVerdict): void {
     const port = this.#ports.get(number);
-    if (port === undefined) this.counters.noPort++;
-    else if (!this.#mayUse(tenant, number)) this.counters.notAllowed++;
+    if (port === undefined) {
+      if (number === PortNumber.LOCAL) this.counters.local++;
+      else this.counters.noPort++;
+    } else if (!this.#mayUse(tenant, number)) this.counters.notAllowed++;
     else if (port.config & FORWARDING_OFF) this.counters.portDown++;
     else this.#queue(port, verdict);
   }
 
   /** A flood goes to the ports the tenant may use; the others are not refused, they are not meant. */
-  #sendAll(inPort: number, tenant: number, verdict: OutputVerdict): void {
+  #sendAll(inPort: number, tenant: number, verdict: OutputVerdict, off: number): void {
     const { list } = this.#ports;
     for (let i = 0; i < list.length; i++) {
       const port = list[i];
-      if (port.number === inPort || port.config & FORWARDING_OFF || !this.#mayUse(tenant, port.number))
-        continue;
+      if (port.number === inPort || port.config & off || !this.#mayUse(tenant, port.number)) continue;
       this.#queue(port, verdict);
     }
   }
@@ -130,7 +137,8 @@ export class Output {
   #queue(port: Port, verdict: OutputVerdict): void {
     const head = Number(verdict.regionAddress) + verdict.headOffset;
     this.counters.sent++;
-    port.send(verdict.frame, head, verdict.headLength, verdict.headConsumed);
+    if (verdict.queue !== NO_QUEUE && !port.hasQueue(verdict.queue)) this.counters.noQueue++;
+    port.send(verdict.frame, head, verdict.headLength, verdict.headConsumed, verdict.queue);
   }
 
   #toController(cell: number, verdict: OutputVerdict): void {

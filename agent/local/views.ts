@@ -3,7 +3,7 @@ import { encode, type FlowStats, MultipartFlag } from '../../openflow/index.ts';
 import type { CellRecord, Cells } from '../cells.ts';
 import type { Clock } from '../clock.ts';
 import type { Rule, RuleTable } from '../dispatcher/rules.ts';
-import type { Port } from '../ports/port.ts';
+import type { Port, PortQueue } from '../ports/port.ts';
 
 /** Cells asked at a time, and how long one may take to list its entries, ms. */
 const ASKED_AT_A_TIME = 32;
@@ -13,9 +13,28 @@ const seconds = (from: number, clock: Clock): number => Math.round(clock.now - f
 
 export const viewPort = (port: Port) => {
   port.refreshCounters();
-  const { number, name, hardwareAddress, speed, link, config, counters } = port;
-  return { number, name, hardware_address: hardwareAddress, speed_mbps: speed, ...link, config, ...counters };
+  const { number, name, hardwareAddress, medium, link, config, counters } = port;
+  const queues = port.queues().map(viewQueue);
+  return {
+    number,
+    name,
+    hardware_address: hardwareAddress,
+    speed_mbps: medium.speed,
+    ...link,
+    config,
+    ...counters,
+    queues,
+  };
 };
+
+const viewQueue = ({ id, minRate, maxRate, txPackets, txBytes, drops }: PortQueue) => ({
+  id,
+  min_bps: minRate,
+  max_bps: maxRate,
+  tx_packets: Number(txPackets),
+  tx_bytes: Number(txBytes),
+  drops,
+});
 
 export const viewCell = (cell: CellRecord, clock: Clock) => ({
   id: cell.id,

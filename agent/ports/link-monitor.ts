@@ -1,6 +1,18 @@
 /** Network interfaces and their state, from rtnetlink: what there is at the start, then every change. */
 import { closeFd, errnoName } from '../../sandbox/sys/libc.ts';
 import {
+  IFINFOMSG,
+  type Interface,
+  messages,
+  NETLINK_ROUTE,
+  NLM_F_DUMP,
+  NLM_F_REQUEST,
+  NLMSG_DONE,
+  NLMSG_HEADER,
+  parseLink,
+  TCMSG,
+} from './rtnetlink.ts';
+import {
   AF_NETLINK,
   EAGAIN,
   EINTR,
@@ -13,60 +25,23 @@ import {
   sys,
 } from './socket.ts';
 
-const NETLINK_ROUTE = 0;
 const RTMGRP_LINK = 1;
+const RTMGRP_TC = 8;
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
-const NLMSG_DONE = 3;
-const NLM_F_REQUEST_DUMP = 0x301;
-const IFLA_ADDRESS = 1;
-const IFLA_IFNAME = 3;
-const IFF_UP = 1;
-const IFF_RUNNING = 0x40;
-const NLMSG_HEADER = 16;
-const IFINFOMSG = 16;
-
-export interface Interface {
-  index: number;
-  name: string;
-  address: string;
-  up: boolean;
-  running: boolean;
-}
+/** RTM_NEWQDISC to RTM_DELTCLASS. */
+const FIRST_TC = 36;
+const LAST_TC = 41;
 
 export interface LinkEvents {
   /** An interface appeared or changed. */
   changed(link: Interface): void;
   /** An interface is gone (deleted, renamed or moved to another network namespace). */
   gone(name: string): void;
+  /** Traffic classes of the interface with this index were made, changed or taken away. */
+  queuesChanged(index: number): void;
 }
-
-const align4 = (value: number): number => (value + 3) & ~3;
-
-const parseLink = (message: DataView): Interface | undefined => {
-  const flags = message.getUint32(NLMSG_HEADER + 8, true);
-  const link: Interface = {
-    index: message.getInt32(NLMSG_HEADER + 4, true),
-    name: '',
-    address: '00:00:00:00:00:00',
-    up: (flags & IFF_UP) !== 0,
-    running: (flags & IFF_RUNNING) !== 0,
-  };
-  let at = NLMSG_HEADER + IFINFOMSG;
-  while (at + 4 <= message.byteLength) {
-    const length = message.getUint16(at, true);
-    const type = message.getUint16(at + 2, true);
-    if (length < 4 || at + length > message.byteLength) break;
-    const value = new Uint8Array(message.buffer, message.byteOffset + at + 4, length - 4);
-    if (type === IFLA_IFNAME) link.name = new TextDecoder().decode(value.subarray(0, value.length - 1));
-    if (type === IFLA_ADDRESS && value.length === 6) {
-      link.address = [...value].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
-    }
-    at += align4(length);
-  }
-  return link.name === '' ? undefined : link;
-};
 
 export class LinkMonitor {
   readonly fd: number;
@@ -85,7 +60,7 @@ export class LinkMonitor {
     const address = new Uint8Array(12);
     const fields = new DataView(address.buffer);
     fields.setUint16(0, AF_NETLINK, true);
-    fields.setUint32(8, RTMGRP_LINK, true);
+    fields.setUint32(8, RTMGRP_LINK | RTMGRP_TC, true);
     if (sys.bind(this.fd, address, 12) < 0) this.#fail('binding');
     this.#requestDump();
     while (this.#dumped !== undefined) this.#read(0);
@@ -117,7 +92,7 @@ export class LinkMonitor {
     const fields = new DataView(request.buffer);
     fields.setUint32(0, request.length, true);
     fields.setUint16(4, RTM_GETLINK, true);
-    fields.setUint16(6, NLM_F_REQUEST_DUMP, true);
+    fields.setUint16(6, NLM_F_REQUEST | NLM_F_DUMP, true);
     this.#dumped = new Set();
     if (sys.send(this.fd, request, request.length, 0) < 0) this.#fail('asking on');
   }
@@ -130,13 +105,7 @@ export class LinkMonitor {
       else if (error !== EAGAIN && error !== EINTR) this.#fail('reading');
       return error === ENOBUFS || error === EINTR;
     }
-    let at = 0;
-    while (at + NLMSG_HEADER <= length) {
-      const size = new DataView(this.#buffer.buffer, at, 4).getUint32(0, true);
-      if (size < NLMSG_HEADER || at + size > length) break;
-      this.#message(new DataView(this.#buffer.buffer, at, size));
-      at += align4(size);
-    }
+    for (const message of messages(this.#buffer, length)) this.#message(message);
     return true;
   }
 
@@ -146,8 +115,10 @@ export class LinkMonitor {
       this.#dumpDone();
       return;
     }
-    if ((type !== RTM_NEWLINK && type !== RTM_DELLINK) || message.byteLength < NLMSG_HEADER + IFINFOMSG)
-      return;
+    if (type >= FIRST_TC && type <= LAST_TC && message.byteLength >= NLMSG_HEADER + TCMSG) {
+      this.#events.queuesChanged(message.getInt32(NLMSG_HEADER + 4, true));
+    }
+    if (type !== RTM_NEWLINK && type !== RTM_DELLINK) return;
     const link = parseLink(message);
     if (link === undefined) return;
     const before = this.#links.get(link.index);

@@ -1,10 +1,11 @@
 /** What the dispatcher and the control channel know of a port, whatever kind of interface is behind it. */
+import type { Medium } from './ethtool.ts';
 import type { Frame } from './frames.ts';
 
 export interface PortCounters {
   rxPackets: number;
   rxBytes: number;
-  /** Lost on the way in: the kernel's socket buffer or the frame pool was full. */
+  /** Lost on the way in: the kernel's socket buffer or the frame pool was full, or the port is not to receive. */
   rxDropped: number;
   rxErrors: number;
   txPackets: number;
@@ -26,24 +27,45 @@ export interface LinkState {
   running: boolean;
 }
 
+/** OFPPC_NO_FLOOD of OpenFlow 1.0, which later versions dropped; FLOOD passes over such a port. */
+export const NO_FLOOD = 1 << 4;
+
+/** A queue of a port: a class of its HTB qdisc. */
+export interface PortQueue {
+  readonly id: number;
+  /** Guaranteed and most, bits per second. */
+  readonly minRate: number;
+  readonly maxRate: number;
+  /** When it was found, ms of the agent's clock. */
+  readonly since: number;
+  readonly txPackets: bigint;
+  readonly txBytes: bigint;
+  /** Packets that had no room in it. */
+  readonly drops: number;
+}
+
 export interface Port {
   /** OpenFlow port number. */
   readonly number: number;
   readonly name: string;
   readonly hardwareAddress: string;
-  /** Mbit/s, 0 when unknown. */
-  readonly speed: number;
+  readonly medium: Medium;
   readonly link: LinkState;
   readonly counters: PortCounters;
-  /** OFPPC bits set by the controller (PORT_MOD). */
-  config: number;
+  /** OFPPC bits in force. PORT_DOWN is what the interface says, whoever set it down. */
+  readonly config: number;
   /** When the port was added, ms of the agent's clock. */
   readonly since: number;
+  /** Carries out a PORT_MOD: takes all OFPPC bits. Throws PortError when the interface cannot be set up or down. */
+  configure(config: number): void;
+  hasQueue(id: number): boolean;
+  /** Its queues with the kernel's figures of this moment, by their numbers. */
+  queues(): readonly PortQueue[];
   /**
-   * Queues a packet: `headLength` bytes at `headAddress` (0: none), then the frame from `consumed` on. The frame keeps a
-   * reference until it is sent; the head must stay as it is until flush().
+   * Queues a packet: `headLength` bytes at `headAddress` (0: none), then the frame from `consumed` on. It goes by `queue`
+   * if the port has that. The frame keeps a reference until it is sent; the head must stay as it is until flush().
    */
-  send(frame: Frame, headAddress: number, headLength: number, consumed: number): void;
+  send(frame: Frame, headAddress: number, headLength: number, consumed: number, queue: number): void;
   /** Sends what is queued. */
   flush(): void;
   /** Fetches what only the kernel counts. */

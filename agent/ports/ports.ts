@@ -1,16 +1,19 @@
 /** All ports of the device: number -> port, link state, interfaces that go away and come back. */
-import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
-import { PortConfig } from '../../openflow/index.ts';
+import { PortConfig, Port as PortNumber } from '../../openflow/index.ts';
 import { errnoName } from '../../sandbox/sys/libc.ts';
 import type { PollLoop } from '../../sandbox/sys/loop.ts';
 import type { Clock } from '../clock.ts';
 import type { FramePool } from './frames.ts';
-import { type Interface, LinkMonitor } from './link-monitor.ts';
+import type { InterfacePort } from './interface-port.ts';
+import { LinkMonitor } from './link-monitor.ts';
 import { PacketPort } from './packet-socket.ts';
-import type { FrameSink } from './port.ts';
+import type { FrameSink, Port } from './port.ts';
+import { makeQueues, type QueueSpec, queuesByPort, removeQueues } from './queues.ts';
 import { BurstReceiver } from './receive.ts';
+import { type Interface, Rtnetlink } from './rtnetlink.ts';
 import { PortError } from './socket.ts';
+import { TapPort } from './tap.ts';
 
 const RECEIVING_OFF = PortConfig.PORT_DOWN | PortConfig.NO_RECV;
 /** OFPP_MAX: the highest number a physical port may have. */
@@ -21,11 +24,15 @@ export type PortChange = 'add' | 'delete' | 'modify';
 export interface PortsOptions {
   /** 'NAME' (the next free number) or 'NAME=NUMBER'. */
   names: string[];
+  /** Name of the TAP device that is OFPP_LOCAL; left out: there is no such port. */
+  local?: string;
+  /** Queues to make, as HTB classes. */
+  queues?: readonly QueueSpec[];
   loop: PollLoop;
   pool: FramePool;
   clock: Clock;
   sink: FrameSink;
-  changed: (port: PacketPort, change: PortChange) => void;
+  changed: (port: Port, change: PortChange) => void;
   logger: Logger;
 }
 
@@ -60,42 +67,56 @@ export const numberPorts = (names: string[]): Map<number, string> => {
   return new Map([...numbered].sort(([a], [b]) => a - b));
 };
 
-/** Speed in Mbit/s, 0 when unknown. /sys may show another namespace's interfaces: the address must fit. */
-const readSpeed = (link: Interface): number => {
-  const folder = `/sys/class/net/${link.name}`;
-  try {
-    if (readFileSync(`${folder}/address`, 'ascii').trim() !== link.address) return 0;
-    return Math.max(0, Number.parseInt(readFileSync(`${folder}/speed`, 'ascii'), 10) || 0);
-  } catch {
-    // The kernel answers EINVAL for interfaces that have no speed.
-    return 0;
-  }
-};
-
 export class Ports {
   readonly #options: PortsOptions;
+  readonly #rtnetlink: Rtnetlink;
   readonly #monitor: LinkMonitor;
   readonly #receiver: BurstReceiver;
-  readonly #byNumber = new Map<number, PacketPort>();
-  readonly #byName = new Map<string, PacketPort>();
+  readonly #byNumber = new Map<number, InterfacePort>();
+  readonly #byName = new Map<string, InterfacePort>();
+  /** Queues to make, by interface; and the interfaces that have them. */
+  readonly #queues: Map<string, QueueSpec[]>;
+  readonly #queued = new Set<string>();
+  /** Ports whose traffic classes have changed. */
+  readonly #stale = new Set<InterfacePort>();
+  /** For ports that are not to receive. */
   readonly #discard: FrameSink = (frame) => {
+    const port = this.#byNumber.get(frame.inPort);
+    if (port !== undefined) port.counters.rxDropped++;
     this.#options.pool.release(frame);
   };
   #started = false;
   /** The same ports as an array, for flooding without an iterator. */
-  readonly list: PacketPort[] = [];
+  readonly list: InterfacePort[] = [];
 
-  /** Throws PortError FC_PORT_NAME, FC_PORT_NOT_FOUND, FC_PORT_OPEN, FC_NETLINK. */
+  /** Throws PortError FC_PORT_NAME, FC_PORT_NOT_FOUND, FC_PORT_OPEN, FC_QUEUE, FC_NETLINK. */
   constructor(options: PortsOptions) {
+    const { names, local, queues = [] } = options;
     this.#options = options;
     this.#receiver = new BurstReceiver(options.pool);
-    const numbered = numberPorts(options.names);
+    const numbered = numberPorts(names);
+    if (local !== undefined) checkLocal(local, numbered);
+    this.#queues = queuesByPort(queues);
+    for (const name of this.#queues.keys()) {
+      if (![...numbered.values()].includes(name)) {
+        throw new PortError(
+          'FC_QUEUE',
+          `Queues are given for ${name}, which is not a port; name it as one too.`,
+        );
+      }
+    }
+    this.#rtnetlink = new Rtnetlink();
     this.#monitor = new LinkMonitor({
       changed: (link) => this.#changed(link),
       gone: (name) => this.#gone(name),
+      queuesChanged: (index) => this.#queuesChanged(index),
     });
     try {
-      for (const [number, name] of numbered) this.#add(number, name);
+      const { pool, clock } = options;
+      for (const [number, name] of numbered) {
+        this.#add(new PacketPort(number, name, this.#rtnetlink, pool, clock));
+      }
+      if (local !== undefined) this.#addLocal(local);
     } catch (error) {
       this.close();
       throw error;
@@ -105,11 +126,11 @@ export class Ports {
   /** Begins to receive. Frames that arrived before wait in the kernel. */
   start(): void {
     this.#started = true;
-    this.#options.loop.watch(this.#monitor.fd, () => this.#monitor.receive());
+    this.#options.loop.watch(this.#monitor.fd, () => this.#interfacesChanged());
     for (const port of this.list) this.#watch(port);
   }
 
-  get(number: number): PacketPort | undefined {
+  get(number: number): InterfacePort | undefined {
     return this.#byNumber.get(number);
   }
 
@@ -119,44 +140,83 @@ export class Ports {
     for (let i = 0; i < list.length; i++) list[i].flush();
   }
 
+  /** Leaves the interfaces as they were found. */
   close(): void {
     this.#options.loop.unwatch(this.#monitor.fd);
     this.#monitor.close();
-    for (const port of this.list) this.#closePort(port);
+    for (const port of this.list) {
+      this.#attempt(port, () => port.restore());
+      this.#closePort(port);
+      if (this.#queued.has(port.name)) this.#attempt(port, () => removeQueues(port.name));
+    }
+    this.#queued.clear();
+    this.#rtnetlink.close();
   }
 
-  #add(number: number, name: string): void {
-    const link = this.#monitor.find(name);
+  #add(port: InterfacePort): void {
+    const link = this.#monitor.find(port.name);
     if (link === undefined) {
       throw new PortError(
         'FC_PORT_NOT_FOUND',
-        `There is no network interface ${name} here; 'ip link' lists those there are.`,
+        `There is no network interface ${port.name} here; 'ip link' lists those there are.`,
       );
     }
-    const port = new PacketPort(number, name, this.#options.pool, performance.now());
-    this.#byNumber.set(number, port);
-    this.#byName.set(name, port);
+    this.#byNumber.set(port.number, port);
+    this.#byName.set(port.name, port);
     this.list.push(port);
-    this.#apply(port, link);
+    port.apply(link);
+    this.#makeQueues(port);
     this.#openPort(port, link);
   }
 
-  #openPort(port: PacketPort, link: Interface): void {
-    port.open(link.index);
+  #addLocal(name: string): void {
+    const { pool, clock } = this.#options;
+    const port = new TapPort(PortNumber.LOCAL, name, this.#rtnetlink, pool, clock);
+    port.create();
+    try {
+      // Its interface is among the changes that wait to be read now.
+      this.#monitor.receive();
+      this.#add(port);
+      this.#rtnetlink.setUp(port.index, true);
+    } catch (error) {
+      port.close();
+      throw error;
+    }
+  }
+
+  #makeQueues(port: InterfacePort): void {
+    const specs = this.#queues.get(port.name);
+    if (specs === undefined) return;
+    makeQueues(port.name, specs, port.medium.speed);
+    this.#queued.add(port.name);
+  }
+
+  /** What fails is said and does not keep the rest from being done. */
+  #attempt(port: InterfacePort, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (!(error instanceof PortError)) throw error;
+      this.#options.logger.error({ port: port.name, err: error }, 'port is not as it should be');
+    }
+  }
+
+  #openPort(port: InterfacePort, link: Interface): void {
+    port.open(link);
     if (this.#started) this.#watch(port);
   }
 
-  #watch(port: PacketPort): void {
+  #watch(port: InterfacePort): void {
     if (port.fd >= 0) this.#options.loop.watch(port.fd, () => this.#receive(port));
   }
 
-  #closePort(port: PacketPort): void {
+  #closePort(port: InterfacePort): void {
     if (port.fd < 0) return;
     this.#options.loop.unwatch(port.fd);
     port.close();
   }
 
-  #receive(port: PacketPort): void {
+  #receive(port: InterfacePort): void {
     const { sink, clock } = this.#options;
     clock.tick();
     const count = port.receive(this.#receiver, port.config & RECEIVING_OFF ? this.#discard : sink);
@@ -166,34 +226,18 @@ export class Ports {
     port.counters.errors[name] = (port.counters.errors[name] ?? 0) + 1;
   }
 
-  #apply(port: PacketPort, link: Interface): boolean {
-    const state = port.link;
-    const speed = readSpeed(link);
-    const same =
-      state.present &&
-      state.up === link.up &&
-      state.running === link.running &&
-      port.hardwareAddress === link.address &&
-      port.speed === speed;
-    state.present = true;
-    state.up = link.up;
-    state.running = link.running;
-    port.hardwareAddress = link.address;
-    port.speed = speed;
-    return !same;
-  }
-
   #changed(link: Interface): void {
     const port = this.#byName.get(link.name);
     if (port === undefined) return;
     const { logger, changed } = this.#options;
     const back = !port.link.present;
-    const differs = this.#apply(port, link);
+    const differs = port.apply(link);
     if (back) {
+      this.#attempt(port, () => this.#makeQueues(port));
       try {
         this.#openPort(port, link);
       } catch (error) {
-        port.link.present = false;
+        port.leave();
         logger.error({ port: port.name, err: error }, 'port cannot be opened again');
         return;
       }
@@ -210,10 +254,30 @@ export class Ports {
     const port = this.#byName.get(name);
     if (port === undefined || !port.link.present) return;
     this.#closePort(port);
-    port.link.present = false;
-    port.link.up = false;
-    port.link.running = false;
+    port.leave();
+    // They went with it.
+    this.#queued.delete(name);
     this.#options.logger.warn({ port: name }, 'port is gone; waiting for it to come back');
     this.#options.changed(port, 'delete');
   }
+
+  #queuesChanged(index: number): void {
+    for (const port of this.list) if (port.index === index) this.#stale.add(port);
+  }
+
+  /** A script may change many classes at once: they are read when all its changes have been heard of. */
+  #interfacesChanged(): void {
+    this.#monitor.receive();
+    for (const port of this.#stale) port.findQueues();
+    this.#stale.clear();
+  }
 }
+
+const checkLocal = (name: string, numbered: Map<number, string>): void => {
+  if (!/^[^=\s/]{1,15}$/.test(name)) {
+    throw new PortError('FC_PORT_NAME', `'${name}' cannot be an interface's name.`);
+  }
+  if ([...numbered.values()].includes(name)) {
+    throw new PortError('FC_PORT_NAME', `${name} cannot be a port and the local port; name another.`);
+  }
+};

@@ -18,6 +18,9 @@ export const sys = {
   recvmmsg: libc.func(
     'int recvmmsg(int fd, uintptr_t messages, uint32_t count, int flags, uintptr_t timeout)',
   ),
+  ioctl: libc.func('int ioctl(int fd, unsigned long request, uintptr_t argument)'),
+  read: libc.func('intptr_t read(int fd, uintptr_t buffer, size_t length)'),
+  writev: libc.func('intptr_t writev(int fd, uintptr_t parts, int count)'),
   sendmmsg: libc.func('int sendmmsg(int fd, uintptr_t messages, uint32_t count, int flags)'),
 };
 
@@ -33,6 +36,7 @@ export const MSG_TRUNC = 0x20;
 export const SOL_SOCKET = 1;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
+export const SO_PRIORITY = 12;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 
@@ -57,6 +61,7 @@ export const MMSG = { IOV: 4, IOVLEN: 6, CONTROL: 8, CONTROLLEN: 10, FLAGS: 12, 
 export const IOV_WORDS = 4;
 
 export const EINTR = 4;
+export const EIO = 5;
 export const EAGAIN = 11;
 export const EMSGSIZE = 90;
 export const ENETDOWN = 100;

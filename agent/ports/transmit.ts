@@ -7,6 +7,7 @@ import {
   addressOf,
   EAGAIN,
   EINTR,
+  EIO,
   ENETDOWN,
   ENOBUFS,
   errno,
@@ -26,6 +27,28 @@ const IOVS_EACH = 3;
 /** Words between two vnet headers: 10 bytes, rounded up to keep them aligned. */
 const VNET_STRIDE = 6;
 
+/** Sends some of `count` messages from the `from`th on: how many, or -1 with errno set. Fills in MMSG.LEN. */
+export type SendCall = (
+  fd: number,
+  headers: Uint32Array,
+  address: number,
+  from: number,
+  count: number,
+) => number;
+
+const sendToSocket: SendCall = (fd, _headers, address, from, count) =>
+  sys.sendmmsg(fd, address + from * MMSG_WORDS * 4, count, MSG_DONTWAIT);
+
+/** A character device takes one frame with each call. */
+export const writeToDevice: SendCall = (fd, headers, _address, from) => {
+  const at = from * MMSG_WORDS;
+  const parts = headers[at + MMSG.IOV] + headers[at + MMSG.IOV + 1] * 4294967296;
+  const written = Number(sys.writev(fd, parts, headers[at + MMSG.IOVLEN]));
+  if (written < 0) return -1;
+  headers[at + MMSG.LEN] = written;
+  return 1;
+};
+
 export class BatchSender {
   readonly #pool: FramePool;
   readonly #frames: (Frame | null)[] = new Array(BATCH).fill(null);
@@ -34,10 +57,12 @@ export class BatchSender {
   readonly #vnet = new Uint16Array(BATCH * VNET_STRIDE);
   readonly #vnetBytes = new Uint8Array(this.#vnet.buffer);
   readonly #headersAddress = addressOf(this.#headers);
+  readonly #send: SendCall;
   #count = 0;
 
-  constructor(pool: FramePool) {
+  constructor(pool: FramePool, send: SendCall = sendToSocket) {
     this.#pool = pool;
+    this.#send = send;
     const iovs = addressOf(this.#iovs);
     const vnet = addressOf(this.#vnet);
     for (let i = 0; i < BATCH; i++) {
@@ -115,12 +140,13 @@ export class BatchSender {
     return true;
   }
 
-  /** Sends what is queued; every frame loses the reference add() took, sent or not. */
-  flush(fd: number, counters: PortCounters): void {
+  /** Sends what is queued; every frame loses the reference add() took, sent or not. Returns how many were not sent. */
+  flush(fd: number, counters: PortCounters): number {
     const count = this.#count;
     let done = 0;
+    let allLost = 0;
     while (done < count) {
-      const sent = fd < 0 ? -1 : this.#send(fd, done, count - done);
+      const sent = fd < 0 ? -1 : this.#send(fd, this.#headers, this.#headersAddress, done, count - done);
       if (sent > 0) {
         this.#finish(done, done + sent, counters);
         done += sent;
@@ -128,20 +154,19 @@ export class BatchSender {
       }
       const error = fd < 0 ? ENETDOWN : errno();
       if (error === EINTR) continue;
-      // A full socket or a port that is down takes none of the others either.
-      const lost = error === EAGAIN || error === ENETDOWN ? count - done : 1;
-      if (error === EAGAIN || error === ENETDOWN || error === ENOBUFS) counters.txDropped += lost;
+      // A full socket or a port that is down (a device says EIO then) takes none of the others either.
+      const closed = error === EAGAIN || error === ENETDOWN || error === EIO;
+      const lost = closed ? count - done : 1;
+      if (closed || error === ENOBUFS) counters.txDropped += lost;
       else counters.txErrors += lost;
       const name = errnoName(error);
       counters.errors[name] = (counters.errors[name] ?? 0) + lost;
       this.#drop(done, done + lost);
       done += lost;
+      allLost += lost;
     }
     this.#count = 0;
-  }
-
-  #send(fd: number, from: number, count: number): number {
-    return sys.sendmmsg(fd, this.#headersAddress + from * MMSG_WORDS * 4, count, MSG_DONTWAIT);
+    return allLost;
   }
 
   #finish(from: number, to: number, counters: PortCounters): void {

@@ -1,6 +1,8 @@
 /** Parsers for option values. They throw commander's InvalidArgumentError, so that the option is named. */
 
 import { InvalidArgumentError } from 'commander';
+import { SPOKEN_VERSIONS } from '../../openflow/translate/index.ts';
+import { versionName } from '../../openflow/versions.ts';
 
 /** A whole number from `low` to `high`. */
 export function integer(low: number, high: number): (text: string) => number {
@@ -70,6 +72,55 @@ export function portSpec(text: string): string {
     throw new InvalidArgumentError('The port number must be from 1 to 4294967040.');
   }
   return text;
+}
+
+/** Versions of OpenFlow as Open vSwitch names them, with commas between: their wire numbers. */
+export function protocols(text: string): number[] {
+  const names = SPOKEN_VERSIONS.map((version) => protocolName(version));
+  return text.split(',').map((name) => {
+    const at = names.findIndex((known) => known.toLowerCase() === name.trim().toLowerCase());
+    if (at < 0) throw new InvalidArgumentError(`It must be a list of: ${names.join(', ')}.`);
+    return SPOKEN_VERSIONS[at];
+  });
+}
+
+/** `OpenFlow13` for wire version 4. */
+function protocolName(version: number): string {
+  return `OpenFlow${versionName(version)?.replace('.', '')}`;
+}
+
+/** An interface's name (at most 15 bytes). */
+export function interfaceName(text: string): string {
+  if (!/^[^=\s/:]{1,15}$/.test(text)) throw new InvalidArgumentError("It must be an interface's name.");
+  return text;
+}
+
+export interface Queue {
+  port: string;
+  id: number;
+  /** Bits per second. */
+  min?: number;
+  max?: number;
+}
+
+const RATE_UNITS: Record<string, number> = { '': 1, k: 1e3, m: 1e6, g: 1e9 };
+
+/** `PORT:ID[:min=RATE][:max=RATE]`; rates as tc takes them: bits per second, or with kbit, mbit, gbit (bit may be left out). */
+export function queueSpec(text: string): Queue {
+  const [port = '', id = '', ...limits] = text.split(':');
+  if (!/^[^=\s/]{1,15}$/.test(port) || !/^\d{1,5}$/.test(id)) {
+    throw new InvalidArgumentError('It must be PORT:ID, then :min=RATE, :max=RATE or both.');
+  }
+  const queue: Queue = { port, id: Number(id) };
+  for (const limit of limits) {
+    const match = /^(min|max)=(\d+(?:\.\d+)?)([kmg]?)(?:bit)?$/i.exec(limit);
+    if (match === null) {
+      throw new InvalidArgumentError(`'${limit}' must be min=RATE or max=RATE, such as max=10mbit.`);
+    }
+    const [, which, number, unit] = match;
+    queue[which.toLowerCase() as 'min' | 'max'] = Math.round(Number(number) * RATE_UNITS[unit.toLowerCase()]);
+  }
+  return queue;
 }
 
 /** For options that may be given several times. */

@@ -9,6 +9,8 @@ import type { WireVersion } from '../versions.ts';
 export interface DialectContext {
   /** OpenFlow 1.0 has the ports in the features reply, 1.3 in a multipart reply. */
   ports(): readonly PortDesc[];
+  /** OpenFlow 1.0 says in table statistics how many entries a table holds. */
+  readonly maxEntries?: number;
 }
 
 /** Belongs to one connection: it may remember what was asked in order to understand the answer. */

@@ -1,12 +1,18 @@
 /** The versions that agent and controller can speak on a connection, each by its dialect. */
 import type { WireVersion } from '../versions.ts';
 import type { Dialect, DialectContext } from './dialect.ts';
+import { createDialect10 } from './v10.ts';
 import { dialect13 } from './v13.ts';
+import { dialect14 } from './v14.ts';
+import { dialect15 } from './v15.ts';
 
 type MakeDialect = (context: DialectContext | undefined) => Dialect;
 
 const MAKERS: { readonly [V in WireVersion]?: MakeDialect } = {
+  1: createDialect10,
   4: () => dialect13,
+  5: dialect14,
+  6: dialect15,
 };
 
 /** Wire versions with a dialect, ascending. */

@@ -54,7 +54,7 @@ const portRequest = { port_no: opt(u32, Port.ANY), pad1: pad(4) } as const;
 const groupRequest = { group_id: opt(u32, Group.ALL), pad1: pad(4) } as const;
 const meterRequest = { meter_id: opt(u32, Meter.ALL), pad1: pad(4) } as const;
 const queueRequest = { port_no: opt(u32, Port.ANY), queue_id: opt(u32, QUEUE_ALL) } as const;
-const role = { role: u32, short_id: opt(u16, 0xffff), pad1: pad(2), generation_id: opt(u64, 0n) } as const;
+const role = { role: u32, short_id: opt(u16, 0), pad1: pad(2), generation_id: opt(u64, 0n) } as const;
 const asyncConfig = { properties: properties('async_config', asyncVariants) } as const;
 
 /** Every message of OpenFlow 1.5. Spec section 7. Times in seconds, lengths in bytes. */
@@ -99,7 +99,7 @@ export const messagesOf = <M extends AnyMatch, A extends AnyUnion, I extends Any
       buckets: optList(bucket),
       properties: groupProperties,
     }),
-    /** short_id: the controller's number, 0xffff: none. */
+    /** short_id: the controller's number, 0 (OFPCID_UNDEFINED): none. */
     role_request: message(24, '7.3.8', role),
     role_reply: message(25, '7.3.8', role),
     get_async_request: message(26, '7.3.10', asyncConfig),

@@ -43,6 +43,8 @@ export const H = {
   CELL_ID: 11,
   /** Counted by the cell: packets that wanted more records or heads than the region has, and were cut short. */
   CUT: 12,
+  /** Counted by the cell: packets that ended because more was pushed in front of them than the headroom holds. */
+  NO_HEADROOM: 13,
 } as const;
 export const HEADER_BYTES = 256;
 
@@ -108,12 +110,16 @@ export const TX = {
   HEAD_CONSUMED: 5,
   /** TO_CONTROLLER: max_len of the action (OFPCML_NO_BUFFER 0xffff: the whole packet). */
   MAX_LEN: 6,
+  /** OUTPUT: the queue of the port, or NO_QUEUE. The same word as MAX_LEN. */
+  QUEUE: 6,
   TABLE_ID: 7,
   COOKIE_LO: 8,
   COOKIE_HI: 9,
   METADATA_LO: 10,
   METADATA_HI: 11,
 } as const;
+/** TX.QUEUE of a packet that no set_queue action was applied to. */
+export const NO_QUEUE = 0xffffffff;
 export const TX_KIND = { DONE: 0, OUTPUT: 1, TO_CONTROLLER: 2 } as const;
 export const TX_KIND_MASK = 0xff;
 export const TX_FLAG = {

@@ -215,7 +215,9 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
       verdict.headOffset = offset;
       verdict.headLength = length;
       verdict.headConsumed = consumed;
-      if (kind === TX_KIND.TO_CONTROLLER) {
+      if (kind === TX_KIND.OUTPUT) {
+        verdict.queue = words[at + TX.QUEUE]! >>> 0;
+      } else {
         verdict.maxLen = words[at + TX.MAX_LEN]! & 0xffff;
         verdict.tableId = words[at + TX.TABLE_ID]! & 0xff;
         verdict.cookie = u64(words[at + TX.COOKIE_LO]!, words[at + TX.COOKIE_HI]!);

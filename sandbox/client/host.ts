@@ -1,6 +1,7 @@
 /** One sandbox host as the agent sees it: opens cells in it, feeds them, takes what they produce. */
 import type { Logger } from 'pino';
 import { HOST_CELLS, RING_SIZE, regionOffset, type ToAgent } from '../channel/control.ts';
+import { NO_QUEUE } from '../channel/layout.ts';
 import type { PollLoop } from '../sys/loop.ts';
 import { type CellOwner, HostCell } from './cell.ts';
 import { SandboxError } from './errors.ts';
@@ -166,6 +167,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       headLength: 0,
       headConsumed: 0,
       maxLen: 0,
+      queue: NO_QUEUE,
       tableId: 0,
       cookie: 0n,
       metadata: 0n,

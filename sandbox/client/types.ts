@@ -64,6 +64,8 @@ export interface Verdict<F extends FrameRef> {
   headLength: number;
   headConsumed: number;
   maxLen: number;
+  /** OUTPUT: the queue of the port, or NO_QUEUE. */
+  queue: number;
   tableId: number;
   cookie: bigint;
   metadata: bigint;

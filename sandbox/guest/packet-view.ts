@@ -3,8 +3,10 @@ import type { HeaderOffsets } from '../../packet/index.ts';
 import {
   DATA_MAX,
   DATA_OFFSET,
+  H,
   HEADROOM_OFFSET,
   KEY_WORDS,
+  NO_QUEUE,
   RX_OFFSET,
   RX_SLOTS,
   SCRATCH_BYTES,
@@ -44,6 +46,8 @@ export class PacketView implements Packet {
   private readonly head: HeadBuffer;
   /** Bytes of the head as received: what a record's head stands for. */
   private consumed = 0;
+  /** Bytes of the head behind the start of the partial checksum: edits in front of it do not change that. */
+  private behindChecksumStart = 0;
   /** The present head was sent: it must not change any more. */
   private sent = false;
   private flags = 0;
@@ -71,6 +75,7 @@ export class PacketView implements Packet {
     this.consumed = Math.min(words[at + SLOT.HEAD_LEN] >>> 0, DATA_MAX);
     this.length = this.consumed;
     this.partialChecksum = (flags & SLOT_FLAG.CSUM_PARTIAL) !== 0;
+    this.behindChecksumStart = this.consumed - words[at + SLOT.CSUM_START];
     this.isPacketOut = (flags & SLOT_FLAG.PACKET_OUT) !== 0;
     this.packetOutXid = this.isPacketOut ? words[at + SLOT.PACKET_OUT_XID] >>> 0 : 0;
     this.at.l3 = words[at + SLOT.L3_OFFSET];
@@ -95,6 +100,21 @@ export class PacketView implements Packet {
     return this.offset - this.head.base;
   }
 
+  /** Where the whole frame would end, were all of it in `bytes` behind the head. */
+  get frameEnd(): number {
+    return this.offset + this.length + this.frameLength - this.consumed;
+  }
+
+  /** Where the checksum that is partial starts counting, as an offset in `bytes`; 0: no checksum is. */
+  get partialStart(): number {
+    return this.partialChecksum ? this.offset + this.length - this.behindChecksumStart : 0;
+  }
+
+  /** There was no headroom for a header to be pushed: what comes of the packet is cut short. */
+  countNoHeadroom(): void {
+    this.words[H.NO_HEADROOM]++;
+  }
+
   edit(): void {
     if (!this.sent) return;
     const from = this.head.base;
@@ -110,9 +130,11 @@ export class PacketView implements Packet {
     this.sent = false;
   }
 
-  output(port: number): void {
+  output(port: number, queue = NO_QUEUE): void {
     this.sent = true;
-    this.transmit.record(TX_KIND.OUTPUT, port, this.bytes, this.offset, this.length, this.consumed);
+    const { transmit } = this;
+    transmit.record(TX_KIND.OUTPUT, port, this.bytes, this.offset, this.length, this.consumed);
+    if (transmit.recordAt >= 0) transmit.recordWords[transmit.recordAt + TX.QUEUE] = queue;
   }
 
   toController(reason: number, maxLen: number, tableId: number, cookie: bigint, metadata: bigint): void {

@@ -26,8 +26,11 @@ export interface Packet {
    * scratch space first when it was already sent. Call before any edit.
    */
   edit(): void;
-  /** Sends the packet as it is now to a port (number or reserved port). May be called several times. */
-  output(port: number): void;
+  /**
+   * Sends the packet as it is now to a port (number or reserved port), by one of its queues if one is named. May be called
+   * several times.
+   */
+  output(port: number, queue?: number): void;
   /** Sends the packet as it is now to the controller. */
   toController(reason: number, maxLen: number, tableId: number, cookie: bigint, metadata: bigint): void;
   /** Declares that this verdict depends on nothing but the flow key. */

@@ -9,8 +9,11 @@ import { Holding, type HoldLimits } from '../../agent/dispatcher/hold.ts';
 import { Output } from '../../agent/dispatcher/output.ts';
 import type { PendingFlow } from '../../agent/dispatcher/pending.ts';
 import { RuleTable } from '../../agent/dispatcher/rules.ts';
+import { Liveness } from '../../agent/liveness.ts';
+import { type Medium, NO_MEDIUM } from '../../agent/ports/ethtool.ts';
 import { FRAME_CAPACITY, type Frame, FramePool } from '../../agent/ports/frames.ts';
-import type { Port } from '../../agent/ports/port.ts';
+import type { Port, PortQueue } from '../../agent/ports/port.ts';
+import type { PortError } from '../../agent/ports/socket.ts';
 import { Programs } from '../../agent/programs.ts';
 import {
   decode,
@@ -21,7 +24,7 @@ import {
   messageType,
   messageXid,
 } from '../../openflow/index.ts';
-import { DATA_OFFSET, TX_KIND } from '../../sandbox/channel/layout.ts';
+import { DATA_OFFSET, NO_QUEUE, TX_KIND } from '../../sandbox/channel/layout.ts';
 import type { CellEnd, CellHandle, CellLimits, ProgramImage, Verdict } from '../../sandbox/client/types.ts';
 
 export const silent = pino({ level: 'silent' });
@@ -113,6 +116,7 @@ export class FakeCell implements CellHandle<Frame> {
       headLength: head,
       headConsumed: head,
       maxLen: 0xffff,
+      queue: NO_QUEUE,
       tableId: 0,
       cookie: 0n,
       metadata: 0n,
@@ -160,7 +164,7 @@ export class FakePort implements Port {
   readonly number: number;
   readonly name: string;
   readonly hardwareAddress = '02:00:00:00:00:01';
-  readonly speed = 10000;
+  readonly medium: Medium = { ...NO_MEDIUM, speed: 10000 };
   readonly link = { present: true, up: true, running: true };
   readonly since = 0;
   readonly counters = {
@@ -175,7 +179,10 @@ export class FakePort implements Port {
     errors: {},
   };
   config = 0;
-  readonly sent: { frame: Frame; head: number; headLength: number; consumed: number }[] = [];
+  readonly sent: { frame: Frame; head: number; headLength: number; consumed: number; queue: number }[] = [];
+  /** Its queues; what is thrown when it is configured. */
+  has: PortQueue[] = [];
+  refuses: PortError | undefined;
   flushes = 0;
 
   constructor(number: number) {
@@ -183,8 +190,21 @@ export class FakePort implements Port {
     this.name = `p${number}`;
   }
 
-  send(frame: Frame, head: number, headLength: number, consumed: number): void {
-    this.sent.push({ frame, head, headLength, consumed });
+  configure(config: number): void {
+    if (this.refuses !== undefined) throw this.refuses;
+    this.config = config;
+  }
+
+  hasQueue(id: number): boolean {
+    return this.has.some((queue) => queue.id === id);
+  }
+
+  queues(): readonly PortQueue[] {
+    return this.has;
+  }
+
+  send(frame: Frame, head: number, headLength: number, consumed: number, queue: number): void {
+    this.sent.push({ frame, head, headLength, consumed, queue });
   }
 
   flush(): void {
@@ -213,6 +233,7 @@ export class World {
   readonly output: Output;
   readonly cells: Cells;
   readonly dispatcher: Dispatcher;
+  readonly liveness: Liveness;
   readonly flows: Flows;
   /** Queries asked, and messages to the controller. */
   readonly asked: { flow: PendingFlow; bytes: Uint8Array }[] = [];
@@ -255,12 +276,17 @@ export class World {
       },
       retire: (rule) => this.flows.retire(rule),
     });
+    this.liveness = new Liveness({
+      ports: { get: (number) => list.find((port) => port.number === number) },
+      cells: () => this.cells.all(),
+    });
     this.flows = new Flows({
       rules: this.rules,
       cells: this.cells,
       dispatcher: this.dispatcher,
       programs: new Programs([image('openflow'), image('other')]),
       clock: this.clock,
+      liveness: this.liveness,
       send: (message) => this.toController.push(message),
       reply: (_cell, reply) => this.toController.push(reply),
       firstBarrierMs: () => 500,

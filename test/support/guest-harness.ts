@@ -42,7 +42,10 @@ export interface Sent {
   frame: Uint8Array;
   last: boolean;
   cacheable: boolean;
+  /** To the controller. */
   maxLen: number;
+  /** Of an output. */
+  queue: number;
   tableId: number;
   cookie: bigint;
   metadata: bigint;
@@ -50,8 +53,8 @@ export interface Sent {
 
 export interface PushOptions {
   inPort?: number;
-  /** Partial checksum: SLOT_FLAG.CSUM_PARTIAL. */
-  partial?: boolean;
+  /** Partial checksum (SLOT_FLAG.CSUM_PARTIAL): of the L4 the parser finds, or of what starts at this offset. */
+  partial?: boolean | number;
   /** The packet of the PACKET_OUT with this xid. */
   packetOut?: number;
 }
@@ -119,7 +122,10 @@ export class GuestHarness {
     words[at + SLOT.HEAD_LEN] = headLength;
     words[at + SLOT.L3_OFFSET] = offsets.l3;
     words[at + SLOT.L4_OFFSET] = offsets.l4;
-    if (options.partial) words[at + SLOT.FLAGS] |= SLOT_FLAG.CSUM_PARTIAL;
+    if (options.partial !== undefined && options.partial !== false) {
+      words[at + SLOT.FLAGS] |= SLOT_FLAG.CSUM_PARTIAL;
+      words[at + SLOT.CSUM_START] = options.partial === true ? offsets.l4 : options.partial;
+    }
     if (options.packetOut !== undefined) {
       words[at + SLOT.FLAGS] |= SLOT_FLAG.PACKET_OUT;
       words[at + SLOT.PACKET_OUT_XID] = options.packetOut;
@@ -185,6 +191,7 @@ export class GuestHarness {
       last: (record[TX.KIND] & TX_FLAG.LAST) !== 0,
       cacheable: (record[TX.KIND] & TX_FLAG.CACHEABLE) !== 0,
       maxLen: record[TX.MAX_LEN],
+      queue: record[TX.QUEUE] >>> 0,
       tableId: record[TX.TABLE_ID],
       cookie: join(record[TX.COOKIE_HI], record[TX.COOKIE_LO]),
       metadata: join(record[TX.METADATA_HI], record[TX.METADATA_LO]),

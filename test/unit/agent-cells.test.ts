@@ -5,6 +5,7 @@ import { Barriers } from '../../agent/channel/barriers.ts';
 import {
   decode,
   encode,
+  FLOW_MOD_UPSERT,
   FlowModCommand,
   type Match,
   type Message,
@@ -240,6 +241,22 @@ describe('the log of entries', () => {
     record(log, { command: FlowModCommand.DELETE, out_port: 3, match: {} });
     record(log, { priority: 2, match: ip('10.0.0.2') });
     expect(replayed(log).map(({ command }) => command)).toEqual([0, 1, 3, 0]);
+  });
+
+  test('a modify of OpenFlow 1.0 is kept as what it was in the cell: an add, or a modify', () => {
+    const log = new CellLog();
+    const [flags, MODIFY] = [FLOW_MOD_UPSERT | 1, FlowModCommand.MODIFY];
+    const STRICT = FlowModCommand.MODIFY_STRICT;
+    const seen = () => [...log.replay(0)].map((bytes) => decode(bytes) as FlowMod);
+    record(log, { command: STRICT, flags, priority: 1, match: ip('10.0.0.1') });
+    record(log, { command: MODIFY, flags, priority: 2, match: ip('10.0.0.2') });
+    expect(seen()).toMatchObject([0, 0].map((command) => ({ command, flags: 1 })));
+    record(log, { command: MODIFY, flags, match: { eth_type: 0x0800 } });
+    record(log, { command: STRICT, flags, priority: 1, match: ip('10.0.0.1') });
+    expect(seen()).toMatchObject([0, 0, MODIFY, STRICT].map((command) => ({ command, flags: 1 })));
+    // Deleted, and not added again when the log is played.
+    record(log, { command: FlowModCommand.DELETE, match: {} });
+    expect(seen()).toMatchObject([MODIFY, STRICT].map((command) => ({ command, flags: 1 })));
   });
 
   test('entries that ran out do not come back; hard timeouts go on from where they were', () => {

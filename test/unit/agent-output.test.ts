@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { Output, type PacketIn } from '../../agent/dispatcher/output.ts';
 import { FramePool } from '../../agent/ports/frames.ts';
+import { NO_FLOOD } from '../../agent/ports/port.ts';
 import { numberPorts } from '../../agent/ports/ports.ts';
 import { Port, PortConfig } from '../../openflow/index.ts';
 import { checksum16, ethernet, ipv4, pseudoHeaderSum, udp } from '../../packet/index.ts';
-import { DATA_OFFSET, SLOT_FLAG, TX_KIND } from '../../sandbox/channel/layout.ts';
+import { DATA_OFFSET, NO_QUEUE, SLOT_FLAG, TX_KIND } from '../../sandbox/channel/layout.ts';
 import { FakePort } from '../support/agent-world.ts';
 
-const pool = new FramePool(16);
+const pool = new FramePool(64);
 const DATA = ethernet({
   type: 0x0800,
   payload: ipv4({ proto: 17, payload: udp({ payload: new Uint8Array(300).fill(7) }) }),
@@ -33,6 +34,7 @@ const setUp = (allowed?: Map<number, Set<number>>) => {
       headLength: 256,
       headConsumed: 256,
       maxLen: 0xffff,
+      queue: NO_QUEUE,
       tableId: 3,
       cookie: 9n,
       metadata: 0n,
@@ -71,6 +73,39 @@ describe('output', () => {
     expect(output.counters).toMatchObject({ inPort: 1, noPort: 1, local: 1, portDown: 1, sent: 0 });
     output.handle(0, 0, verdict(Port.FLOOD));
     expect(sentBy()).toEqual([2]);
+  });
+
+  test('LOCAL is a port like the others where there is one: by its number, in a flood, and not back to itself', () => {
+    const { ports, output, verdict, sentBy } = setUp();
+    ports.push(new FakePort(Port.LOCAL));
+    output.handle(0, 0, verdict(Port.LOCAL));
+    expect(sentBy()).toEqual([Port.LOCAL]);
+    output.handle(0, 0, verdict(Port.LOCAL, TX_KIND.OUTPUT, Port.LOCAL));
+    expect(output.counters).toMatchObject({ sent: 1, inPort: 1, local: 0 });
+    output.handle(0, 0, verdict(Port.ALL, TX_KIND.OUTPUT, 1));
+    expect(ports.map((port) => port.sent.length)).toEqual([0, 1, 1, 2]);
+    output.handle(0, 0, verdict(Port.FLOOD, TX_KIND.OUTPUT, Port.LOCAL));
+    expect(ports.map((port) => port.sent.length)).toEqual([1, 2, 2, 2]);
+  });
+
+  test('FLOOD passes over ports that OpenFlow 1.0 says not to flood; ALL does not', () => {
+    const { ports, output, verdict } = setUp();
+    ports[1].config = NO_FLOOD;
+    output.handle(0, 0, verdict(Port.FLOOD));
+    output.handle(0, 0, verdict(Port.ALL));
+    output.handle(0, 0, verdict(2));
+    expect(ports.map((port) => port.sent.length)).toEqual([0, 2, 2]);
+  });
+
+  test('a queue goes with the packet; one that the port has not is counted', () => {
+    const { ports, output, verdict } = setUp();
+    ports[1].has = [{ id: 0, minRate: 0, maxRate: 0, since: 0, txPackets: 0n, txBytes: 0n, drops: 0 }];
+    output.handle(0, 0, verdict(2, TX_KIND.OUTPUT, 1, { queue: 0 }));
+    output.handle(0, 0, verdict(2));
+    expect(output.counters.noQueue).toBe(0);
+    output.handle(0, 0, verdict(Port.ALL, TX_KIND.OUTPUT, 1, { queue: 0 }));
+    expect(output.counters).toMatchObject({ noQueue: 1, sent: 4 });
+    expect(ports.map(({ sent }) => sent.map(({ queue }) => queue))).toEqual([[], [0, NO_QUEUE, 0], [0]]);
   });
 
   test("a tenant's cell reaches that tenant's ports only", () => {

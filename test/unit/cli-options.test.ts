@@ -6,8 +6,10 @@ import {
   datapathHex,
   datapathId,
   integer,
+  interfaceName,
   oneOf,
   portSpec,
+  queueSpec,
 } from '../../cli/lib/options.ts';
 
 test.each([
@@ -65,5 +67,28 @@ test('repeated options are kept in order, ports with or without a number', () =>
   expect(add('eth1=7', add('eth0', undefined))).toEqual(['eth0', 'eth1=7']);
   for (const text of ['', 'a b', 'eth0=', 'eth0=0', 'eth0=4294967041', 'much-too-long-name', 'x/y']) {
     expect(() => portSpec(text)).toThrow(InvalidArgumentError);
+  }
+});
+
+test.each([
+  ['s1-eth1:0', { port: 's1-eth1', id: 0 }],
+  ['eth0:7:max=10mbit', { port: 'eth0', id: 7, max: 10e6 }],
+  ['eth0:7:min=1.5Gbit:max=2g', { port: 'eth0', id: 7, min: 1.5e9, max: 2e9 }],
+  ['eth0:7:min=64000:max=100kbit', { port: 'eth0', id: 7, min: 64_000, max: 100_000 }],
+])('queue %s', (text, queue) => {
+  expect(queueSpec(text)).toEqual(queue);
+});
+
+test.each(['eth0', 'eth0:', ':1', 'eth0:x', 'eth0:1:', 'eth0:1:max', 'eth0:1:max=fast', 'eth0:1:min=1tbit'])(
+  'no queue: %j',
+  (text) => {
+    expect(() => queueSpec(text)).toThrow(InvalidArgumentError);
+  },
+);
+
+test("an interface's name is not empty, not long, and has no colon", () => {
+  expect(interfaceName('fc-local')).toBe('fc-local');
+  for (const text of ['', 'a:b', 'a/b', 'a b', 'sixteen-letters-']) {
+    expect(() => interfaceName(text)).toThrow(InvalidArgumentError);
   }
 });

@@ -2,7 +2,15 @@
 import { describe, expect, it } from 'vitest';
 import { encode } from '../../openflow/index.ts';
 import { ethernet, ipv4, udp } from '../../packet/index.ts';
-import { H, REGION_BYTES, RUN, RX_SLOTS, SCRATCH_COUNT, TX_RECORDS } from '../../sandbox/channel/layout.ts';
+import {
+  H,
+  NO_QUEUE,
+  REGION_BYTES,
+  RUN,
+  RX_SLOTS,
+  SCRATCH_COUNT,
+  TX_RECORDS,
+} from '../../sandbox/channel/layout.ts';
 import type { Cell, Packet, Program } from '../../sandbox/guest/program.ts';
 import { Runtime } from '../../sandbox/guest/runtime.ts';
 import { GuestHarness } from '../support/guest-harness.ts';
@@ -130,6 +138,21 @@ describe('packets', () => {
     expect(sent.map((record) => record.frame[0])).toEqual(sent.map((_, i) => i));
     expect(heads.words[H.CUT]).toBe(1);
     expect(heads.send(frame())).toHaveLength(SCRATCH_COUNT + 1);
+  });
+
+  it('name the queue of an output, or none', () => {
+    const harness = new GuestHarness({
+      packet(packet) {
+        packet.output(1);
+        packet.output(2, 0);
+        packet.output(3, 7);
+      },
+    });
+    expect(harness.send(frame()).map(({ port, queue }) => [port, queue])).toEqual([
+      [1, NO_QUEUE],
+      [2, 0],
+      [3, 7],
+    ]);
   });
 
   it('show cookie and metadata to the controller in full', () => {

@@ -1,7 +1,7 @@
 /**
  * Actions, checked and decoded once when entries change, into records of numbers that the pipeline executes
- * without allocating. Groups, queues, MPLS and PBB have their codes' place here and their order in the action
- * set; until they are built they are refused as the specification says for what a switch does not support.
+ * without allocating. Groups and queues have their order in the action set; until they are built they are
+ * refused as the specification says for what a switch does not support.
  */
 import {
   type Action,
@@ -12,8 +12,10 @@ import {
   PacketInReason,
   Port,
 } from '../../../openflow/index.ts';
-import { FIELD_BY_NAME, type Field, isVlanType, OFPVID_PRESENT } from '../../../packet/index.ts';
+import { FIELD_BY_NAME, type Field, isVlanType } from '../../../packet/index.ts';
 import { fieldValue, type Plain } from '../../match.ts';
+import { ETH_TYPE, FIRST_ETH_TYPE, isMplsType } from './edit-bytes.ts';
+import { Known } from './known.ts';
 
 export const OP = {
   OUTPUT: 0,
@@ -26,6 +28,14 @@ export const OP = {
   DEC_NW_TTL: 6,
   /** Set-field of the OXM basic field n is SET_FIELD + n. */
   SET_FIELD: 16,
+  PUSH_MPLS: 64,
+  POP_MPLS: 65,
+  PUSH_PBB: 66,
+  POP_PBB: 67,
+  SET_MPLS_TTL: 68,
+  DEC_MPLS_TTL: 69,
+  COPY_TTL_OUT: 70,
+  COPY_TTL_IN: 71,
 } as const;
 
 /** One action. What a .. d mean depends on the code. */
@@ -62,23 +72,8 @@ const ORDER = {
 } as const;
 export const ORDERS = 55;
 
-/** Fields that set-field may not set here: what is not in the packet, or comes with MPLS and PBB. */
-const NOT_SETTABLE = new Set([
-  'in_port',
-  'in_phy_port',
-  'metadata',
-  'ipv6_exthdr',
-  'mpls_label',
-  'mpls_tc',
-  'mpls_bos',
-  'pbb_isid',
-]);
-
-/** What the packets an action list meets are known to be, from the match and the actions before. */
-interface Known {
-  match: Record<string, unknown>;
-  tagged: boolean | undefined;
-}
+/** Fields that set-field may not set: they are not in the packet, or follow from it. */
+const NOT_SETTABLE = new Set(['in_port', 'in_phy_port', 'metadata', 'ipv6_exthdr']);
 
 export interface CompileContext {
   match: Match;
@@ -90,16 +85,29 @@ export interface CompileContext {
 
 /** Checks an action list and decodes it. Throws OpenFlowError (OFPET_BAD_ACTION). */
 export function compileActions(actions: readonly Action[], context: CompileContext): Op[] {
-  const match = context.match as Record<string, unknown>;
-  const known: Known = { match, tagged: context.packetOut ? undefined : taggedBy(match) };
+  const known = new Known(context.packetOut ? undefined : context.match);
   return actions.map((action) => compileAction(action, context, known));
 }
 
-/** An action list as an action set: of each kind the last, in the set's order. */
-export function compileActionSet(actions: readonly Action[], context: CompileContext): Op[] {
-  const slots = new Map<number, Op>();
-  for (const op of compileActions(actions, context)) slots.set(op.order, op);
-  return [...slots.values()].sort((x, y) => x.order - y.order);
+/**
+ * An action list as an action set: of each kind the last, in the set's order. `before`: what apply-actions of
+ * the same entry does, which comes first. Throws OpenFlowError (OFPET_BAD_ACTION).
+ */
+export function compileActionSet(
+  actions: readonly Action[],
+  context: CompileContext,
+  before: readonly Action[] = [],
+): Op[] {
+  const slots = new Map<number, Action>();
+  // All are checked; whether one fits the packets only where it comes to be executed.
+  for (const action of actions) {
+    const { order } = compileAction(action, context, new Known(undefined));
+    slots.set(order, action);
+  }
+  const set = [...slots].sort(([x], [y]) => x - y).map(([, action]) => action);
+  const known = new Known(context.match);
+  for (const action of before) compileAction(action, context, known);
+  return set.map((action) => compileAction(action, context, known));
 }
 
 function badAction(code: number, text: string): OpenFlowError {
@@ -110,35 +118,63 @@ function op(code: number, order: number, a = 0, b = 0, c = 0, d = 0): Op {
   return { code, order, a: a | 0, b: b | 0, c: c | 0, d: d | 0 };
 }
 
+/** Decodes one action, and keeps in `known` what packets are behind it. */
 function compileAction(action: Action, context: CompileContext, known: Known): Op {
+  known.checkAction(action.type);
   switch (action.type) {
     case 'output':
       return compileOutput(action.port, action.max_len, context);
     case 'set_field':
-      return compileSetField(action.field, known, context);
+      return compileSetField(action.field, known);
     case 'push_vlan':
-      if (!isVlanType(action.ethertype)) {
-        throw badAction(BadActionCode.BAD_ARGUMENT, 'push_vlan takes the Ethernet types 0x8100 and 0x88a8');
-      }
-      known.tagged = true;
+      checkType(action, isVlanType(action.ethertype));
+      known.pushedVlan();
       return op(OP.PUSH_VLAN, ORDER.push_vlan, action.ethertype);
     case 'pop_vlan':
-      if (known.tagged === false) throw badAction(BadActionCode.MATCH_INCONSISTENT, 'pop_vlan: no VLAN tag');
-      known.tagged = undefined;
+      known.poppedVlan();
       return op(OP.POP_VLAN, ORDER.pop_vlan);
+    case 'push_mpls':
+      checkType(action, isMplsType(action.ethertype));
+      known.pushed(action.ethertype);
+      return op(OP.PUSH_MPLS, ORDER.push_mpls, action.ethertype);
+    case 'pop_mpls':
+      checkType(action, action.ethertype >= FIRST_ETH_TYPE);
+      known.poppedMpls(action.ethertype);
+      return op(OP.POP_MPLS, ORDER.pop_mpls, action.ethertype);
+    case 'push_pbb':
+      checkType(action, action.ethertype === ETH_TYPE.PBB);
+      known.pushed(action.ethertype);
+      return op(OP.PUSH_PBB, ORDER.push_pbb, action.ethertype);
+    case 'pop_pbb':
+      known.poppedPbb();
+      return op(OP.POP_PBB, ORDER.pop_pbb);
+    case 'set_mpls_ttl':
+      return op(OP.SET_MPLS_TTL, ORDER.set_mpls_ttl, action.mpls_ttl);
+    case 'dec_mpls_ttl':
+      return op(OP.DEC_MPLS_TTL, ORDER.dec_mpls_ttl);
     case 'set_nw_ttl':
       return op(OP.SET_NW_TTL, ORDER.set_nw_ttl, action.nw_ttl);
     case 'dec_nw_ttl':
       return op(OP.DEC_NW_TTL, ORDER.dec_nw_ttl);
+    case 'copy_ttl_out':
+      return op(OP.COPY_TTL_OUT, ORDER.copy_ttl_out);
+    case 'copy_ttl_in':
+      return op(OP.COPY_TTL_IN, ORDER.copy_ttl_in);
     case 'group':
       throw badAction(BadActionCode.BAD_OUT_GROUP, `there is no group ${action.group_id}`);
     case 'set_queue':
       throw badAction(BadActionCode.BAD_QUEUE, `there is no queue ${action.queue_id}`);
     case 'experimenter':
       throw badAction(BadActionCode.BAD_EXPERIMENTER, 'no experimenter actions are known here');
-    default:
-      throw badAction(BadActionCode.BAD_TYPE, `action ${action.type} is not supported`);
   }
+}
+
+function checkType(action: { type: string; ethertype: number }, valid: boolean): void {
+  if (valid) return;
+  throw badAction(
+    BadActionCode.BAD_ARGUMENT,
+    `${action.type} does not take the Ethernet type 0x${action.ethertype.toString(16)}`,
+  );
 }
 
 function compileOutput(port: number, maxLen: number, context: CompileContext): Op {
@@ -166,40 +202,17 @@ function compileOutput(port: number, maxLen: number, context: CompileContext): O
   }
 }
 
-function compileSetField(given: object, known: Known, context: CompileContext): Op {
+function compileSetField(given: object, known: Known): Op {
   const [[name, value], ...more] = Object.entries(given as Record<string, Plain>);
   const field = FIELD_BY_NAME.get(name);
   if (field === undefined || more.length > 0 || NOT_SETTABLE.has(name)) {
     throw badAction(BadActionCode.BAD_SET_TYPE, `set_field cannot set ${name}`);
   }
   if (Array.isArray(value)) throw badAction(BadActionCode.BAD_SET_TYPE, 'set_field takes no mask');
-  if (!context.packetOut) checkPrerequisites(field, known);
+  known.checkField(field);
   const [a, b, c, d] = fieldWords(field, value);
-  // What later actions may rely on.
-  known.match = { ...known.match, [name]: value };
+  known.set(name, value);
   return op(OP.SET_FIELD + field.oxm, ORDER.set_field + field.oxm, a, b, c, d);
-}
-
-/** The match must say that packets have the field (section 7.2.5, set-field), or an action before it. */
-function checkPrerequisites(field: Field, known: Known): void {
-  const inconsistent = () =>
-    badAction(
-      BadActionCode.MATCH_INCONSISTENT,
-      `set_field ${field.name}: the match does not say packets have it`,
-    );
-  if (field.name === 'vlan_vid' && known.tagged === false) throw inconsistent();
-  if (field.name === 'vlan_pcp' && known.tagged !== true) throw inconsistent();
-  if (field.prerequisites.length === 0 || field.name === 'vlan_pcp') return;
-  const holds = field.prerequisites.some(({ field: name, value }) => known.match[name] === value);
-  if (!holds) throw inconsistent();
-}
-
-function taggedBy(match: Record<string, unknown>): boolean | undefined {
-  const given = match.vlan_vid;
-  if (given === undefined) return undefined;
-  const [vid, mask] = Array.isArray(given) ? given : [given, 0xffff];
-  if ((Number(mask) & OFPVID_PRESENT) === 0) return undefined;
-  return (Number(vid) & OFPVID_PRESENT) !== 0;
 }
 
 /** The value as up to four words, most significant first. */

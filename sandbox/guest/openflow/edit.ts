@@ -1,47 +1,32 @@
 /**
- * Edits of a packet's head in place, with the checksums they touch. Every function leaves a packet alone that
- * lacks the header, or whose header the head cuts off. The caller has called packet.edit() before.
+ * Set-field: edits of a packet's head in place, with the checksums they touch. Every function leaves a packet
+ * alone that lacks the header, or whose header the head cuts off. The caller has called packet.edit() before.
  */
-import { FIELDS, fold16, isVlanType, K, updateChecksum16 } from '../../../packet/index.ts';
+import { FIELDS, fold16 } from '../../../packet/index.ts';
 import type { PacketView } from '../packet-view.ts';
 import type { Op } from './actions.ts';
 import { crc32cChange } from './crc32c.ts';
+import {
+  behindTags,
+  ETH_TYPE,
+  ethType,
+  hasVlanTag,
+  ipProto,
+  l3Of,
+  l4Of,
+  mplsOf,
+  PROTO,
+  patchChecksum,
+  put16,
+  putIpv4,
+  typeAt,
+  u16,
+} from './edit-bytes.ts';
+import { chain, walkChain } from './ipv6-chain.ts';
 
-const ETH_TYPE_IPV4 = 0x0800;
-const ETH_TYPE_IPV6 = 0x86dd;
-const ETH_TYPE_ARP = 0x0806;
-const PROTO = { ICMP: 1, TCP: 6, UDP: 17, ICMPV6: 58, SCTP: 132 } as const;
-const VLAN_TAG = 4;
-
-function u16(b: Uint8Array, p: number): number {
-  return (b[p] << 8) | b[p + 1];
-}
-
-function put16(b: Uint8Array, p: number, value: number): void {
-  b[p] = value >> 8;
-  b[p + 1] = value;
-}
-
-/** eth_type and ip_proto as the key has them. */
-function ethType(key: Uint32Array): number {
-  return key[K.TYPE_VLAN] >>> 16;
-}
-
-function ipProto(key: Uint32Array): number {
-  return key[K.PROTO] >>> 24;
-}
-
-/** Absolute offset of L4 if the packet is IP of this protocol and the head has `length` bytes of it, else 0. */
-function l4Of(packet: PacketView, key: Uint32Array, proto: number, length: number): number {
-  const { at } = packet;
-  const type = ethType(key);
-  if (at.l4 === 0 || ipProto(key) !== proto || (type !== ETH_TYPE_IPV4 && type !== ETH_TYPE_IPV6)) return 0;
-  return at.l4 + length <= packet.length ? packet.offset + at.l4 : 0;
-}
-
-/** Absolute offset of L3 if the packet is of this Ethernet type, else 0. (The parser saw the fixed header.) */
-function l3Of(packet: PacketView, key: Uint32Array, type: number): number {
-  return packet.at.l3 !== 0 && ethType(key) === type ? packet.offset + packet.at.l3 : 0;
+/** The L4 checksum is only the pseudo-header's sum yet. (It may be one of a packet inside this that is partial.) */
+function isPartial(packet: PacketView): boolean {
+  return packet.partialChecksum && packet.partialStart === packet.offset + packet.at.l4;
 }
 
 /** Absolute offset of the L4 checksum, or 0 when there is none to keep. */
@@ -52,25 +37,24 @@ function l4Checksum(packet: PacketView, key: Uint32Array): number {
   if (p !== 0) return p + 2;
   p = l4Of(packet, key, PROTO.UDP, 8);
   // UDP over IPv4 without a checksum stays without.
-  if (p !== 0 && (packet.partialChecksum || u16(packet.bytes, p + 6) !== 0)) return p + 6;
+  if (p !== 0 && (isPartial(packet) || u16(packet.bytes, p + 6) !== 0)) return p + 6;
   return 0;
 }
 
-/** Accounts in a checksum for a 16-bit word that changed; UDP's zero means "none", so it becomes ones. */
-function patchChecksum(b: Uint8Array, p: number, before: number, after: number, udp: boolean): void {
-  const sum = updateChecksum16(u16(b, p), before, after);
-  put16(b, p, udp && sum === 0 ? 0xffff : sum);
+/** Accounts for a word of the pseudo-header that changed. */
+function patchPseudo(packet: PacketView, key: Uint32Array, p: number, before: number, after: number): void {
+  const b = packet.bytes;
+  if (p === 0) return;
+  // A partial checksum is the sum itself, not its complement.
+  if (isPartial(packet)) put16(b, p, fold16(u16(b, p) + (~before & 0xffff) + after));
+  else patchChecksum(b, p, before, after, ipProto(key) === PROTO.UDP);
 }
 
 /** Writes a word of an address that the pseudo-header covers. */
 function putPseudo16(packet: PacketView, key: Uint32Array, p: number, value: number, checksum: number): void {
-  const b = packet.bytes;
-  const before = u16(b, p);
-  put16(b, p, value);
-  if (checksum === 0) return;
-  // A partial checksum is the sum itself, not its complement.
-  if (packet.partialChecksum) put16(b, checksum, fold16(u16(b, checksum) + (~before & 0xffff) + value));
-  else patchChecksum(b, checksum, before, value, ipProto(key) === PROTO.UDP);
+  const before = u16(packet.bytes, p);
+  put16(packet.bytes, p, value);
+  patchPseudo(packet, key, checksum, before, value);
 }
 
 /** Writes a word that the L4 checksum covers directly: a partial one does not have it in yet. */
@@ -78,15 +62,9 @@ function putL4(packet: PacketView, key: Uint32Array, p: number, value: number): 
   const b = packet.bytes;
   const before = u16(b, p);
   put16(b, p, value);
-  if (packet.partialChecksum) return;
+  if (isPartial(packet)) return;
   const checksum = l4Checksum(packet, key);
   if (checksum !== 0) patchChecksum(b, checksum, before, value, ipProto(key) === PROTO.UDP);
-}
-
-/** Writes a word of the IPv4 header. */
-function putIpv4(b: Uint8Array, l3: number, p: number, value: number): void {
-  patchChecksum(b, l3 + 10, u16(b, p), value, false);
-  put16(b, p, value);
 }
 
 function putMac(packet: PacketView, p: number, op: Op): void {
@@ -97,7 +75,7 @@ function putMac(packet: PacketView, p: number, op: Op): void {
 }
 
 function putIpv4Address(packet: PacketView, key: Uint32Array, at: number, value: number): void {
-  const l3 = l3Of(packet, key, ETH_TYPE_IPV4);
+  const l3 = l3Of(packet, key, ETH_TYPE.IPV4);
   if (l3 === 0) return;
   const checksum = l4Checksum(packet, key);
   for (let i = 0; i < 2; i++) {
@@ -108,10 +86,16 @@ function putIpv4Address(packet: PacketView, key: Uint32Array, at: number, value:
   }
 }
 
+/** Where the addresses stand in the IPv6 header. */
+const IPV6_SRC = 8;
+const IPV6_DST = 24;
+
 function putIpv6Address(packet: PacketView, key: Uint32Array, at: number, op: Op): void {
-  const l3 = l3Of(packet, key, ETH_TYPE_IPV6);
+  const l3 = l3Of(packet, key, ETH_TYPE.IPV6);
   if (l3 === 0) return;
-  const checksum = l4Checksum(packet, key);
+  walkChain(packet, l3);
+  const inPseudo = at === IPV6_SRC || !chain.rerouted;
+  const checksum = inPseudo ? l4Checksum(packet, key) : 0;
   for (let i = 0; i < 8; i++) putPseudo16(packet, key, l3 + at + 2 * i, half(op, i), checksum);
 }
 
@@ -132,19 +116,25 @@ function putSctpPort(packet: PacketView, key: Uint32Array, at: number, value: nu
   const b = packet.bytes;
   const change = (u16(b, l4 + at) ^ value) << (at === 0 ? 16 : 0);
   put16(b, l4 + at, value);
-  if (packet.partialChecksum) return;
-  const length = sctpLength(packet, key);
-  const crc = crc32cChange(change, length);
+  // The CRC of a message in fragments depends on how long all of it is, which its first fragment does not say.
+  if (isPartial(packet) || isFragment(packet, key)) return;
+  const crc = crc32cChange(change, Math.min(l4End(packet, key), packet.frameEnd) - l4);
   for (let i = 0; i < 4; i++) b[l4 + 8 + i] ^= crc >>> (8 * i);
 }
 
-/** Length of the SCTP packet, as the IP header states it. */
-function sctpLength(packet: PacketView, key: Uint32Array): number {
-  const b = packet.bytes;
-  const { l3, l4 } = packet.at;
-  const p = packet.offset + l3;
-  if (ethType(key) === ETH_TYPE_IPV4) return u16(b, p + 2) - (l4 - l3);
-  return u16(b, p + 4) + 40 - (l4 - l3);
+/** Where the IP packet ends, as its header states it (the bytes may reach beyond the head); the rest is padding. */
+function l4End(packet: PacketView, key: Uint32Array): number {
+  const l3 = packet.offset + packet.at.l3;
+  const stated = ethType(key) === ETH_TYPE.IPV4 ? u16(packet.bytes, l3 + 2) : u16(packet.bytes, l3 + 4) + 40;
+  return l3 + stated;
+}
+
+/** Whether more fragments follow this one. */
+function isFragment(packet: PacketView, key: Uint32Array): boolean {
+  const l3 = packet.offset + packet.at.l3;
+  if (ethType(key) === ETH_TYPE.IPV4) return (packet.bytes[l3 + 6] & 0x20) !== 0;
+  walkChain(packet, l3);
+  return chain.moreFragments;
 }
 
 /** Type and code stand in one word, which ICMP's checksum covers. */
@@ -154,45 +144,47 @@ function putIcmp(packet: PacketView, key: Uint32Array, proto: number, byte: numb
   const b = packet.bytes;
   const before = u16(b, l4);
   b[l4 + byte] = value;
-  if (!packet.partialChecksum) patchChecksum(b, l4 + 2, before, u16(b, l4), false);
+  if (isPartial(packet)) return;
+  const after = u16(b, l4);
+  // An ICMPv4 message may be all zero (an echo reply): its checksum is ones then, which fits others as well.
+  patchChecksum(b, l4 + 2, before, after, after === 0);
 }
 
 /** `mask`: bits of the traffic-class byte to replace. */
 function putTrafficClass(packet: PacketView, key: Uint32Array, mask: number, value: number): void {
   const b = packet.bytes;
-  let l3 = l3Of(packet, key, ETH_TYPE_IPV4);
+  let l3 = l3Of(packet, key, ETH_TYPE.IPV4);
   if (l3 !== 0) {
     putIpv4(b, l3, l3, (b[l3] << 8) | (b[l3 + 1] & ~mask) | value);
     return;
   }
-  l3 = l3Of(packet, key, ETH_TYPE_IPV6);
+  l3 = l3Of(packet, key, ETH_TYPE.IPV6);
   if (l3 === 0) return;
   const first = u16(b, l3);
   put16(b, l3, (first & ~(mask << 4)) | (value << 4));
 }
 
+/** The L4 bytes stay what they are, so their checksum gets the pseudo-header's new protocol. */
 function putIpProto(packet: PacketView, key: Uint32Array, value: number): void {
   const b = packet.bytes;
-  let l3 = l3Of(packet, key, ETH_TYPE_IPV4);
+  const checksum = l4Checksum(packet, key);
+  let l3 = l3Of(packet, key, ETH_TYPE.IPV4);
   if (l3 !== 0) {
     putIpv4(b, l3, l3 + 8, (b[l3 + 8] << 8) | value);
-    return;
+  } else {
+    l3 = l3Of(packet, key, ETH_TYPE.IPV6);
+    if (l3 === 0) return;
+    walkChain(packet, l3);
+    b[chain.protocolAt] = value;
   }
-  l3 = l3Of(packet, key, ETH_TYPE_IPV6);
-  // Behind extension headers it is the last of them that names the protocol: left alone.
-  if (l3 !== 0 && b[l3 + 6] === ipProto(key)) b[l3 + 6] = value;
+  patchPseudo(packet, key, checksum, ipProto(key), value);
 }
 
 function putEthType(packet: PacketView, value: number): void {
-  const { bytes: b, offset } = packet;
-  const end = offset + packet.length;
-  let p = offset + 12;
-  while (p + 6 <= end && isVlanType(u16(b, p))) p += VLAN_TAG;
-  if (p + 2 <= end) put16(b, p, value);
-}
-
-function hasVlanTag(packet: PacketView): boolean {
-  return packet.length >= 18 && isVlanType(u16(packet.bytes, packet.offset + 12));
+  const p = behindTags(packet);
+  if (p + 2 > packet.offset + packet.length) return;
+  const at = typeAt(packet, p);
+  if (at !== 0) put16(packet.bytes, at, value);
 }
 
 function putTci(packet: PacketView, mask: number, value: number): void {
@@ -202,24 +194,24 @@ function putTci(packet: PacketView, mask: number, value: number): void {
 }
 
 function putArpOperation(packet: PacketView, key: Uint32Array, value: number): void {
-  const l3 = l3Of(packet, key, ETH_TYPE_ARP);
+  const l3 = l3Of(packet, key, ETH_TYPE.ARP);
   if (l3 !== 0) put16(packet.bytes, l3 + 6, value);
 }
 
 function putArpAddress(packet: PacketView, key: Uint32Array, at: number, value: number): void {
-  const l3 = l3Of(packet, key, ETH_TYPE_ARP);
+  const l3 = l3Of(packet, key, ETH_TYPE.ARP);
   if (l3 === 0) return;
   put16(packet.bytes, l3 + at, value >>> 16);
   put16(packet.bytes, l3 + at + 2, value & 0xffff);
 }
 
 function putArpMac(packet: PacketView, key: Uint32Array, at: number, op: Op): void {
-  const l3 = l3Of(packet, key, ETH_TYPE_ARP);
+  const l3 = l3Of(packet, key, ETH_TYPE.ARP);
   if (l3 !== 0) putMac(packet, l3 + at, op);
 }
 
 function putFlowLabel(packet: PacketView, key: Uint32Array, value: number): void {
-  const l3 = l3Of(packet, key, ETH_TYPE_IPV6);
+  const l3 = l3Of(packet, key, ETH_TYPE.IPV6);
   if (l3 === 0) return;
   packet.bytes[l3 + 1] = (packet.bytes[l3 + 1] & 0xf0) | (value >>> 16);
   put16(packet.bytes, l3 + 2, value & 0xffff);
@@ -241,13 +233,30 @@ function putNdLinkAddress(packet: PacketView, key: Uint32Array, option: number, 
   const l4 = l4Of(packet, key, PROTO.ICMPV6, 24);
   if (l4 === 0 || packet.bytes[l4] !== 134 + option) return;
   const b = packet.bytes;
-  const end = packet.offset + packet.length;
+  const end = Math.min(packet.offset + packet.length, l4End(packet, key));
   let p = l4 + 24;
   for (; p + 8 <= end && b[p] !== option; p += b[p + 1] * 8) if (b[p + 1] === 0) return;
   if (p + 8 > end) return;
   putL4(packet, key, p + 2, op.a & 0xffff);
   putL4(packet, key, p + 4, op.b >>> 16);
   putL4(packet, key, p + 6, op.b & 0xffff);
+}
+
+/** `mask`: bits of the label stack entry to replace. */
+function putShim(packet: PacketView, key: Uint32Array, mask: number, value: number): void {
+  const shim = mplsOf(packet, key);
+  if (shim === 0) return;
+  const entry = (u16(packet.bytes, shim) << 16) | u16(packet.bytes, shim + 2);
+  const changed = (entry & ~mask) | value;
+  put16(packet.bytes, shim, changed >>> 16);
+  put16(packet.bytes, shim + 2, changed & 0xffff);
+}
+
+function putIsid(packet: PacketView, key: Uint32Array, value: number): void {
+  const tag = l3Of(packet, key, ETH_TYPE.PBB);
+  if (tag === 0) return;
+  packet.bytes[tag + 1] = value >>> 16;
+  put16(packet.bytes, tag + 2, value & 0xffff);
 }
 
 type Setter = (packet: PacketView, key: Uint32Array, op: Op) => void;
@@ -277,14 +286,18 @@ const SETTERS_BY_NAME: Record<string, Setter> = {
   arp_tpa: (packet, key, op) => putArpAddress(packet, key, 24, op.a),
   arp_sha: (packet, key, op) => putArpMac(packet, key, 8, op),
   arp_tha: (packet, key, op) => putArpMac(packet, key, 18, op),
-  ipv6_src: (packet, key, op) => putIpv6Address(packet, key, 8, op),
-  ipv6_dst: (packet, key, op) => putIpv6Address(packet, key, 24, op),
+  ipv6_src: (packet, key, op) => putIpv6Address(packet, key, IPV6_SRC, op),
+  ipv6_dst: (packet, key, op) => putIpv6Address(packet, key, IPV6_DST, op),
   ipv6_flabel: (packet, key, op) => putFlowLabel(packet, key, op.a),
   icmpv6_type: (packet, key, op) => putIcmp(packet, key, PROTO.ICMPV6, 0, op.a),
   icmpv6_code: (packet, key, op) => putIcmp(packet, key, PROTO.ICMPV6, 1, op.a),
   ipv6_nd_target: putNdTarget,
   ipv6_nd_sll: (packet, key, op) => putNdLinkAddress(packet, key, 1, op),
   ipv6_nd_tll: (packet, key, op) => putNdLinkAddress(packet, key, 2, op),
+  mpls_label: (packet, key, op) => putShim(packet, key, 0xfffff000, op.a << 12),
+  mpls_tc: (packet, key, op) => putShim(packet, key, 0xe00, op.a << 9),
+  mpls_bos: (packet, key, op) => putShim(packet, key, 0x100, op.a << 8),
+  pbb_isid: (packet, key, op) => putIsid(packet, key, op.a),
 };
 
 /** The same by OXM field number; a field that is not there lies outside the packet. */
@@ -293,54 +306,4 @@ const SETTERS: (Setter | undefined)[] = FIELDS.map(({ name }) => SETTERS_BY_NAME
 /** Executes set-field of the OXM basic field `field`. */
 export function setField(packet: PacketView, key: Uint32Array, field: number, op: Op): void {
   if (packet.length >= 14) SETTERS[field]?.(packet, key, op);
-}
-
-/** Puts a VLAN tag in front of the payload, with the outer tag's values or zero. False: no headroom left. */
-export function pushVlan(packet: PacketView, type: number): boolean {
-  if (packet.length < 14) return true;
-  if (packet.headroom < VLAN_TAG) return false;
-  const tci = hasVlanTag(packet) ? u16(packet.bytes, packet.offset + 14) : 0;
-  const b = packet.bytes;
-  const to = packet.offset - VLAN_TAG;
-  for (let i = 0; i < 12; i++) b[to + i] = b[to + VLAN_TAG + i];
-  put16(b, to + 12, type);
-  put16(b, to + 14, tci);
-  move(packet, VLAN_TAG);
-  return true;
-}
-
-/** Takes the outer VLAN tag off, if there is one. */
-export function popVlan(packet: PacketView): void {
-  if (!hasVlanTag(packet)) return;
-  const b = packet.bytes;
-  const from = packet.offset;
-  for (let i = 11; i >= 0; i--) b[from + VLAN_TAG + i] = b[from + i];
-  move(packet, -VLAN_TAG);
-}
-
-/** The head has grown in front by `by` bytes. */
-function move(packet: PacketView, by: number): void {
-  packet.offset -= by;
-  packet.length += by;
-  if (packet.at.l3 !== 0) packet.at.l3 += by;
-  if (packet.at.l4 !== 0) packet.at.l4 += by;
-}
-
-export function setTtl(packet: PacketView, key: Uint32Array, ttl: number): void {
-  const b = packet.bytes;
-  let l3 = l3Of(packet, key, ETH_TYPE_IPV4);
-  if (l3 !== 0) {
-    putIpv4(b, l3, l3 + 8, (ttl << 8) | b[l3 + 9]);
-    return;
-  }
-  l3 = l3Of(packet, key, ETH_TYPE_IPV6);
-  if (l3 !== 0) b[l3 + 7] = ttl;
-}
-
-/** The IP time to live, or -1 when the packet is not IP. */
-export function ttlOf(packet: PacketView, key: Uint32Array): number {
-  let l3 = l3Of(packet, key, ETH_TYPE_IPV4);
-  if (l3 !== 0) return packet.bytes[l3 + 8];
-  l3 = l3Of(packet, key, ETH_TYPE_IPV6);
-  return l3 !== 0 ? packet.bytes[l3 + 7] : -1;
 }

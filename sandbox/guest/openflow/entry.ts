@@ -1,5 +1,6 @@
 /** One flow entry: what the controller said, what it compiles to, and its counters. */
 import {
+  type Action,
   BadInstructionCode,
   ErrorType,
   encode,
@@ -188,7 +189,7 @@ export function compileInstructions(instructions: readonly Instruction[], entry:
         compiled.apply = compileActions(instruction.actions, context);
         break;
       case 'write_actions':
-        compiled.write = compileActionSet(instruction.actions, context);
+        compiled.write = compileActionSet(instruction.actions, context, applied(instructions));
         break;
       case 'clear_actions':
         compiled.clear = true;
@@ -224,6 +225,12 @@ export function compileInstructions(instructions: readonly Instruction[], entry:
     }
   }
   return compiled;
+}
+
+function applied(instructions: readonly Instruction[]): readonly Action[] {
+  for (const instruction of instructions)
+    if (instruction.type === 'apply_actions') return instruction.actions;
+  return [];
 }
 
 /** Whether a FLOW_MOD or statistics request means the table: its own number, or all. */

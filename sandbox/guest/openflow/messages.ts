@@ -4,6 +4,7 @@ import {
   decode,
   ErrorType,
   encode,
+  FLOW_MOD_UPSERT,
   FlowModCommand,
   FlowModFailedCode,
   FlowModFlag,
@@ -36,7 +37,8 @@ const ALL_FLOW_MOD_FLAGS =
   FlowModFlag.CHECK_OVERLAP |
   FlowModFlag.RESET_COUNTS |
   FlowModFlag.NO_PKT_COUNTS |
-  FlowModFlag.NO_BYT_COUNTS;
+  FlowModFlag.NO_BYT_COUNTS |
+  FLOW_MOD_UPSERT;
 
 /** Room for the list in a multipart reply. */
 const MAX_BODY = 65535 - 16;
@@ -213,6 +215,10 @@ export class Messages {
       match: message.match,
     });
     const entries = strict ? this.tables.selectStrict(filter, message.priority) : this.tables.select(filter);
+    if (entries.length === 0 && (message.flags & FLOW_MOD_UPSERT) !== 0) {
+      this.add({ ...message, flags: message.flags & ~FLOW_MOD_UPSERT });
+      return;
+    }
     const compiled = entries.map((entry) => compileInstructions(instructions, entry));
     entries.forEach((entry, i) => {
       entry.modify(instructions, compiled[i]);

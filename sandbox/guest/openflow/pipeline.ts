@@ -3,7 +3,9 @@ import { PacketInReason } from '../../../openflow/index.ts';
 import { extractKey, FIELD_BY_NAME, K, KEY_WORDS } from '../../../packet/index.ts';
 import { type PacketView, savedPacket } from '../packet-view.ts';
 import { OP, type Op, ORDERS } from './actions.ts';
-import { popVlan, pushVlan, setField, setTtl, ttlOf } from './edit.ts';
+import { setField } from './edit.ts';
+import { popMpls, popPbb, popVlan, pushMpls, pushPbb, pushVlan } from './edit-tags.ts';
+import { copyTtlIn, copyTtlOut, mplsTtlOf, setMplsTtl, setTtl, ttlOf } from './edit-ttl.ts';
 import type { Tables } from './table.ts';
 import type { Clock } from './timeouts.ts';
 
@@ -77,7 +79,7 @@ export class Pipeline {
       this.tableId = tableId;
       if (this.stale) this.extract(packet);
       tables.lookups[tableId]++;
-      const entry = tables.at(tableId)?.classifier.lookup(this.key);
+      const entry = tables.at(tableId)?.lookup(this.key);
       // Without a table-miss entry a packet that matches nothing is dropped (section 5.4).
       if (entry === undefined) return;
       tables.matches[tableId]++;
@@ -158,7 +160,9 @@ export class Pipeline {
         this.table(packet, last);
         return true;
       case OP.DEC_NW_TTL:
-        return this.decrementTtl(packet);
+        return this.decrementTtl(packet, ttlOf(packet, this.key), setTtl);
+      case OP.DEC_MPLS_TTL:
+        return this.decrementTtl(packet, mplsTtlOf(packet, this.key), setMplsTtl);
       default:
         return this.edit(packet, op);
     }
@@ -176,13 +180,32 @@ export class Pipeline {
     this.stale = true;
     switch (op.code) {
       case OP.PUSH_VLAN:
-        return pushVlan(packet, op.a);
+        return pushVlan(packet, op.a) || noHeadroom(packet);
       case OP.POP_VLAN:
         popVlan(packet);
         return true;
       case OP.SET_NW_TTL:
         setTtl(packet, this.key, op.a);
         return true;
+      case OP.SET_MPLS_TTL:
+        setMplsTtl(packet, this.key, op.a);
+        return true;
+      case OP.COPY_TTL_IN:
+        copyTtlIn(packet, this.key);
+        return true;
+      case OP.COPY_TTL_OUT:
+        copyTtlOut(packet, this.key);
+        return true;
+      case OP.PUSH_MPLS:
+        return pushMpls(packet, this.key, op.a) ? this.reshaped(packet) : noHeadroom(packet);
+      case OP.POP_MPLS:
+        popMpls(packet, this.key, op.a);
+        return this.reshaped(packet);
+      case OP.PUSH_PBB:
+        return pushPbb(packet, this.key, op.a) ? this.reshaped(packet) : noHeadroom(packet);
+      case OP.POP_PBB:
+        popPbb(packet, this.key);
+        return this.reshaped(packet);
       default:
         setField(packet, this.key, op.code - OP.SET_FIELD, op);
         if (op.code === OP_SET_ETH_TYPE || op.code === OP_SET_IP_PROTO) this.extract(packet);
@@ -190,16 +213,22 @@ export class Pipeline {
     }
   }
 
-  private decrementTtl(packet: PacketView): boolean {
+  /** `ttl`: what the header has now; negative: there is no such header. */
+  private decrementTtl(packet: PacketView, ttl: number, set: typeof setTtl): boolean {
     this.cacheable = false;
-    const ttl = ttlOf(packet, this.key);
     if (ttl < 0) return true;
     if (ttl <= 1) {
       this.toController(packet, PacketInReason.INVALID_TTL, INVALID_TTL_LEN);
       return false;
     }
     packet.edit();
-    setTtl(packet, this.key, ttl - 1);
+    set(packet, this.key, ttl - 1);
+    return true;
+  }
+
+  /** Headers came or went: the actions that follow meet those that are there now. */
+  private reshaped(packet: PacketView): true {
+    this.extract(packet);
     return true;
   }
 
@@ -256,4 +285,10 @@ export class Pipeline {
     own[K.TUNNEL_HI] = this.tunnelHi;
     own[K.TUNNEL_LO] = this.tunnelLo;
   }
+}
+
+/** A header to push finds no room: the packet ends. */
+function noHeadroom(packet: PacketView): false {
+  packet.countNoHeadroom();
+  return false;
 }

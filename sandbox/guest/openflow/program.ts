@@ -7,13 +7,19 @@ import { Tables } from './table.ts';
 import { Clock, Timeouts } from './timeouts.ts';
 
 export class OpenFlowProgram implements Program {
+  private readonly compileAfter: number | undefined;
   private clock!: Clock;
   private timeouts!: Timeouts;
   private messages!: Messages;
   private pipeline!: Pipeline;
 
+  /** `compileAfter`: look-ups after which a small table is compiled; tests want that at once, or never. */
+  constructor(compileAfter?: number) {
+    this.compileAfter = compileAfter;
+  }
+
   start(cell: Cell): void {
-    const tables = new Tables();
+    const tables = new Tables(this.compileAfter);
     this.clock = new Clock(cell);
     this.timeouts = new Timeouts(cell, this.clock, (entry, reason) => this.messages.remove(entry, reason));
     this.messages = new Messages(cell, tables, this.clock, this.timeouts);

@@ -9,14 +9,61 @@ import {
 } from '../../../openflow/index.ts';
 import { Classifier } from '../../../packet/index.ts';
 import { type CompiledMatch, compileMatch } from '../../match.ts';
+import { directLookup, MAX_DIRECT_ENTRIES } from './direct-lookup.ts';
 import { type FlowEntry, meansTable, TABLES } from './entry.ts';
 
 /** Entries in all tables of one cell. */
 export const MAX_ENTRIES = 65536;
 
+/** Look-ups since its last change after which a small table is compiled. */
+export const COMPILE_AFTER = 256;
+
 export class Table {
-  readonly classifier = new Classifier<FlowEntry>();
   readonly entries = new Set<FlowEntry>();
+  private readonly classifier = new Classifier<FlowEntry>();
+  private direct: ((key: Uint32Array) => FlowEntry | undefined) | undefined;
+  private sinceChange = 0;
+  private readonly compileAfter: number;
+
+  constructor(compileAfter: number) {
+    this.compileAfter = compileAfter;
+  }
+
+  /** The entry of highest priority that matches. */
+  lookup(key: Uint32Array): FlowEntry | undefined {
+    if (this.direct !== undefined) return this.direct(key);
+    if (++this.sinceChange === this.compileAfter && this.entries.size <= MAX_DIRECT_ENTRIES) {
+      this.direct = directLookup(this.entries);
+    }
+    return this.classifier.lookup(key);
+  }
+
+  /** The entry with this very match and priority. */
+  find({ value, mask }: CompiledMatch, priority: number): FlowEntry | undefined {
+    return this.classifier.get(value, mask, priority);
+  }
+
+  /** Adds an entry, in place of one with the same match and priority, which is returned. */
+  insert(entry: FlowEntry): FlowEntry | undefined {
+    this.changed();
+    const old = this.classifier.insert(entry.value, entry.mask, entry.priority, entry);
+    if (old !== undefined) this.entries.delete(old);
+    this.entries.add(entry);
+    return old;
+  }
+
+  /** False: it is not (any more) in the table. */
+  remove(entry: FlowEntry): boolean {
+    if (!this.entries.delete(entry)) return false;
+    this.changed();
+    this.classifier.remove(entry.value, entry.mask, entry.priority);
+    return true;
+  }
+
+  private changed(): void {
+    this.direct = undefined;
+    this.sinceChange = 0;
+  }
 }
 
 /** Which entries a delete, modify or statistics request means. */
@@ -36,6 +83,11 @@ export class Tables {
   readonly lookups = new Float64Array(TABLES);
   readonly matches = new Float64Array(TABLES);
   size = 0;
+  private readonly compileAfter: number;
+
+  constructor(compileAfter = COMPILE_AFTER) {
+    this.compileAfter = compileAfter;
+  }
 
   at(tableId: number): Table | undefined {
     return this.tables[tableId];
@@ -47,12 +99,12 @@ export class Tables {
 
   /** The entry with this very match and priority. */
   find(tableId: number, match: CompiledMatch, priority: number): FlowEntry | undefined {
-    return this.tables[tableId]?.classifier.get(match.value, match.mask, priority);
+    return this.tables[tableId]?.find(match, priority);
   }
 
   /** Adds an entry, in place of one with the same match and priority, which is returned. */
   insert(entry: FlowEntry): FlowEntry | undefined {
-    this.tables[entry.tableId] ??= new Table();
+    this.tables[entry.tableId] ??= new Table(this.compileAfter);
     const table = this.tables[entry.tableId]!;
     const old = this.find(entry.tableId, entry, entry.priority);
     if (old === undefined && this.size >= MAX_ENTRIES) {
@@ -62,18 +114,12 @@ export class Tables {
         `a cell holds ${MAX_ENTRIES} entries at most`,
       );
     }
-    table.classifier.insert(entry.value, entry.mask, entry.priority, entry);
-    if (old !== undefined) table.entries.delete(old);
-    else this.size++;
-    table.entries.add(entry);
-    return old;
+    if (old === undefined) this.size++;
+    return table.insert(entry);
   }
 
   remove(entry: FlowEntry): void {
-    const table = this.tables[entry.tableId];
-    if (table === undefined || !table.entries.delete(entry)) return;
-    table.classifier.remove(entry.value, entry.mask, entry.priority);
-    this.size--;
+    if (this.tables[entry.tableId]?.remove(entry)) this.size--;
   }
 
   /** Whether a packet could match both this and an entry of the same table and priority. */

@@ -1,0 +1,68 @@
+/** What an interface says of its medium: ETHTOOL_GSET, which every driver answers, in the socket's own namespace. */
+import { addressOf, highWord, lowWord, sys } from './socket.ts';
+
+const SIOCETHTOOL = 0x8946;
+const ETHTOOL_GSET = 1;
+/** struct ethtool_cmd. */
+const COMMAND = {
+  SUPPORTED: 4,
+  ADVERTISING: 8,
+  SPEED: 12,
+  DUPLEX: 14,
+  PORT: 15,
+  SPEED_HIGH: 28,
+  PEER: 32,
+  BYTES: 44,
+};
+const IFREQ_BYTES = 40;
+const IFNAMSIZ = 16;
+const UNKNOWN_SPEED = 0xffffffff;
+
+/** `supported`, `advertised` and `peer` are SUPPORTED_* bits of Linux. */
+export interface Medium {
+  /** Mbit/s, 0 when unknown. */
+  speed: number;
+  halfDuplex: boolean;
+  fiber: boolean;
+  supported: number;
+  advertised: number;
+  peer: number;
+}
+
+export const NO_MEDIUM: Medium = {
+  speed: 0,
+  halfDuplex: false,
+  fiber: false,
+  supported: 0,
+  advertised: 0,
+  peer: 0,
+};
+
+/** Kept for good: the kernel gets their addresses. */
+const commandBytes = new Uint8Array(new ArrayBuffer(COMMAND.BYTES));
+const command = new DataView(commandBytes.buffer);
+const request = new Uint8Array(new ArrayBuffer(IFREQ_BYTES));
+const commandAddress = addressOf(commandBytes);
+const requestAddress = addressOf(request);
+
+/** Through any socket of the interface's namespace. Interfaces that cannot tell have no medium. */
+export const readMedium = (fd: number, name: string): Medium => {
+  commandBytes.fill(0);
+  command.setUint32(0, ETHTOOL_GSET, true);
+  request.fill(0);
+  request.set(new TextEncoder().encode(name).subarray(0, IFNAMSIZ - 1));
+  const words = new DataView(request.buffer);
+  words.setUint32(IFNAMSIZ, lowWord(commandAddress), true);
+  words.setUint32(IFNAMSIZ + 4, highWord(commandAddress), true);
+  if (sys.ioctl(fd, SIOCETHTOOL, requestAddress) < 0) return NO_MEDIUM;
+  const low = command.getUint16(COMMAND.SPEED, true);
+  const speed = low + command.getUint16(COMMAND.SPEED_HIGH, true) * 65536;
+  return {
+    speed: speed === UNKNOWN_SPEED || speed === 0xffff ? 0 : speed,
+    halfDuplex: command.getUint8(COMMAND.DUPLEX) === 0,
+    fiber: command.getUint8(COMMAND.PORT) === 3,
+    supported: command.getUint32(COMMAND.SUPPORTED, true),
+    advertised: command.getUint32(COMMAND.ADVERTISING, true),
+    peer: command.getUint32(COMMAND.PEER, true),
+  };
+};

@@ -1,0 +1,384 @@
+/**
+ * A packet as a description and what the actions of OpenFlow 1.3 do to it, as plainly as it can be written: edits
+ * change the description, and its bytes are built anew from it, all checksums included.
+ */
+import type { Action } from '../../openflow/index.ts';
+import {
+  arp,
+  ethernet,
+  icmp,
+  icmpv6,
+  ipv4,
+  ipv6,
+  neighbour,
+  parseIpv4,
+  parseIpv6,
+  parseMac,
+  sctp,
+  tcp,
+  udp,
+} from '../../packet/index.ts';
+
+export interface Description {
+  src: string;
+  dst: string;
+  /** In front of the payload, outermost first. */
+  tags: Tag[];
+  payload: Payload;
+}
+
+type Vlan = { kind: 'vlan'; tpid: number; vid: number; pcp: number };
+/** `type`: how the Ethernet type before it names it. */
+export type Mpls = { kind: 'mpls'; type: number; label: number; tc: number; bos: number; ttl: number };
+/** With the addresses of the customer's frame, which begins here. */
+type Pbb = { kind: 'pbb'; pcp: number; isid: number; src: string; dst: string };
+export type Tag = Vlan | Mpls | Pbb;
+
+type Ip = {
+  kind: 'ipv4' | 'ipv6';
+  src: string;
+  dst: string;
+  dscp: number;
+  ecn: number;
+  ttl: number;
+  /** Of IPv6. */
+  flabel: number;
+  l4: L4;
+};
+type Arp = { kind: 'arp'; op: number; sha: string; spa: string; tha: string; tpa: string };
+type Raw = { kind: 'raw'; type: number; bytes: Uint8Array };
+export type Payload = Ip | Arp | Raw;
+
+type L4 =
+  | { kind: 'tcp' | 'udp' | 'sctp'; src: number; dst: number; payload: Uint8Array }
+  | { kind: 'icmpv4' | 'icmpv6'; type: number; code: number; payload: Uint8Array }
+  /** Neighbour discovery; the option (1 or 2) does not follow the type when that is set. */
+  | { kind: 'nd'; type: number; option: 1 | 2; target: string; linkAddress: string }
+  | { kind: 'ip'; inner: Ip };
+
+const PROTO = { icmpv4: 1, tcp: 6, udp: 17, icmpv6: 58, nd: 58, sctp: 132 } as const;
+const ETH_TYPE = { ipv4: 0x0800, ipv6: 0x86dd, arp: 0x0806 } as const;
+/** Headers that can be pushed onto a packet: what there is room for in a slot. */
+const HEADROOM = 64;
+const SIZE = { vlan: 4, mpls: 4, pbb: 18 } as const;
+
+/** The packet ends: no room for a header. */
+export class NoRoom extends Error {}
+/** The packet ends: its TTL is invalid. */
+export class InvalidTtl extends Error {}
+/** The packet is not what the action says it is, so what becomes of it is open. */
+export class Unspecified extends Error {}
+
+const isVlanType = (type: number) => type === 0x8100 || type === 0x88a8;
+const isMplsType = (type: number) => type === 0x8847 || type === 0x8848;
+
+function protoOf({ l4 }: Ip): number {
+  if (l4.kind !== 'ip') return PROTO[l4.kind];
+  return l4.inner.kind === 'ipv4' ? 4 : 41;
+}
+
+function l4Bytes(l4: L4): Uint8Array {
+  switch (l4.kind) {
+    case 'tcp':
+      return tcp(l4);
+    case 'udp':
+      return udp(l4);
+    case 'sctp':
+      return sctp(l4);
+    case 'icmpv4':
+      return icmp(l4);
+    case 'icmpv6':
+      return icmpv6(l4);
+    case 'nd': {
+      const message = neighbour({ ...l4, type: l4.option === 1 ? 135 : 136 });
+      message[0] = l4.type;
+      return message;
+    }
+    case 'ip':
+      return ipBytes(l4.inner);
+  }
+}
+
+function ipBytes(ip: Ip): Uint8Array {
+  const common = { src: ip.src, dst: ip.dst, proto: protoOf(ip), payload: l4Bytes(ip.l4) };
+  if (ip.kind === 'ipv4') return ipv4({ ...common, ttl: ip.ttl, dscp: ip.dscp, ecn: ip.ecn });
+  return ipv6({ ...common, hopLimit: ip.ttl, trafficClass: (ip.dscp << 2) | ip.ecn, flabel: ip.flabel });
+}
+
+function payloadBytes(payload: Payload): Uint8Array {
+  if (payload.kind === 'raw') return payload.bytes;
+  return payload.kind === 'arp' ? arp(payload) : ipBytes(payload);
+}
+
+/** The Ethernet type that names what begins with these tags. */
+function typeOf([tag]: Tag[], payload: Payload): number {
+  if (tag === undefined) return payload.kind === 'raw' ? payload.type : ETH_TYPE[payload.kind];
+  return tag.kind === 'vlan' ? tag.tpid : tag.kind === 'mpls' ? tag.type : 0x88e7;
+}
+
+/** The bytes behind the Ethernet type. */
+function body([tag, ...inner]: Tag[], payload: Payload): Uint8Array {
+  if (tag === undefined) return payloadBytes(payload);
+  const rest = body(inner, payload);
+  const type = typeOf(inner, payload);
+  if (tag.kind === 'vlan') {
+    const tci = (tag.pcp << 13) | tag.vid;
+    return Uint8Array.from([tci >> 8, tci, type >> 8, type, ...rest]);
+  }
+  if (tag.kind === 'mpls') {
+    const { label, tc, bos, ttl } = tag;
+    return Uint8Array.from([label >> 12, label >> 4, (label << 4) | (tc << 1) | bos, ttl, ...rest]);
+  }
+  const { pcp, isid, src, dst } = tag;
+  const tci = [pcp << 5, isid >> 16, isid >> 8, isid];
+  return Uint8Array.from([...tci, ...ethernet({ src, dst, type, payload: rest })]);
+}
+
+export function buildFrame({ src, dst, tags, payload }: Description): Uint8Array {
+  return ethernet({ src, dst, type: typeOf(tags, payload), payload: body(tags, payload) });
+}
+
+export class ReferencePacket {
+  private readonly packet: Description;
+  private room = HEADROOM;
+
+  constructor(packet: Description) {
+    this.packet = structuredClone(packet);
+  }
+
+  get bytes(): Uint8Array {
+    return buildFrame(this.packet);
+  }
+
+  /** The tag behind the VLAN tags, or undefined where the payload is. */
+  private get inner(): Mpls | Pbb | undefined {
+    return this.packet.tags.find((tag) => tag.kind !== 'vlan');
+  }
+
+  private get vlan(): Vlan | undefined {
+    const [tag] = this.packet.tags;
+    return tag?.kind === 'vlan' ? tag : undefined;
+  }
+
+  private get mpls(): Mpls | undefined {
+    return this.inner?.kind === 'mpls' ? this.inner : undefined;
+  }
+
+  private get ip(): Ip | undefined {
+    const { payload } = this.packet;
+    return this.inner === undefined && 'l4' in payload ? payload : undefined;
+  }
+
+  private get arp(): Arp | undefined {
+    const { payload } = this.packet;
+    return this.inner === undefined && payload.kind === 'arp' ? payload : undefined;
+  }
+
+  /** Every match field this packet has, as an integer. */
+  fields(): Record<string, bigint> {
+    const { packet, inner, vlan, ip } = this;
+    const { tags, payload } = packet;
+    const behind = tags.slice(tags.findLastIndex((_, i) => tags.slice(0, i + 1).every(isVlan)) + 1);
+    const fields: Record<string, bigint> = {
+      eth_src: parseMac(packet.src),
+      eth_dst: parseMac(packet.dst),
+      eth_type: BigInt(typeOf(behind, payload)),
+      vlan_vid: vlan === undefined ? 0n : BigInt(0x1000 | vlan.vid),
+    };
+    if (vlan !== undefined) fields.vlan_pcp = BigInt(vlan.pcp);
+    if (inner?.kind === 'mpls') {
+      for (const name of ['label', 'tc', 'bos'] as const) fields[`mpls_${name}`] = BigInt(inner[name]);
+    }
+    if (inner?.kind === 'pbb') fields.pbb_isid = BigInt(inner.isid);
+    if (this.arp !== undefined) {
+      fields.arp_op = BigInt(this.arp.op);
+      fields.arp_spa = BigInt(parseIpv4(this.arp.spa));
+      fields.arp_tpa = BigInt(parseIpv4(this.arp.tpa));
+      fields.arp_sha = parseMac(this.arp.sha);
+      fields.arp_tha = parseMac(this.arp.tha);
+    }
+    if (ip !== undefined) ipFields(ip, fields);
+    return fields;
+  }
+
+  /** Throws NoRoom, InvalidTtl and Unspecified. */
+  edit(action: Action): void {
+    const { packet, vlan, mpls, ip } = this;
+    const { tags } = packet;
+    switch (action.type) {
+      case 'push_vlan':
+        this.push({ kind: 'vlan', tpid: action.ethertype, vid: vlan?.vid ?? 0, pcp: vlan?.pcp ?? 0 });
+        break;
+      case 'push_mpls': {
+        const bos = isMplsType(typeOf(tags, packet.payload)) ? 0 : 1;
+        const { label, tc, ttl } = mpls ?? { label: 0, tc: 0, ttl: ip?.ttl ?? 0 };
+        this.push({ kind: 'mpls', type: action.ethertype, label, tc, bos, ttl });
+        break;
+      }
+      case 'push_pbb': {
+        const isid = this.inner?.kind === 'pbb' ? this.inner.isid : 0;
+        this.push({ kind: 'pbb', pcp: vlan?.pcp ?? 0, isid, src: packet.src, dst: packet.dst });
+        break;
+      }
+      case 'pop_vlan':
+        if (vlan !== undefined) this.remove(vlan);
+        break;
+      case 'pop_mpls':
+        if (mpls !== undefined) this.popMpls(mpls, action.ethertype);
+        break;
+      case 'pop_pbb': {
+        const { inner } = this;
+        if (inner?.kind !== 'pbb') break;
+        this.remove(inner);
+        packet.src = inner.src;
+        packet.dst = inner.dst;
+        break;
+      }
+      case 'set_nw_ttl':
+        if (ip !== undefined) ip.ttl = action.nw_ttl;
+        break;
+      case 'set_mpls_ttl':
+        if (mpls !== undefined) mpls.ttl = action.mpls_ttl;
+        break;
+      case 'dec_nw_ttl':
+        decrement(ip);
+        break;
+      case 'dec_mpls_ttl':
+        decrement(mpls);
+        break;
+      case 'copy_ttl_in':
+      case 'copy_ttl_out': {
+        const [outer, next] = this.twoTtls();
+        if (outer === undefined || next === undefined) break;
+        if (action.type === 'copy_ttl_in') next.ttl = outer.ttl;
+        else outer.ttl = next.ttl;
+        break;
+      }
+      case 'set_field': {
+        const [[name, value]] = Object.entries(action.field as unknown as Record<string, never>);
+        this.set(name, value);
+        break;
+      }
+      default:
+        throw new Error(`the reference knows no ${action.type}`);
+    }
+  }
+
+  private push(tag: Tag): void {
+    if (this.room < SIZE[tag.kind]) throw new NoRoom();
+    this.room -= SIZE[tag.kind];
+    this.packet.tags.unshift(tag);
+  }
+
+  private remove(tag: Tag): void {
+    this.room += SIZE[tag.kind];
+    this.packet.tags.splice(this.packet.tags.indexOf(tag), 1);
+  }
+
+  private popMpls(entry: Mpls, type: number): void {
+    const { tags, payload } = this.packet;
+    const behind = tags.slice(tags.indexOf(entry) + 1);
+    const [next] = behind;
+    this.remove(entry);
+    if (next?.kind === 'vlan' && isVlanType(type)) {
+      next.tpid = type;
+    } else if (next?.kind === 'mpls' && isMplsType(type)) {
+      next.type = type;
+    } else if (typeOf(behind, payload) !== type) {
+      // Only of a type that no field depends on is it clear what the payload is then.
+      if (type !== 0x88b5) throw new Unspecified();
+      tags.splice(tags.length - behind.length);
+      this.packet.payload = { kind: 'raw', type, bytes: body(behind, payload) };
+    }
+  }
+
+  /** The two outermost headers with a TTL, if there are two. */
+  private twoTtls(): { ttl: number }[] {
+    const { ip, mpls, packet } = this;
+    if (ip !== undefined) return ip.l4.kind === 'ip' ? [ip, ip.l4.inner] : [];
+    if (mpls === undefined) return [];
+    const next = packet.tags[packet.tags.indexOf(mpls) + 1];
+    if (mpls.bos === 0) {
+      if (next?.kind !== 'mpls') throw new Unspecified();
+      return [mpls, next];
+    }
+    if (next !== undefined) return [];
+    if (packet.payload.kind === 'raw') throw new Unspecified();
+    return 'l4' in packet.payload ? [mpls, packet.payload] : [];
+  }
+
+  private set(name: string, value: never): void {
+    const { packet, vlan, inner, mpls, ip, arp: message } = this;
+    const l4 = ip?.l4;
+    if (name === 'eth_src') packet.src = value;
+    if (name === 'eth_dst') packet.dst = value;
+    if (vlan !== undefined && name === 'vlan_vid') vlan.vid = value & 0xfff;
+    if (vlan !== undefined && name === 'vlan_pcp') vlan.pcp = value;
+    if (mpls !== undefined && name === 'mpls_label') mpls.label = value;
+    if (mpls !== undefined && name === 'mpls_tc') mpls.tc = value;
+    if (mpls !== undefined && name === 'mpls_bos') mpls.bos = value;
+    if (inner?.kind === 'pbb' && name === 'pbb_isid') inner.isid = value;
+    if (ip !== undefined && name === 'ip_dscp') ip.dscp = value;
+    if (ip !== undefined && name === 'ip_ecn') ip.ecn = value;
+    if (ip !== undefined && name === `${ip.kind}_src`) ip.src = value;
+    if (ip !== undefined && name === `${ip.kind}_dst`) ip.dst = value;
+    if (ip?.kind === 'ipv6' && name === 'ipv6_flabel') ip.flabel = value;
+    if (l4?.kind === 'tcp' || l4?.kind === 'udp' || l4?.kind === 'sctp') {
+      if (name === `${l4.kind}_src`) l4.src = value;
+      if (name === `${l4.kind}_dst`) l4.dst = value;
+    }
+    if (l4?.kind === 'icmpv4' || l4?.kind === 'icmpv6') {
+      if (name === `${l4.kind}_type`) l4.type = value;
+      if (name === `${l4.kind}_code`) l4.code = value;
+    }
+    if (l4?.kind === 'nd') {
+      if (name === 'icmpv6_type') l4.type = value;
+      if (name === 'ipv6_nd_target' && (l4.type === 135 || l4.type === 136)) l4.target = value;
+      if (name === 'ipv6_nd_sll' && l4.option === 1 && l4.type === 135) l4.linkAddress = value;
+      if (name === 'ipv6_nd_tll' && l4.option === 2 && l4.type === 136) l4.linkAddress = value;
+    }
+    if (message !== undefined && name.startsWith('arp_')) Object.assign(message, { [name.slice(4)]: value });
+  }
+}
+
+const isVlan = (tag: Tag) => tag.kind === 'vlan';
+
+function decrement(header: { ttl: number } | undefined): void {
+  if (header === undefined) return;
+  if (header.ttl <= 1) throw new InvalidTtl();
+  header.ttl--;
+}
+
+function ipFields(ip: Ip, fields: Record<string, bigint>): void {
+  const { l4, kind } = ip;
+  const parse = kind === 'ipv4' ? (text: string) => BigInt(parseIpv4(text)) : parseIpv6;
+  fields.ip_dscp = BigInt(ip.dscp);
+  fields.ip_ecn = BigInt(ip.ecn);
+  fields.ip_proto = BigInt(protoOf(ip));
+  fields[`${kind}_src`] = parse(ip.src);
+  fields[`${kind}_dst`] = parse(ip.dst);
+  if (kind === 'ipv6') fields.ipv6_flabel = BigInt(ip.flabel);
+  switch (l4.kind) {
+    case 'tcp':
+    case 'udp':
+    case 'sctp':
+      fields[`${l4.kind}_src`] = BigInt(l4.src);
+      fields[`${l4.kind}_dst`] = BigInt(l4.dst);
+      break;
+    case 'icmpv4':
+    case 'icmpv6':
+      fields[`${l4.kind}_type`] = BigInt(l4.type);
+      fields[`${l4.kind}_code`] = BigInt(l4.code);
+      break;
+    case 'nd':
+      fields.icmpv6_type = BigInt(l4.type);
+      fields.icmpv6_code = 0n;
+      if (l4.type !== 135 && l4.type !== 136) break;
+      fields.ipv6_nd_target = parseIpv6(l4.target);
+      if (l4.type === 135 && l4.option === 1) fields.ipv6_nd_sll = parseMac(l4.linkAddress);
+      if (l4.type === 136 && l4.option === 2) fields.ipv6_nd_tll = parseMac(l4.linkAddress);
+      break;
+    case 'ip':
+      break;
+  }
+}
