@@ -61,7 +61,7 @@ const TSHARK: readonly Excuse[] = [
   {
     in: [5, 6],
     label: /^multipart_reply queue_desc (min|max)_rate/,
-    why: 'looks for a property inside the padding before and inside the one that is there',
+    why: 'looks for the property in the wrong place: what it shows as padding is the one that is there',
   },
   {
     in: [6],
