@@ -19,6 +19,7 @@ import {
   type Message,
   type MessageInitOf,
   type MessageOf,
+  MeterModFailedCode,
   Port,
 } from '../../openflow/index.ts';
 import { ethernet, ipv4, tcp, udp } from '../../packet/index.ts';
@@ -216,19 +217,14 @@ describe('FLOW_MOD delete', () => {
 });
 
 describe('errors', () => {
-  const { BAD_ACTION, BAD_INSTRUCTION, BAD_MATCH, BAD_REQUEST, FLOW_MOD_FAILED } = ErrorType;
+  const { BAD_ACTION, BAD_INSTRUCTION, BAD_MATCH, BAD_REQUEST, FLOW_MOD_FAILED, METER_MOD_FAILED } =
+    ErrorType;
   const bad: [string, FlowMod, number, number][] = [
     [
       'group',
       { instructions: apply({ type: 'group', group_id: 1 }) },
       BAD_ACTION,
       BadActionCode.BAD_OUT_GROUP,
-    ],
-    [
-      'queue',
-      { instructions: apply({ type: 'set_queue', queue_id: 1 }) },
-      BAD_ACTION,
-      BadActionCode.BAD_QUEUE,
     ],
     ['TABLE', { instructions: apply(output(Port.TABLE)) }, BAD_ACTION, BadActionCode.BAD_OUT_PORT],
     ['NORMAL', { instructions: apply(output(Port.NORMAL)) }, BAD_ACTION, BadActionCode.BAD_OUT_PORT],
@@ -261,8 +257,8 @@ describe('errors', () => {
     [
       'meter',
       { instructions: [{ type: 'meter', meter_id: 1 }] },
-      BAD_INSTRUCTION,
-      BadInstructionCode.UNSUP_INST,
+      METER_MOD_FAILED,
+      MeterModFailedCode.UNKNOWN_METER,
     ],
     [
       'goto back',
