@@ -9,7 +9,6 @@ import {
   decode,
   ErrorType,
   encode,
-  FLOW_MOD_UPSERT,
   FlowModCommand,
   FlowModFailedCode,
   FlowModFlag,
@@ -120,29 +119,6 @@ describe('FLOW_MOD modify', () => {
   });
 });
 
-describe('FLOW_MOD modify of OpenFlow 1.0', () => {
-  const upsert = { match: UDP, flags: FLOW_MOD_UPSERT | FlowModFlag.SEND_FLOW_REM, cookie: 3n };
-
-  it.each([FlowModCommand.MODIFY, FlowModCommand.MODIFY_STRICT])('adds what is not there (%i)', (command) => {
-    const harness = new GuestHarness();
-    harness.ask(flowMod({ ...upsert, command, instructions: apply(output(4)) }));
-    expect(portsOf(harness, udpTo(5))).toEqual([4]);
-    expect(flows(harness)).toMatchObject([
-      { cookie: 3n, flags: FlowModFlag.SEND_FLOW_REM, packet_count: 1n },
-    ]);
-  });
-
-  it('gives entries that are there other instructions only', () => {
-    const harness = new GuestHarness();
-    harness.ask(flowMod({ match: UDP, cookie: 1n, instructions: apply(output(2)) }));
-    harness.send(udpTo(5));
-    const command = FlowModCommand.MODIFY;
-    harness.ask(flowMod({ ...upsert, command, instructions: apply(output(4)) }));
-    expect(portsOf(harness, udpTo(5))).toEqual([4]);
-    expect(flows(harness)).toMatchObject([{ cookie: 1n, flags: 0, packet_count: 2n }]);
-  });
-});
-
 describe('FLOW_MOD delete', () => {
   const setUp = () => {
     const harness = new GuestHarness();
@@ -225,18 +201,6 @@ describe('errors', () => {
       { instructions: apply({ type: 'group', group_id: 1 }) },
       BAD_ACTION,
       BadActionCode.BAD_OUT_GROUP,
-    ],
-    [
-      'MPLS',
-      { instructions: apply({ type: 'push_mpls', ethertype: 0x8847 }) },
-      BAD_ACTION,
-      BadActionCode.BAD_TYPE,
-    ],
-    [
-      'PBB',
-      { instructions: apply({ type: 'push_pbb', ethertype: 0x88e7 }) },
-      BAD_ACTION,
-      BadActionCode.BAD_TYPE,
     ],
     ['TABLE', { instructions: apply(output(Port.TABLE)) }, BAD_ACTION, BadActionCode.BAD_OUT_PORT],
     ['NORMAL', { instructions: apply(output(Port.NORMAL)) }, BAD_ACTION, BadActionCode.BAD_OUT_PORT],
