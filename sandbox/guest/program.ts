@@ -59,5 +59,10 @@ export interface Program {
    * are refused. Barriers of uploaded programs are answered for them.
    */
   message?(message: Uint8Array): void;
+  /**
+   * What a message has begun and one run is too short for, a piece at a time. As long as it returns true, nothing else
+   * comes: no packet, message or timer.
+   */
+  work?(): boolean;
   timer?(now: number): void;
 }

@@ -224,7 +224,7 @@ export class GuestHarness {
     do {
       bits = this.run(0);
       answers.push(...this.messages());
-    } while (this.toSend.length > 0 || (bits & RUN.PRODUCED) !== 0);
+    } while (this.toSend.length > 0 || (bits & (RUN.PRODUCED | RUN.MORE)) !== 0);
     return answers;
   }
 
