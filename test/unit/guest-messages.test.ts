@@ -9,6 +9,7 @@ import {
   decode,
   ErrorType,
   encode,
+  FLOW_MOD_UPSERT,
   FlowModCommand,
   FlowModFailedCode,
   FlowModFlag,
@@ -116,6 +117,29 @@ describe('FLOW_MOD modify', () => {
       flowMod({ command: FlowModCommand.MODIFY_STRICT, match: UDP, instructions: apply(output(8)) }),
     );
     expect(flows(harness)).toHaveLength(3);
+  });
+});
+
+describe('FLOW_MOD modify of OpenFlow 1.0', () => {
+  const upsert = { match: UDP, flags: FLOW_MOD_UPSERT | FlowModFlag.SEND_FLOW_REM, cookie: 3n };
+
+  it.each([FlowModCommand.MODIFY, FlowModCommand.MODIFY_STRICT])('adds what is not there (%i)', (command) => {
+    const harness = new GuestHarness();
+    harness.ask(flowMod({ ...upsert, command, instructions: apply(output(4)) }));
+    expect(portsOf(harness, udpTo(5))).toEqual([4]);
+    expect(flows(harness)).toMatchObject([
+      { cookie: 3n, flags: FlowModFlag.SEND_FLOW_REM, packet_count: 1n },
+    ]);
+  });
+
+  it('gives entries that are there other instructions only', () => {
+    const harness = new GuestHarness();
+    harness.ask(flowMod({ match: UDP, cookie: 1n, instructions: apply(output(2)) }));
+    harness.send(udpTo(5));
+    const command = FlowModCommand.MODIFY;
+    harness.ask(flowMod({ ...upsert, command, instructions: apply(output(4)) }));
+    expect(portsOf(harness, udpTo(5))).toEqual([4]);
+    expect(flows(harness)).toMatchObject([{ cookie: 1n, flags: 0, packet_count: 2n }]);
   });
 });
 
