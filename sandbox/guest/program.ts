@@ -32,7 +32,7 @@ export interface Packet {
    */
   output(port: number, queue?: number): void;
   /** Sends the packet as it is now to the controller. */
-  toController(reason: number, maxLen: number, tableId: number, cookie: bigint, metadata: bigint): void;
+  toController(reason: number, tableId: number, cookie: bigint, metadata: bigint): void;
   /** Declares that this verdict depends on nothing but the flow key. */
   cacheable(): void;
 }

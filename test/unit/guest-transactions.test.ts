@@ -98,7 +98,7 @@ describe('a transaction', () => {
         group_id: 4,
         buckets: [{ actions: [{ type: 'group', group_id: 1 }] }],
       },
-      { type: 'table_config', table_id: 255, flags: TableConfigFlag.MISS_TO_CONTROLLER, miss_send_len: 9 },
+      { type: 'table_config', table_id: 255, flags: TableConfigFlag.MISS_TO_CONTROLLER },
       { type: 'meter_mod', command: 2, meter_id: 0xffffffff },
       { type: 'group_mod', command: 2, group_id: 0xfffffffc },
       flow({ command: 3, table_id: 255 }),
