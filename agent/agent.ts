@@ -4,7 +4,8 @@ import os from 'node:os';
 import type { Logger } from 'pino';
 import { SandboxHost } from '../sandbox/client/host.ts';
 import { builtInPrograms } from '../sandbox/client/programs.ts';
-import type { ProgramImage } from '../sandbox/client/types.ts';
+import type { HostShare } from '../sandbox/client/share.ts';
+import type { CellEvents, ProgramImage } from '../sandbox/client/types.ts';
 import { PollLoop } from '../sandbox/sys/loop.ts';
 import { Cells, DEFAULT_CELL, STANDALONE_CELL } from './cells.ts';
 import type { ConnectionLimits } from './channel/connection.ts';
@@ -57,7 +58,19 @@ export interface AgentOptions {
   runDir?: string;
   description?: string;
   connection?: Partial<ConnectionLimits>;
+  /**
+   * Called when a controller has taken charge: its features handshake is done (`plain`), or it has said that it
+   * decides about flows (`flow`). Again for each controller, and after each reconnection.
+   */
+  inCharge?: (mode: 'plain' | 'flow') => void;
   logger: Logger;
+}
+
+/** What several agents in one process have in common (group.ts). */
+export interface AgentSurroundings {
+  readonly loop: PollLoop;
+  /** The sandbox host of the default tenant, for an agent whose cells report to `events`. */
+  share(events: CellEvents<Frame>): HostShare<Frame>;
 }
 
 const SWEEP_MS = 100;
@@ -72,7 +85,7 @@ export class Agent {
   readonly options: AgentOptions;
   /** Where the local state is offered. */
   readonly socketPath: string | undefined;
-  readonly loop = new PollLoop();
+  readonly loop: PollLoop;
   readonly clock = new Clock();
   readonly pool: FramePool;
   readonly ports: Ports;
@@ -90,7 +103,8 @@ export class Agent {
   readonly controllers: Controllers;
   readonly programs: Programs;
   readonly startedAt = Date.now();
-  readonly #hosts = new Map<number, SandboxHost<Frame>>();
+  readonly #surroundings: AgentSurroundings | undefined;
+  readonly #hosts = new Map<number, SandboxHost<Frame> | HostShare<Frame>>();
   #local: LocalServer | undefined;
   #sweep: NodeJS.Timeout | undefined;
   readonly #each = (): void => {
@@ -103,8 +117,8 @@ export class Agent {
   };
 
   /** Throws PortError, SandboxError, LocalError: each with a `code` and a sentence that says what to do. */
-  static async start(options: AgentOptions): Promise<Agent> {
-    const agent = new Agent(options, await builtInPrograms());
+  static async start(options: AgentOptions, surroundings?: AgentSurroundings): Promise<Agent> {
+    const agent = new Agent(options, await builtInPrograms(), surroundings);
     try {
       await agent.#start();
     } catch (error) {
@@ -114,11 +128,17 @@ export class Agent {
     return agent;
   }
 
-  private constructor(options: AgentOptions, programs: readonly ProgramImage[]) {
+  private constructor(
+    options: AgentOptions,
+    programs: readonly ProgramImage[],
+    surroundings: AgentSurroundings | undefined,
+  ) {
     const { logger } = options;
     const frames = options.frames ?? DEFAULT_FRAMES;
     const config = defaultDispatchConfig(frames);
     this.options = options;
+    this.#surroundings = surroundings;
+    this.loop = surroundings?.loop ?? new PollLoop();
     const { runDir } = options;
     this.socketPath = runDir === undefined ? undefined : socketPathOf(options.datapathId, runDir);
     this.pool = new FramePool(frames);
@@ -203,6 +223,7 @@ export class Agent {
       liveness: this.liveness,
       failMode: options.failMode ?? 'secure',
       standaloneCell: () => this.cells.get(STANDALONE_CELL),
+      inCharge: (mode) => options.inCharge?.(mode),
       logger,
     });
     this.controllers = new Controllers({
@@ -226,7 +247,8 @@ export class Agent {
     this.#hosts.clear();
     this.loop.remove(this.#each);
     this.loop.remove(this.#wake);
-    this.loop.stop();
+    // Others go on with a loop that is theirs as well.
+    if (this.#surroundings === undefined) this.loop.stop();
   }
 
   async #start(): Promise<void> {
@@ -242,14 +264,16 @@ export class Agent {
     }
     const openflow = this.programs.named('openflow');
     const own = failMode === 'standalone' ? [openflow, this.programs.named('learning-switch')] : [openflow];
-    const host = await SandboxHost.start({
-      tenant: DEFAULT_TENANT,
-      loop: this.loop,
-      events: this.cells,
-      programs: [openflow],
-      poolSize: this.options.poolSize,
-      logger,
-    });
+    const host =
+      this.#surroundings?.share(this.cells) ??
+      (await SandboxHost.start({
+        tenant: DEFAULT_TENANT,
+        loop: this.loop,
+        events: this.cells,
+        programs: [openflow],
+        poolSize: this.options.poolSize,
+        logger,
+      }));
     this.#hosts.set(DEFAULT_TENANT, host);
     this.dispatcher.defaultCell = this.flows.openOwn(DEFAULT_CELL, own[0]);
     if (own.length > 1) this.dispatcher.standaloneCell = this.flows.openOwn(STANDALONE_CELL, own[1]);

@@ -44,6 +44,8 @@ export interface SwitchOptions {
   failMode: FailMode;
   /** The cell that switches while no controller is there; undefined in fail mode secure. */
   standaloneCell: () => CellRecord | undefined;
+  /** A controller has taken charge. */
+  inCharge: (mode: 'plain' | 'flow') => void;
   logger: Logger;
 }
 
@@ -162,6 +164,7 @@ export class Switch {
         clearTimeout(this.#plainTimer);
         session.extended = true;
         extension.configure(session, message);
+        if (extension.asksController) this.#options.inCharge('flow');
       },
       dispatch_rule: (_, { message }) => extension.rule(message),
       program: (session, { message }) => extension.program(session, message),
@@ -176,8 +179,9 @@ export class Switch {
 
   /** The features handshake is done: the controller is in charge. */
   #greeted(): void {
-    const { dispatcher, extension, sessions } = this.#options;
+    const { dispatcher, extension, sessions, inCharge } = this.#options;
     dispatcher.standaloneCell = undefined;
+    inCharge('plain');
     if (sessions.some(({ extended }) => extended)) return;
     clearTimeout(this.#plainTimer);
     // Flows that wait for a returning Flowcell controller are not to be lost to the default cell meanwhile.

@@ -142,6 +142,7 @@ export class Channel {
       liveness: world.liveness,
       failMode: 'secure',
       standaloneCell: () => undefined,
+      inCharge: () => undefined,
       logger: silent,
     });
     dispatcher.defaultCell = flows.openOwn(0, image('openflow'));
