@@ -7,16 +7,16 @@ import { SandboxHost } from '../sandbox/client/host.ts';
 import { builtInPrograms } from '../sandbox/client/programs.ts';
 import type { CellEvents } from '../sandbox/client/types.ts';
 import { PollLoop } from '../sandbox/sys/loop.ts';
-import { Agent, type AgentOptions, type AgentSurroundings } from './agent.ts';
+import { Agent, type AgentOptions } from './agent.ts';
 import type { Frame } from './ports/frames.ts';
 
 export interface AgentGroupOptions {
-  /** Isolates kept warm, for all devices together. Default: the sandbox client's. */
+  /** Isolates kept warm, for all devices of a tenant together. Default: the sandbox client's. */
   poolSize?: number;
   logger: Logger;
 }
 
-/** Cells that nobody shares: the host's own user, which opens none. */
+/** Cells are opened through shares only; the group itself opens none. */
 const NOBODY: CellEvents<Frame> = {
   verdict: () => undefined,
   message: () => undefined,
@@ -25,34 +25,40 @@ const NOBODY: CellEvents<Frame> = {
   drained: () => undefined,
 };
 
+/** Whose process the cells of a device are in, unless it is told otherwise. */
+const DEFAULT_TENANT = 0;
+
 export class AgentGroup {
-  readonly #surroundings: AgentSurroundings;
-  readonly #host: SandboxHost<Frame>;
+  readonly #options: AgentGroupOptions;
+  readonly #loop = new PollLoop();
   readonly #agents = new Set<Agent>();
+  /** By tenant. */
+  readonly #hosts = new Map<number, Promise<SandboxHost<Frame>>>();
 
   /** Throws SandboxError. */
-  static async start({ poolSize, logger }: AgentGroupOptions): Promise<AgentGroup> {
-    const programs = await builtInPrograms();
-    const loop = new PollLoop();
-    loop.start();
+  static async start(options: AgentGroupOptions): Promise<AgentGroup> {
+    const group = new AgentGroup(options);
+    group.#loop.start();
     try {
-      const openflow = programs.filter(({ name }) => name === 'openflow');
-      const own = { tenant: 0, events: NOBODY, programs: openflow };
-      return new AgentGroup(loop, await SandboxHost.start({ ...own, loop, poolSize, logger }));
+      await group.#hostOf(DEFAULT_TENANT);
     } catch (error) {
-      loop.stop();
+      group.#loop.stop();
       throw error;
     }
+    return group;
   }
 
-  private constructor(loop: PollLoop, host: SandboxHost<Frame>) {
-    this.#host = host;
-    this.#surroundings = { loop, share: (events) => host.share(events) };
+  private constructor(options: AgentGroupOptions) {
+    this.#options = options;
   }
 
-  /** Starts a device. Throws as Agent.start does. */
-  async add(options: AgentOptions): Promise<Agent> {
-    const agent = await Agent.start(options, this.#surroundings);
+  /**
+   * Starts a device. Devices of one tenant have their cells in the same sandbox host: one process, one user.
+   * Throws as Agent.start does.
+   */
+  async add(options: AgentOptions, tenant = DEFAULT_TENANT): Promise<Agent> {
+    const host = await this.#hostOf(tenant);
+    const agent = await Agent.start(options, { loop: this.#loop, share: (events) => host.share(events) });
     this.#agents.add(agent);
     return agent;
   }
@@ -65,7 +71,31 @@ export class AgentGroup {
   /** Stops all devices and what they share. */
   async stop(): Promise<void> {
     for (const agent of this.#agents) await this.remove(agent);
-    await this.#host.close();
-    this.#surroundings.loop.stop();
+    for (const host of this.#hosts.values()) await (await host).close();
+    this.#loop.stop();
+  }
+
+  #hostOf(tenant: number): Promise<SandboxHost<Frame>> {
+    let host = this.#hosts.get(tenant);
+    if (host === undefined) {
+      host = this.#startHost(tenant);
+      this.#hosts.set(tenant, host);
+      // The next device of this tenant tries again.
+      host.catch(() => this.#hosts.delete(tenant));
+    }
+    return host;
+  }
+
+  async #startHost(tenant: number): Promise<SandboxHost<Frame>> {
+    const { poolSize, logger } = this.#options;
+    const programs = (await builtInPrograms()).filter(({ name }) => name === 'openflow');
+    return await SandboxHost.start({
+      tenant,
+      loop: this.#loop,
+      events: NOBODY,
+      programs,
+      poolSize,
+      logger,
+    });
   }
 }

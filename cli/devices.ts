@@ -33,6 +33,8 @@ interface Request {
   controllers?: string[];
   protocols?: string;
   fail_mode?: string;
+  /** start: whose process its cells are in; default 0. */
+  tenant?: number;
   /** attach: NAME or NAME=NUMBER; detach: NAME. */
   port?: string;
   /** wait: until a controller is in charge, or until it also decides about flows. */
@@ -165,7 +167,8 @@ class Devices {
       for (const waiter of device.waiting) if (reached(device, waiter.for)) waiter.done();
       device.waiting = device.waiting.filter((waiter) => !reached(device, waiter.for));
     });
-    const device: Device = { started: this.#group.add(options), mode: undefined, waiting: [] };
+    const tenant = parse(integer(0, 999), request.tenant ?? 0, 'tenant');
+    const device: Device = { started: this.#group.add(options, tenant), mode: undefined, waiting: [] };
     this.#devices.set(key, device);
     try {
       this.#agents.set(key, await device.started);
