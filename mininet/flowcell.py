@@ -56,6 +56,20 @@ def _offerCommand() -> None:
         os.environ['PATH'] = os.environ.get('PATH', os.defpath) + os.pathsep + folder
 
 
+def _state(name: str, path: str) -> Any:
+    """GET from the local socket of a switch or controller. OSError: nobody is there."""
+    folder = os.environ.get('FLOWCELL_RUN_DIR') or '/run/flowcell'
+    with socket.socket(socket.AF_UNIX) as local:
+        local.settimeout(_ANSWER_S)
+        local.connect(os.path.join(folder, name + '.sock'))
+        local.sendall(b'GET %s HTTP/1.0\r\n\r\n' % path.encode())
+        with local.makefile('rb') as reply:
+            head, _, body = reply.read().partition(b'\r\n\r\n')
+    if b' 200' not in head.split(b'\r\n', 1)[0]:
+        raise FlowcellError('%s: %s' % (path, body.decode(errors='replace').strip()))
+    return json.loads(body)
+
+
 class _Process:
     """A flowcell process that answers with lines of JSON, and ends when its standard input does."""
 
@@ -297,16 +311,7 @@ class FlowcellSwitch(Switch):
 
     def state(self, path: str = '/status') -> Any:
         """What the switch says of itself: /status, /ports, /cells, /rules, /flows, /counters."""
-        folder = os.environ.get('FLOWCELL_RUN_DIR') or '/run/flowcell'
-        with socket.socket(socket.AF_UNIX) as local:
-            local.settimeout(_ANSWER_S)
-            local.connect(os.path.join(folder, 'agent-%s.sock' % self.dpid))
-            local.sendall(b'GET %s HTTP/1.0\r\n\r\n' % path.encode())
-            with local.makefile('rb') as reply:
-                head, _, body = reply.read().partition(b'\r\n\r\n')
-        if b' 200 ' not in head.split(b'\r\n', 1)[0]:
-            raise FlowcellError('%s: %s' % (path, body.decode(errors='replace').strip()))
-        return json.loads(body)
+        return _state('agent-' + self.dpid, path)
 
     def connected(self) -> bool:
         """Is it connected to a controller (or does it do without)?"""
@@ -330,11 +335,12 @@ class FlowcellController(Controller):
 
     isFlowcell = True
 
-    def __init__(self, name: str, app: str = 'learning-switch', granularity: Optional[str] = None,
+    def __init__(self, name: str, app: str = 'learning-switch', granularity: str = 'port',
                  idleTimeout: Optional[int] = None, protocols: Optional[str] = None, ip: str = '127.0.0.1',
                  port: int = 6653, **params: Any) -> None:
         """app: 'learning-switch', or a TypeScript file that exports an app; several with +
-           granularity: what gets a cell of its own: 'five-tuple' (default), 'ip-pair', 'host-pair', 'port'
+           granularity: what gets a cell of its own: 'port' (default: a flow needs a cell in each switch on its way,
+               and here they are all on one machine), 'five-tuple' (a connection), 'ip-pair', 'host-pair'
            idleTimeout: seconds without packets after which a cell ends; 0: never
            protocols: OpenFlow versions to speak, such as 'OpenFlow10+OpenFlow13' (None: all)"""
         self._process: Optional[_Process] = None
@@ -366,6 +372,10 @@ class FlowcellController(Controller):
         """Stops the controller; start() starts it again."""
         self._end()
         Node.stop(self, *args, **kwargs)
+
+    def state(self, path: str = '/status') -> Any:
+        """What the controller says of itself: /status, /datapaths, /flows, /counters."""
+        return _state('controller-%d' % self.port, path)
 
     def _end(self) -> None:
         atexit.unregister(self._end)
