@@ -6,7 +6,7 @@ import { commandLogger } from './lib/log.ts';
 import { collect, integer, LOG_LEVELS, OPENFLOW_PORT, oneOf, protocols } from './lib/options.ts';
 import { runDir } from './lib/run-dir.ts';
 import { untilSignal } from './lib/service.ts';
-import { standardInput, tell } from './lib/supervised.ts';
+import { supervised, tell } from './lib/supervised.ts';
 
 const GRANULARITIES = ['five-tuple', 'ip-pair', 'host-pair', 'port'] as const;
 
@@ -63,7 +63,12 @@ export function configure(command: Command): void {
 }
 
 async function run(options: Options): Promise<void> {
-  const ended = options.supervised ? Promise.race([untilSignal(), standardInput()]) : untilSignal();
+  const signal = untilSignal();
+  if (!options.supervised) await control(options, signal);
+  else await supervised((ended) => control(options, Promise.race([signal, ended])));
+}
+
+async function control(options: Options, ended: Promise<unknown>): Promise<void> {
   const { Controller } = await import('../controller/index.ts');
   const { granularity, idleTimeout } = options;
   const controller = await Controller.start({
@@ -77,6 +82,4 @@ async function run(options: Options): Promise<void> {
   if (options.supervised) tell({ ready: true, port: controller.port });
   await ended;
   await controller.stop();
-  // A standard input that is still open would keep the process.
-  process.stdin.destroy();
 }

@@ -13,7 +13,7 @@ import { commandLogger } from './lib/log.ts';
 import { address, datapathHex, datapathId, integer, LOG_LEVELS, oneOf, protocols } from './lib/options.ts';
 import { runDir } from './lib/run-dir.ts';
 import { untilSignal } from './lib/service.ts';
-import { standardInput, tell } from './lib/supervised.ts';
+import { supervised, tell } from './lib/supervised.ts';
 
 interface Options {
   poolSize: number;
@@ -55,17 +55,29 @@ export function configure(command: Command): void {
 }
 
 async function run(options: Options): Promise<void> {
-  const logger = commandLogger('devices', options.logLevel);
-  let devices: Devices | undefined;
+  const signal = untilSignal();
+  // Requests that come before the group is there wait for it.
   const early: string[] = [];
-  const take = (line: string): void => {
-    if (devices === undefined) early.push(line);
-    else void devices.request(line);
-  };
-  const ended = Promise.race([untilSignal(), standardInput(take)]);
+  let take = (line: string): void => void early.push(line);
+  await supervised(
+    (ended) =>
+      serve(options, Promise.race([signal, ended]), (devices) => {
+        take = (line) => void devices.request(line);
+        for (const line of early) take(line);
+      }),
+    (line) => take(line),
+  );
+}
+
+async function serve(
+  options: Options,
+  ended: Promise<unknown>,
+  ready: (devices: Devices) => void,
+): Promise<void> {
+  const logger = commandLogger('devices', options.logLevel);
   const { AgentGroup } = await import('../agent/index.ts');
   const group = await AgentGroup.start({ poolSize: options.poolSize, logger });
-  devices = new Devices(group, (request, inCharge) => ({
+  const devices = new Devices(group, (request, inCharge) => ({
     datapathId: parse(datapathId, request.datapath_id, 'datapath_id'),
     ports: request.ports ?? [],
     controllers: (request.controllers ?? []).map((text) => parse(address, text, 'controllers')),
@@ -76,12 +88,11 @@ async function run(options: Options): Promise<void> {
     inCharge,
     logger: logger.child({ datapath: request.datapath_id }),
   }));
-  for (const line of early) void devices.request(line);
+  ready(devices);
   await ended;
   const left = options.removeInterfaces ? devices.interfaces() : [];
   await group.stop();
   if (left.length > 0) await removeInterfaces(left);
-  process.stdin.destroy();
 }
 
 type AgentOptions = Parameters<AgentGroup['add']>[0];

@@ -8,15 +8,21 @@ export function tell(what: object): void {
 }
 
 /**
- * Reads lines from standard input. Resolves when it ends, which it does too when the process at its other side is
- * killed.
+ * Runs `body` with a promise of the end of standard input, which comes as well when the process at its other side is
+ * killed. `onLine` gets the lines.
  */
-export function standardInput(onLine: (line: string) => void = () => undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const reader = createInterface({ input: process.stdin });
-    reader.on('line', (line) => {
-      if (line !== '') onLine(line);
-    });
-    reader.on('close', resolve);
+export async function supervised(
+  body: (ended: Promise<void>) => Promise<void>,
+  onLine: (line: string) => void = () => undefined,
+): Promise<void> {
+  const reader = createInterface({ input: process.stdin });
+  reader.on('line', (line) => {
+    if (line !== '') onLine(line);
   });
+  try {
+    await body(new Promise((resolve) => reader.once('close', resolve)));
+  } finally {
+    // Whoever failed is not to be kept by an input that is still open.
+    process.stdin.destroy();
+  }
 }

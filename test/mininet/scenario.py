@@ -62,8 +62,7 @@ class OsKen(ForeignController):
 
 class UserSpaceOVS(OVSSwitch):
     def __init__(self, name, **params):
-        OVSSwitch.__init__(self, name, **{**params, 'datapath': 'user', 'protocols': 'OpenFlow13',
-                                          'reconnectms': 200})
+        OVSSwitch.__init__(self, name, **{**params, 'datapath': 'user', 'protocols': 'OpenFlow13'})
 
 
 CONTROLLERS = {'flowcell': FlowcellController, 'os-ken': OsKen, 'ovs': TestController}
