@@ -43,7 +43,12 @@ interface Request {
 
 export function configure(command: Command): void {
   command
-    .option('--pool-size <cells>', 'cells kept warm for new flows, for all switches', integer(0, 2000), 64)
+    .option(
+      '--pool-size <cells>',
+      'cells kept warm for new flows, for the switches of a tenant',
+      integer(0, 2000),
+      32,
+    )
     .option('--frames <count>', 'packets that each switch can hold', integer(64, 65536), 2048)
     .option(
       '--remove-interfaces',

@@ -24,8 +24,6 @@ export interface MininetOptions {
   ovs?: boolean;
   /** Kills the program when it prints this. */
   killAt?: string;
-  /** Standard input, e.g. commands for Mininet's prompt. */
-  input?: string;
   env?: NodeJS.ProcessEnv;
   timeoutMs?: number;
 }
@@ -33,13 +31,13 @@ export interface MininetOptions {
 /** Runs a program there, in the checkout's folder. Rejects with CommandError when the surroundings fail, not when it does. */
 export async function inMininet(
   argv: readonly string[],
-  { ovs, killAt, input, env, timeoutMs = 100_000 }: MininetOptions = {},
+  { ovs, killAt, env, timeoutMs = 100_000 }: MininetOptions = {},
 ): Promise<{ output: string; stderr: string; left: Leftovers }> {
   const options = [...(ovs ? ['--ovs'] : []), ...(killAt === undefined ? [] : ['--kill-at', killAt])];
   const { FLOWCELL_RUN_DIR: _, ...own } = process.env;
   const { stdout, stderr } = await exec(
     [...UNSHARE, PYTHON, join(MININET_SCRIPTS, 'private.py'), ...options, ...argv],
-    { cwd: root, env: { ...own, ...env }, timeoutMs, ...(input === undefined ? {} : { input }) },
+    { cwd: root, env: { ...own, ...env }, timeoutMs },
   );
   const lines = stdout.trimEnd().split('\n');
   return { output: lines.slice(0, -1).join('\n'), stderr, left: JSON.parse(lines.at(-1) ?? '') as Leftovers };
