@@ -7,7 +7,6 @@ import {
   FlowModFailedCode,
   type Message,
   type MessageOf,
-  NO_BUFFER,
   OFP_VERSION,
   OpenFlowError,
 } from '../../openflow/index.ts';
@@ -76,10 +75,6 @@ export class CellMessages {
 
   flowMod(session: Session, received: Received<MessageOf<'flow_mod'>>): void {
     const { message } = received;
-    if (message.buffer_id !== NO_BUFFER) {
-      const text = 'this device keeps no buffers for packet-ins';
-      throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BUFFER_UNKNOWN, text);
-    }
     const id = message.match.cell ?? DEFAULT_CELL;
     const cell = this.cell(id, ErrorType.FLOW_MOD_FAILED, FlowModFailedCode.UNKNOWN);
     this.change(session, cell, received);

@@ -71,8 +71,8 @@ export class Switch {
       clock,
       liveness,
       barriers: this.#barriers,
-      checkPortMod: (message) => requests.checkPortMod(message),
-      portMod: (message) => this.#portMod(message),
+      checkPortMod: (session, message) => requests.checkPortMod(session, message),
+      portMod: (session, message) => this.#portMod(session, message),
     });
     this.#handlers = this.#table();
   }
@@ -107,13 +107,16 @@ export class Switch {
     handler(session, received);
   }
 
-  /** A controller is gone. Without the last one existing cells go on; new flows wait or are switched without it. */
+  /** A controller is gone. Those that are left go on; without the last one existing cells go on; new flows wait or are switched without it. */
   closed(session: Session): void {
     const { sessions, dispatcher, failMode, standaloneCell, tableSettings } = this.#options;
     sessions.delete(session);
     tableSettings.update();
     dispatcher.askOthers(session);
-    if (sessions.size > 0) return;
+    if (sessions.size > 0) {
+      this.#plainSoon();
+      return;
+    }
     clearTimeout(this.#plainTimer);
     if (failMode !== 'standalone') return;
     dispatcher.standaloneCell = standaloneCell();
@@ -143,7 +146,7 @@ export class Switch {
       get_async_request: (session, { message }) => requests.getAsync(session, message.xid),
       set_async: (session, { message }) => requests.setAsync(session, message),
       queue_get_config_request: (session, { message }) => requests.queueConfig(session, message),
-      port_mod: (_, { message }) => this.#portMod(message),
+      port_mod: (session, { message }) => this.#portMod(session, message),
       barrier_request: (session, { message: { xid } }) =>
         this.#barriers.request(() => session.send({ type: 'barrier_reply', xid })),
       packet_out: (session, received) => this.#packetOut(session, received),
@@ -176,8 +179,13 @@ export class Switch {
 
   /** The features handshake is done: the controller is in charge. */
   #greeted(): void {
-    const { dispatcher, extension, sessions } = this.#options;
-    dispatcher.standaloneCell = undefined;
+    this.#options.dispatcher.standaloneCell = undefined;
+    this.#plainSoon();
+  }
+
+  /** Without a Flowcell controller the device becomes an ordinary switch, unless one comes (back) shortly. */
+  #plainSoon(): void {
+    const { extension, sessions } = this.#options;
     if (sessions.some(({ extended }) => extended)) return;
     clearTimeout(this.#plainTimer);
     // Flows that wait for a returning Flowcell controller are not to be lost to the default cell meanwhile.
@@ -207,9 +215,9 @@ export class Switch {
     throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_EXPERIMENTER, text);
   }
 
-  #portMod(message: MessageOf<'port_mod'>): void {
+  #portMod(session: Session, message: MessageOf<'port_mod'>): void {
     const { requests, sessions, liveness } = this.#options;
-    const port = requests.portMod(message);
+    const port = requests.portMod(session, message);
     liveness.changed(port);
     sessions.portChanged(port, 'modify');
   }

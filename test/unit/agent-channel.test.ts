@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ONF_EXPERIMENTER } from '../../agent/channel/onf.ts';
 import { PortError } from '../../agent/ports/socket.ts';
 import {
@@ -86,6 +86,7 @@ describe('roles', () => {
     ['table_mod', { type: 'table_mod', table_id: 0 }],
     ['port_mod', { type: 'port_mod', port_no: 1, hw_addr: '02:00:00:00:00:01' }],
     ['fragments', { type: 'set_config', flags: 1 }],
+    ['settings of a table', { type: 'table_config', table_id: 1, flags: 4 }],
     [
       'table features',
       {
@@ -207,6 +208,13 @@ describe('requests', () => {
     expect(errorOf(controller).data).toEqual(original.subarray(0, 128));
   });
 
+  test('a deletion goes to its cell whatever its buffer_id: it means nothing there', () => {
+    const channel = new Channel();
+    const controller = channel.connect();
+    controller.say({ type: 'flow_mod', command: FlowModCommand.DELETE, buffer_id: 0 });
+    expect(channel.cell.messages).toMatchObject([{ type: 'flow_mod', buffer_id: 0 }]);
+  });
+
   test('a packet-out shows in its error what was sent, not what the cell got', () => {
     const channel = new Channel();
     const controller = channel.connect();
@@ -326,6 +334,25 @@ describe('questions about flows', () => {
     expect(query(a)).toBeDefined();
   });
 
+  test('when the last that decides has left, the others have an ordinary switch', () => {
+    vi.useFakeTimers();
+    try {
+      const channel = new Channel();
+      const [plain, flowcell] = [channel.connect(), channel.connect()];
+      plain.say({ type: 'features_request' });
+      flowcell.say({ type: 'dispatch_config' });
+      vi.runAllTimers();
+      expect(channel.extension.asksController).toBe(true);
+      flowcell.leave();
+      expect(channel.extension.asksController).toBe(true);
+      vi.runAllTimers();
+      expect(channel.extension.asksController).toBe(false);
+      channel.switch.stop();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('SYNC reports to the controller that asked for it', () => {
     const channel = new Channel();
     const [a, b] = [channel.connect(), channel.connect()];
@@ -407,9 +434,11 @@ describe('a controller of OpenFlow 1.4', () => {
     ]);
   });
 
-  test('asks how tables are set: an answer for each, and the barrier tells the last', () => {
+  test('asks how tables are set, as a slave too: an answer for each, and the barrier tells the last', () => {
     const channel = new Channel();
     const [controller, other] = [channel.connect(5), channel.connect(4)];
+    controller.say(role(SLAVE, 1n));
+    controller.received.length = 0;
     controller.say({ type: 'table_config', xid: 9, table_id: 255, flags: 128 });
     controller.say({ type: 'barrier_request', xid: 9 });
     const [xid] = channel.cell.sent.map(messageXid);
