@@ -16,10 +16,11 @@ import {
   OpenFlowError,
   toErrorMessage,
 } from '../openflow/index.ts';
+import { helloBytes } from '../openflow/translate/negotiate.ts';
 import type { WireVersion } from '../openflow/versions.ts';
 import { ErrorReplies } from './error-replies.ts';
 import { errorCode, errorText, FlowcellError } from './errors.ts';
-import { ERROR, type FeaturesReply, firstMessage, type HandshakeLink, helloBytes } from './handshake.ts';
+import { ERROR, type FeaturesReply, firstMessage, type HandshakeLink } from './handshake.ts';
 import { type Limits, tickInterval } from './limits.ts';
 import { LogGate, type Logger } from './log.ts';
 import { FROM_DEVICE, UNASKED } from './message-kinds.ts';
@@ -255,7 +256,7 @@ export class Session {
       this.#framer.push(chunk, this.#onBytes);
     } catch (error) {
       // The length field is wrong, so there is no way to find the next message.
-      if (error instanceof OpenFlowError) this.#replyError(error, chunk.subarray(0, 64));
+      if (error instanceof OpenFlowError) this.#replyError(error, this.#framer.refused);
       this.#counters.malformed_messages++;
       this.close(`the message stream is broken (${errorText(error)})`);
       return;
