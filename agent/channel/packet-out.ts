@@ -19,8 +19,11 @@ const FIXED_BYTES = 24;
 const LENGTH_OFFSET = 2;
 const ACTIONS_LENGTH_OFFSET = 16;
 const ETHERNET_HEADER = 14;
+/** CONTROLLER is the specification's; some controllers say ANY, and Open vSwitch takes it. */
+const WITHOUT_PORT: ReadonlySet<number> = new Set([Port.CONTROLLER, Port.ANY]);
 
 interface Parts {
+  ports: { get(number: number): unknown };
   pool: FramePool;
   cells: Cells;
   dispatcher: Dispatcher;
@@ -30,12 +33,16 @@ interface Parts {
 export const handlePacketOut = (
   session: Session,
   { message, bytes, original }: Received<MessageOf<'packet_out'>>,
-  { pool, cells, dispatcher }: Parts,
+  { ports, pool, cells, dispatcher }: Parts,
 ): CellRecord | undefined => {
   const { data } = message;
   if (message.buffer_id !== NO_BUFFER) {
     const text = 'this device keeps no buffers for packet-ins';
     throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BUFFER_UNKNOWN, text);
+  }
+  const { in_port } = message;
+  if (!WITHOUT_PORT.has(in_port) && ports.get(in_port) === undefined) {
+    throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_PORT, `no port ${in_port}`);
   }
   if (data.length < ETHERNET_HEADER || data.length > FRAME_CAPACITY) {
     const text = `${data.length} bytes are no Ethernet frame`;
@@ -43,7 +50,7 @@ export const handlePacketOut = (
   }
   const frame = pool.take();
   if (frame === null) return undefined;
-  frame.load(data, message.in_port);
+  frame.load(data, in_port);
   const cell = chooseCell(message, frame, cells, dispatcher);
   // The cell does not see all of the message, so it cannot show it in an error.
   const request = { asker: session, xid: message.xid, head: headOf(original) };

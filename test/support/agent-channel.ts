@@ -121,6 +121,7 @@ export class Channel {
     const { holding, admission } = world;
     this.extension = new Extension({ dispatcher, flows, programs, holding, admission, frames: 256 });
     const list = world.ports;
+    const ports = { list, get: (number: number) => list.find((port) => port.number === number) };
     this.switch = new Switch({
       sessions,
       requests: new Requests({
@@ -128,7 +129,7 @@ export class Channel {
         description: 'test',
         version: '0',
         tables: 254,
-        ports: { list, get: (number) => list.find((port) => port.number === number) },
+        ports,
         clock,
         dispatcher,
       }),
@@ -137,6 +138,7 @@ export class Channel {
       cells,
       flows,
       dispatcher,
+      ports,
       pool,
       clock,
       liveness: world.liveness,
