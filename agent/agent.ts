@@ -1,4 +1,4 @@
-/** The agent: one device's ports, dispatcher, cells and its connection to the controller, put together. */
+/** The agent: one device's ports, dispatcher, cells and its connections to the controllers, put together. */
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import type { Logger } from 'pino';
@@ -7,12 +7,15 @@ import { builtInPrograms } from '../sandbox/client/programs.ts';
 import type { ProgramImage } from '../sandbox/client/types.ts';
 import { PollLoop } from '../sandbox/sys/loop.ts';
 import { Cells, DEFAULT_CELL, STANDALONE_CELL } from './cells.ts';
-import { Connection, type ConnectionLimits } from './channel/connection.ts';
+import type { ConnectionLimits } from './channel/connection.ts';
+import { Controllers } from './channel/controllers.ts';
 import { defaultDispatchConfig, holdLimits } from './channel/dispatch-settings.ts';
 import { Extension } from './channel/extension.ts';
+import { describePort } from './channel/port-messages.ts';
 import { Requests } from './channel/requests.ts';
-import { Role } from './channel/roles.ts';
+import { Sessions } from './channel/sessions.ts';
 import { type FailMode, Switch } from './channel/switch.ts';
+import { TableSettings } from './channel/table-settings.ts';
 import { Clock } from './clock.ts';
 import { Admission } from './dispatcher/admission.ts';
 import { Dispatcher } from './dispatcher/dispatcher.ts';
@@ -30,8 +33,10 @@ import { Programs } from './programs.ts';
 
 export interface AgentOptions {
   datapathId: bigint;
-  /** Where the controller is; one is used. None: the device works by its fail mode. */
+  /** Where the controllers are; all are connected to. None: the device works by its fail mode. */
   controllers: { host: string; port: number }[];
+  /** Wire versions of OpenFlow to offer them (1 is OpenFlow 1.0, 4 is 1.3). Default: all that the device speaks. */
+  protocols?: number[];
   /** Interfaces: NAME (gets the next free port number) or NAME=NUMBER. */
   ports: string[];
   /** Name of a TAP device to be made as OFPP_LOCAL, by which this machine takes part; absent: there is none. */
@@ -80,8 +85,9 @@ export class Agent {
   readonly liveness: Liveness;
   readonly flows: Flows;
   readonly extension: Extension;
+  readonly sessions = new Sessions();
   readonly channel: Switch;
-  readonly connection: Connection;
+  readonly controllers: Controllers;
   readonly programs: Programs;
   readonly startedAt = Date.now();
   readonly #hosts = new Map<number, SandboxHost<Frame>>();
@@ -90,7 +96,7 @@ export class Agent {
   readonly #each = (): void => {
     this.clock.tick();
     this.ports.flush();
-    this.connection.flush();
+    this.controllers.flush();
   };
   readonly #wake = (): void => {
     this.clock.tick();
@@ -130,11 +136,11 @@ export class Agent {
       sink: (frame) => this.dispatcher.receive(frame),
       changed: (port, change) => {
         this.liveness.changed(port);
-        this.channel.portChanged(port, change);
+        this.sessions.portChanged(port, change);
       },
       logger,
     });
-    this.output = new Output(this.ports, (packet) => this.channel.packetIn(packet));
+    this.output = new Output(this.ports, (packet) => this.sessions.packetIn(packet));
     this.cells = new Cells({
       hostOf: (tenant) => this.#hosts.get(tenant),
       output: this.output,
@@ -152,10 +158,9 @@ export class Agent {
       pool: this.pool,
       clock: this.clock,
       fields: config.fields,
-      ask: (flow, frame, key) => this.channel.ask(flow, frame, key),
+      ask: (flow, frame, key) => this.sessions.ask(flow, frame, key, this.extension.config),
       retire: (rule) => this.flows.retire(rule),
     });
-    const send = (message: Parameters<Connection['send']>[0]) => this.connection.send(message);
     this.flows = new Flows({
       rules: this.rules,
       cells: this.cells,
@@ -163,9 +168,9 @@ export class Agent {
       programs: this.programs,
       clock: this.clock,
       liveness: this.liveness,
-      send,
+      send: (message) => this.sessions.cellStatus(message),
       firstBarrierMs: () => this.extension.config.query_timeout_ms,
-      reply: (cell, reply) => this.channel.reply(cell, reply),
+      reply: (cell, reply, asker) => this.channel.reply(cell, reply, asker),
       logger,
     });
     this.cells.listener = this.flows;
@@ -176,36 +181,20 @@ export class Agent {
       holding: this.holding,
       admission: this.admission,
       frames,
-      send,
-    });
-    const role = new Role();
-    const requests = new Requests({
-      datapathId: options.datapathId,
-      description: options.description ?? os.hostname(),
-      version,
-      tables: TABLES,
-      ports: this.ports,
-      clock: this.clock,
-      role,
-      send,
-    });
-    const [controller] = options.controllers;
-    this.connection = new Connection({
-      host: controller?.host ?? '',
-      port: controller?.port ?? 0,
-      events: {
-        established: () => this.channel.established(),
-        message: (message, bytes) => this.channel.message(message, bytes),
-        closed: () => this.channel.closed(),
-      },
-      limits: options.connection,
-      logger,
     });
     this.channel = new Switch({
-      connection: this.connection,
-      requests,
+      sessions: this.sessions,
+      requests: new Requests({
+        datapathId: options.datapathId,
+        description: options.description ?? os.hostname(),
+        version,
+        tables: TABLES,
+        ports: this.ports,
+        clock: this.clock,
+        dispatcher: this.dispatcher,
+      }),
       extension: this.extension,
-      role,
+      tableSettings: new TableSettings(this.cells, this.sessions),
       cells: this.cells,
       flows: this.flows,
       dispatcher: this.dispatcher,
@@ -216,13 +205,21 @@ export class Agent {
       standaloneCell: () => this.cells.get(STANDALONE_CELL),
       logger,
     });
+    this.controllers = new Controllers({
+      addresses: options.controllers,
+      protocols: options.protocols,
+      channel: this.channel,
+      context: { ports: () => this.ports.list.map(describePort) },
+      limits: options.connection,
+      logger,
+    });
   }
 
   /** Ends everything this agent started; cells get no chance to say anything more. */
   async stop(): Promise<void> {
     clearInterval(this.#sweep);
     this.channel.stop();
-    this.connection.stop();
+    this.controllers.stop();
     await this.#local?.stop();
     this.ports.close();
     for (const host of this.#hosts.values()) await host.close();
@@ -233,7 +230,7 @@ export class Agent {
   }
 
   async #start(): Promise<void> {
-    const { logger, failMode, controllers } = this.options;
+    const { logger, failMode } = this.options;
     this.loop.start();
     if (this.socketPath !== undefined) {
       this.#local = await LocalServer.start({
@@ -260,7 +257,7 @@ export class Agent {
     this.loop.afterWake(this.#wake);
     this.#sweep = setInterval(() => this.#tick(), SWEEP_MS);
     this.ports.start();
-    if (controllers.length > 0) this.connection.start();
+    this.controllers.start();
     logger.info(
       { datapathId: this.options.datapathId.toString(16), ports: this.ports.list.map((port) => port.name) },
       'agent started',
@@ -294,14 +291,18 @@ export class Agent {
   }
 
   #status() {
-    const { connection, dispatcher, extension } = this;
+    const { dispatcher, extension } = this;
+    const controllers = this.controllers.view();
+    // The one that is connected, if one is.
+    const first = controllers.find(({ state }) => state === 'established') ?? controllers.at(0);
     return {
       datapath_id: this.options.datapathId.toString(16).padStart(16, '0'),
       version,
       pid: process.pid,
       uptime_s: (Date.now() - this.startedAt) / 1000,
-      controller: this.options.controllers.length === 0 ? null : connection.peer,
-      connection: connection.state,
+      controller: first?.address ?? null,
+      connection: first?.state ?? 'stopped',
+      controllers,
       mode: extension.asksController ? 'flow' : 'plain',
       fail_mode: this.options.failMode ?? 'secure',
       standalone: dispatcher.standaloneCell !== undefined,
@@ -326,8 +327,9 @@ export class Agent {
       cells: this.cells.counters,
       control: this.cells.control,
       flows: this.flows.counters,
-      connection: this.connection.counters,
-      channel: this.channel.counters,
+      connection: this.controllers.counters(),
+      channel: { ...this.channel.counters, ...this.sessions.counters },
+      bundles: this.channel.bundles.counters,
       loop: { turns: this.loop.turns, sleeps: this.loop.sleeps },
     };
   }

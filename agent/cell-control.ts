@@ -1,7 +1,7 @@
 /**
  * The OpenFlow conversation with one cell. Every message to a cell gets a transaction id of the agent's own, which is
- * turned back in what the cell answers: so a cell can answer only what it was asked, and the agent's own requests never
- * mix with the controller's.
+ * turned back in what the cell answers: so a cell can answer only what it was asked, each controller gets the answers to
+ * its own requests, and the agent's never mix with theirs.
  */
 import {
   decode,
@@ -9,20 +9,52 @@ import {
   type Message,
   MultipartFlag,
   messageType,
-  messageXid,
   OpenFlowError,
+  TransactionPhase,
 } from '../openflow/index.ts';
 import type { CellHandle } from '../sandbox/client/types.ts';
 import type { Frame } from './ports/frames.ts';
 
-type Reply = Extract<Message, { type: 'error' | 'flow_removed' | 'multipart_reply' }>;
+/** What a controller may see from a cell; table_config and table_status only in other words. */
+export type CellReply = Extract<
+  Message,
+  { type: 'error' | 'flow_removed' | 'multipart_reply' | 'table_config' | 'table_status' }
+>;
+/** Answers to the agent's own requests. */
+type OwnReply = Extract<CellReply, { type: 'error' | 'multipart_reply' }>;
+
+/** Whose request it is: a controller's session. */
+export interface Asker {
+  /** The request was refused by the cell or answered; match field `cell` and xid are the controller's. */
+  answer(reply: CellReply): void;
+}
+
+/** A message on a controller's behalf. */
+export interface Request {
+  readonly asker: Asker;
+  readonly xid: number;
+  /**
+   * The first bytes of what the controller sent, for errors. Absent: they are those of the message itself, which is what the
+   * cell was given.
+   */
+  readonly head?: Uint8Array;
+  /** Called when the cell refuses the message. */
+  readonly refused?: () => void;
+}
+
+/** How much of a refused request goes into an error, bytes; the specification asks for at least 64. */
+const HEAD_BYTES = 128;
+
+/** What an error has to show of a request. */
+export const headOf = (original: Uint8Array): Uint8Array => original.slice(0, HEAD_BYTES);
 
 /** What was sent and may be answered. */
 type Expected =
-  | { kind: 'controller'; xid: number }
+  | { kind: 'controller'; request: Request }
   | { kind: 'silent' }
   | { kind: 'barrier'; done: () => void }
-  | { kind: 'request'; done: (reply: Reply | undefined) => void };
+  | { kind: 'commit'; failed: () => void }
+  | { kind: 'request'; done: (reply: OwnReply | undefined) => void };
 
 export interface ControlCounters {
   sent: number;
@@ -34,7 +66,7 @@ export interface ControlCounters {
   overflow: number;
 }
 
-const OFPT = { ERROR: 1, FLOW_REMOVED: 11, MULTIPART_REPLY: 19, BARRIER_REPLY: 21 } as const;
+const OFPT = { ERROR: 1, EXPERIMENTER: 4, FLOW_REMOVED: 11, MULTIPART_REPLY: 19, BARRIER_REPLY: 21 } as const;
 const ALLOWED = new Set<number>(Object.values(OFPT));
 
 /** Messages that wait because the cell's queue is full or the cell is still starting. */
@@ -54,15 +86,23 @@ const writeXid = (bytes: Uint8Array, xid: number): void => {
 export class CellControl {
   readonly #cell: number;
   readonly #counters: ControlCounters;
-  readonly #pass: (reply: Reply) => void;
+  readonly #pass: (reply: CellReply, asker: Asker | undefined) => void;
   readonly #expected = new Map<number, Expected>();
   #handle: CellHandle<Frame> | undefined;
   #backlog: Uint8Array[] = [];
   #lastXid = 0;
   #sinceBarrier = 0;
+  #inTransaction = false;
 
-  /** `pass` gets what the controller should see, in its own xids and with the match field `cell` put in. */
-  constructor(cell: number, counters: ControlCounters, pass: (reply: Reply) => void) {
+  /**
+   * `pass` gets what controllers should see, with the match field `cell` put in: an answer to `asker` in its own xids, or
+   * what nobody asked for.
+   */
+  constructor(
+    cell: number,
+    counters: ControlCounters,
+    pass: (reply: CellReply, asker: Asker | undefined) => void,
+  ) {
     this.#cell = cell;
     this.#counters = counters;
     this.#pass = pass;
@@ -93,15 +133,44 @@ export class CellControl {
   }
 
   /** Sends a copy of a controller's message. False: too many wait already. */
-  forward(message: Uint8Array): boolean {
-    return this.#send(message.slice(), { kind: 'controller', xid: messageXid(message) }) !== 0;
+  forward(message: Uint8Array, request: Request): boolean {
+    return this.#send(message.slice(), { kind: 'controller', request }) !== 0;
   }
 
-  /** Sends a message whose answers nobody waits for. Returns the xid the cell sees, 0 when too many messages wait. */
-  tell(message: Uint8Array, controllerXid?: number): number {
-    const expected: Expected =
-      controllerXid === undefined ? { kind: 'silent' } : { kind: 'controller', xid: controllerXid };
+  /**
+   * Sends a message; errors go to `request.asker`, to nobody when there is none. Returns the xid the cell sees, 0 when too
+   * many messages wait.
+   */
+  tell(message: Uint8Array, request?: Request): number {
+    const expected: Expected = request === undefined ? { kind: 'silent' } : { kind: 'controller', request };
     return this.#send(message.slice(), expected);
+  }
+
+  /**
+   * Sends messages that the cell carries out together or not at all (docs/protocol.md, transaction). `done` is told once
+   * which it was; a cell that ends has carried out none. False: too many messages wait, and none of these was sent.
+   */
+  transaction(
+    messages: readonly { readonly bytes: Uint8Array; readonly request: Request }[],
+    done: (committed: boolean) => void,
+  ): boolean {
+    const extra = 3;
+    if (this.#backlog.length + messages.length + extra > MAX_BACKLOG) {
+      this.#counters.overflow++;
+      return false;
+    }
+    let committed = true;
+    const failed = () => {
+      committed = false;
+    };
+    this.#inTransaction = true;
+    this.tell(encode({ type: 'transaction', phase: TransactionPhase.BEGIN }));
+    for (const { bytes, request } of messages) this.forward(bytes, request);
+    this.#send(encode({ type: 'transaction', phase: TransactionPhase.COMMIT }), { kind: 'commit', failed });
+    this.#inTransaction = false;
+    // Nothing says that it has committed but that nothing says the contrary before the barrier.
+    this.barrier(() => done(committed && this.#handle !== undefined));
+    return true;
   }
 
   /** Calls `done` when the cell has handled everything sent so far, or has ended. */
@@ -111,15 +180,8 @@ export class CellControl {
   }
 
   /** A request of the agent's own. `done` is called once per part of the reply, with undefined when there is none. */
-  request(message: Uint8Array, done: (reply: Reply | undefined) => void): void {
+  request(message: Uint8Array, done: (reply: OwnReply | undefined) => void): void {
     if (this.#send(message.slice(), { kind: 'request', done }) === 0) done(undefined);
-  }
-
-  /** The controller's connection has ended: what is still to come must not answer the next one's requests. */
-  disown(): void {
-    for (const [xid, { kind }] of this.#expected) {
-      if (kind === 'controller') this.#expected.set(xid, { kind: 'silent' });
-    }
   }
 
   /** One message from the cell, which is not trusted. */
@@ -137,7 +199,11 @@ export class CellControl {
       return;
     }
     if (message.type === 'flow_removed') {
-      this.#hand({ ...message, xid: 0, match: this.#stamp(message.match) });
+      this.#hand({ ...message, xid: 0, match: this.#stamp(message.match) }, undefined);
+      return;
+    }
+    if (message.type === 'table_status') {
+      this.#hand({ ...message, xid: 0 }, undefined);
       return;
     }
     const expected = this.#expected.get(message.xid);
@@ -148,6 +214,8 @@ export class CellControl {
     if (message.type === 'barrier_reply') this.#barrierAnswered(message.xid, expected);
     else if (message.type === 'error') this.#errorAnswered(message, expected);
     else if (message.type === 'multipart_reply') this.#multipartAnswered(message, expected);
+    else if (message.type === 'table_config') this.#tableAnswered(message, expected);
+    else this.#counters.refused++;
   }
 
   /** The cell is gone: nobody waits any longer. */
@@ -174,7 +242,9 @@ export class CellControl {
     this.#expected.set(xid, expected);
     this.#counters.sent++;
     if (this.#backlog.length > 0 || this.#handle?.send(message) !== true) this.#backlog.push(message);
-    if (expected.kind !== 'barrier' && ++this.#sinceBarrier % BARRIER_EVERY === 0) {
+    if (expected.kind === 'barrier') return xid;
+    // A transaction is not interrupted: it has a barrier of its own at its end.
+    if (++this.#sinceBarrier % BARRIER_EVERY === 0 && !this.#inTransaction) {
       const kept = this.#sinceBarrier;
       this.barrier(() => {});
       // The controller's messages still count as unanswered: its own barrier has yet to come.
@@ -190,7 +260,7 @@ export class CellControl {
     }
     // Everything sent before it is done: no error can come for it any more.
     for (const [earlier, entry] of this.#expected) {
-      if (entry.kind === 'controller' || entry.kind === 'silent') this.#expected.delete(earlier);
+      if (entry.kind !== 'barrier' && entry.kind !== 'request') this.#expected.delete(earlier);
       if (earlier === xid) break;
     }
     this.#expected.delete(xid);
@@ -204,14 +274,17 @@ export class CellControl {
     }
     this.#expected.delete(message.xid);
     if (expected.kind === 'request') expected.done(message);
+    if (expected.kind === 'commit') expected.failed();
     if (expected.kind !== 'controller') return;
-    const data = message.data.slice();
-    if (data.length >= 8) writeXid(data, expected.xid);
-    this.#hand({ ...message, xid: expected.xid, data });
+    const { asker, xid, head, refused } = expected.request;
+    refused?.();
+    const data = head ?? message.data.slice();
+    if (head === undefined && data.length >= 8) writeXid(data, xid);
+    this.#hand({ ...message, xid, data }, asker);
   }
 
   #multipartAnswered(message: Extract<Message, { type: 'multipart_reply' }>, expected: Expected): void {
-    if (expected.kind === 'barrier') {
+    if (expected.kind === 'barrier' || expected.kind === 'commit') {
       this.#counters.refused++;
       return;
     }
@@ -226,12 +299,18 @@ export class CellControl {
       body.type === 'flow'
         ? { ...body, flows: body.flows.map((flow) => ({ ...flow, match: this.#stamp(flow.match) })) }
         : body;
-    this.#hand({ ...message, xid: expected.xid, body: stamped });
+    this.#hand({ ...message, xid: expected.request.xid, body: stamped }, expected.request.asker);
   }
 
-  #hand(reply: Reply): void {
+  /** One of several; a barrier tells the last. */
+  #tableAnswered(message: Extract<Message, { type: 'table_config' }>, expected: Expected): void {
+    if (expected.kind !== 'controller') this.#counters.refused++;
+    else this.#hand({ ...message, xid: expected.request.xid }, expected.request.asker);
+  }
+
+  #hand(reply: CellReply, asker: Asker | undefined): void {
     this.#counters.passed++;
-    this.#pass(reply);
+    this.#pass(reply, asker);
   }
 
   #stamp<M extends { cell?: number }>(match: M): M {

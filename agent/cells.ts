@@ -1,6 +1,5 @@
 /** The cells of this device: what the agent knows of each, and how they start, end and start again. */
 import type { Logger } from 'pino';
-import type { Message } from '../openflow/index.ts';
 import { TX_KIND } from '../sandbox/channel/layout.ts';
 import type {
   CellEnd,
@@ -10,7 +9,10 @@ import type {
   ProgramImage,
   Verdict,
 } from '../sandbox/client/types.ts';
-import { CellControl, type ControlCounters } from './cell-control.ts';
+import { type Asker, CellControl, type CellReply, type ControlCounters } from './cell-control.ts';
+
+export type { CellReply } from './cell-control.ts';
+
 import { CellLog } from './cell-log.ts';
 import type { Clock } from './clock.ts';
 import type { FrameQueue, Holding } from './dispatcher/hold.ts';
@@ -21,9 +23,6 @@ import type { Frame, FramePool } from './ports/frames.ts';
 /** Number of the default cell, and of the one that switches while no controller is there. */
 export const DEFAULT_CELL = 0;
 export const STANDALONE_CELL = 0xffffffff;
-
-/** The reply types a controller may see from a cell. */
-export type CellReply = Extract<Message, { type: 'error' | 'flow_removed' | 'multipart_reply' }>;
 
 /** A sandbox host as the agent uses it (sandbox/client). */
 export interface CellHost {
@@ -108,7 +107,8 @@ export interface CellListener {
   ended(cell: CellRecord, end: CellEnd, detail: string): void;
   /** There is room in its slots. */
   drained(cell: CellRecord): void;
-  reply(cell: CellRecord, reply: CellReply): void;
+  /** `asker`: whose request it answers. */
+  reply(cell: CellRecord, reply: CellReply, asker: Asker | undefined): void;
 }
 
 export interface CellsOptions {
@@ -159,7 +159,9 @@ export class Cells implements CellEvents<Frame> {
   open(init: CellInit): CellRecord {
     const { holding, clock } = this.#options;
     const id = init.id ?? this.#nextId();
-    const control = new CellControl(id, this.control, (reply) => this.listener?.reply(record, reply));
+    const control = new CellControl(id, this.control, (reply, asker) =>
+      this.listener?.reply(record, reply, asker),
+    );
     const log = init.log ?? new CellLog();
     const queue = init.queue ?? holding.queueFor(init.tenant);
     const record: CellRecord = new CellRecord(id, init, { control, log, queue, openedAt: clock.now });

@@ -12,6 +12,7 @@ import {
   LOG_LEVELS,
   oneOf,
   portSpec,
+  protocols,
   type Queue,
   queueSpec,
 } from './lib/options.ts';
@@ -23,6 +24,7 @@ const FAIL_MODES = ['secure', 'standalone'] as const;
 interface Options {
   datapathId: bigint;
   controller: Address[];
+  protocols?: number[];
   port: string[];
   local?: string;
   queue?: Queue[];
@@ -39,7 +41,16 @@ export function configure(command: Command): void {
       'OpenFlow datapath id: 1, 0x1 or 16 hexadecimal digits',
       datapathId,
     )
-    .requiredOption('-c, --controller <host:port>', 'controller to connect to; repeatable', collect(address))
+    .requiredOption(
+      '-c, --controller <host:port>',
+      'controller to connect to; repeatable: all are connected to',
+      collect(address),
+    )
+    .option(
+      '--protocols <versions>',
+      'OpenFlow versions to offer, such as OpenFlow10,OpenFlow13 (default: all that the switch speaks)',
+      protocols,
+    )
     .requiredOption(
       '-p, --port <name[=number]>',
       'network interface that is a port of the switch; repeatable, numbered in this order unless told',
@@ -73,6 +84,7 @@ async function run(options: Options): Promise<void> {
   const agent = await Agent.start({
     datapathId: options.datapathId,
     controllers: options.controller,
+    protocols: options.protocols,
     ports: options.port,
     local: options.local,
     queues: options.queue,

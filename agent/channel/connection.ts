@@ -1,23 +1,34 @@
-/** The connection to the controller: TCP, hello, keep-alive, framing, reconnecting. Knows no message beyond that. */
+/**
+ * The connection to one controller: TCP, hello and version, keep-alive, framing, reconnecting. Knows no message beyond that.
+ * Above it all messages are of OpenFlow 1.3; a dialect translates where the controller speaks another version.
+ */
 import net from 'node:net';
 import type { Logger } from 'pino';
 import {
   BadRequestCode,
   decode,
+  EncodeError,
   ErrorType,
   encode,
   Framer,
   HelloFailedCode,
   type Message,
   type MessageInit,
-  type MessageOf,
+  messageType,
   messageVersion,
+  OFP_VERSION,
   OpenFlowError,
-  toErrorMessage,
 } from '../../openflow/index.ts';
+import { createDialect, type Dialect, type DialectContext } from '../../openflow/translate/index.ts';
+import { helloVersions } from '../../openflow/translate/negotiate.ts';
+import type { WireVersion } from '../../openflow/versions.ts';
+import { negotiate, noCommonVersion, type Offer, offerOf, spokenVersions } from './negotiate.ts';
+import { errorReply } from './onf.ts';
 
-const VERSION = 4;
+const OFPT_HELLO = 0;
 const VERSION_OFFSET = 0;
+/** OpenFlow 1.0 knows no elements in a hello. */
+const FIRST_WITH_BITMAP = 2;
 
 /** Milliseconds, and bytes of output. */
 export interface ConnectionLimits {
@@ -49,8 +60,11 @@ export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
 export interface ConnectionEvents {
   /** Versions are agreed on. */
   established(): void;
-  /** Any message but hello and echo. `bytes` are the message's own until the call returns. */
-  message(message: Message, bytes: Uint8Array): void;
+  /**
+   * Any message but hello and echo; valid until the call returns. `bytes`: the message in OpenFlow 1.3; `original`: what was
+   * received, in the version of the connection (the same bytes where that is 1.3). An OpenFlowError thrown is sent.
+   */
+  message(message: Message, bytes: Uint8Array, original: Uint8Array): void;
   closed(reason: string): void;
 }
 
@@ -58,6 +72,10 @@ export interface ConnectionOptions {
   host: string;
   port: number;
   events: ConnectionEvents;
+  /** Wire versions to offer. Default: all that are spoken. */
+  protocols?: readonly number[];
+  /** What dialects ask about the device. */
+  context: DialectContext;
   logger: Logger;
   limits?: Partial<ConnectionLimits>;
 }
@@ -74,10 +92,15 @@ export class Connection {
     malformed: 0,
     /** Messages dropped because the controller reads too slowly. */
     dropped: 0,
+    /** Messages that the controller's version of OpenFlow has no words for. */
+    untranslated: 0,
   };
+  /** Wire versions offered, ascending. */
+  readonly versions: readonly WireVersion[];
   readonly #options: ConnectionOptions;
   readonly #limits: ConnectionLimits;
   #socket: net.Socket | undefined;
+  #dialect: Dialect | undefined;
   #framer = new Framer();
   #state: 'stopped' | 'waiting' | 'connecting' | 'greeting' | 'established' = 'stopped';
   #attempts = 0;
@@ -92,6 +115,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.versions = spokenVersions(options.protocols);
     this.#limits = { ...DEFAULT_CONNECTION_LIMITS, ...options.limits };
   }
 
@@ -101,6 +125,11 @@ export class Connection {
 
   get state(): string {
     return this.#state;
+  }
+
+  /** The wire version that is spoken; undefined while there is no agreement. */
+  get version(): number | undefined {
+    return this.#dialect?.version;
   }
 
   get peer(): string {
@@ -123,9 +152,9 @@ export class Connection {
     socket?.destroySoon();
   }
 
-  /** Queues a message; lost when there is no connection. */
+  /** Queues a message; lost when there is no connection. Throws EncodeError for one that is too long. */
   send(message: MessageInit): void {
-    if (this.#state === 'established') this.#queue(encode(message));
+    if (this.#state === 'established') this.#write(message);
   }
 
   /** The same for what the controller can do without when it is slow. False: not sent. */
@@ -135,14 +164,13 @@ export class Connection {
       this.counters.dropped++;
       return false;
     }
-    this.#queue(encode(message));
-    return true;
+    return this.#write(message);
   }
 
-  /** Answers a request with an error. */
+  /** Answers a request, given as it was received, with an error. */
   refuse(error: OpenFlowError, request: Uint8Array): void {
     this.counters.malformed++;
-    this.send(toErrorMessage(error, request));
+    this.send(errorReply(error, request));
   }
 
   /** Writes what is queued: once per turn of the loop. */
@@ -176,7 +204,12 @@ export class Connection {
     this.#heardAt = now;
     this.#echoSent = false;
     this.#framer = new Framer();
-    this.#queue(encode({ type: 'hello', elements: [{ type: 'versionbitmap', versions: [VERSION] }] }));
+    this.#dialect = undefined;
+    const { versions } = this;
+    const version = versions.at(-1) ?? OFP_VERSION;
+    const bitmap = { type: 'versionbitmap' as const, versions: helloVersions(versions) };
+    const elements = version < FIRST_WITH_BITMAP ? [] : [bitmap];
+    this.#queue(encode({ type: 'hello', version, elements }));
     this.flush();
   }
 
@@ -206,57 +239,92 @@ export class Connection {
       this.#hello(bytes);
       return;
     }
-    if (messageVersion(bytes) !== VERSION) {
-      const text = `version ${messageVersion(bytes)} after 1.3 was agreed on`;
-      this.refuse(new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_VERSION, text), bytes);
-      this.#close(text, false);
-      return;
-    }
     try {
-      this.#dispatch(decode(bytes), bytes);
+      this.#understand(bytes);
     } catch (error) {
-      if (!(error instanceof OpenFlowError)) throw error;
-      this.refuse(error, bytes);
+      if (error instanceof OpenFlowError) this.refuse(error, bytes);
+      else throw error;
     }
   }
 
-  #dispatch(message: Message, bytes: Uint8Array): void {
+  #understand(bytes: Uint8Array): void {
+    const dialect = this.#dialect;
+    if (dialect === undefined || messageVersion(bytes) !== dialect.version) {
+      if (messageType(bytes) === OFPT_HELLO) return;
+      const text = `wire version ${messageVersion(bytes)} after ${dialect?.version} was agreed on`;
+      throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_VERSION, text);
+    }
+    // The bytes of OpenFlow 1.3 go on to the cells as they are.
+    const plain = dialect.version === OFP_VERSION ? bytes : undefined;
+    for (const message of dialect.decode(bytes)) this.#dispatch(message, plain, bytes);
+  }
+
+  #dispatch(message: Message, bytes: Uint8Array | undefined, original: Uint8Array): void {
     if (message.type === 'echo_request') {
       this.send({ type: 'echo_reply', xid: message.xid, data: message.data });
     } else if (message.type !== 'echo_reply' && message.type !== 'hello') {
-      this.#options.events.message(message, bytes);
+      this.#options.events.message(message, bytes ?? canonical(message), original);
     }
   }
 
-  /** The first message must be a hello with our version in it (OpenFlow 1.3, section 6.3.1). */
+  /** The first message must be a hello with a version of ours (OpenFlow 1.3.5, section 6.3.1). */
   #hello(bytes: Uint8Array): void {
-    const theirs = messageVersion(bytes);
-    const readable = bytes.slice();
-    // A hello of any version reads as one of ours does.
-    readable[VERSION_OFFSET] = VERSION;
-    let hello: Message | undefined;
+    let offer: Offer = { version: messageVersion(bytes) };
+    let problem: string | undefined = 'the first message is no hello';
     try {
-      hello = decode(readable);
+      const hello = decode(bytes);
+      if (hello.type === 'hello') {
+        offer = offerOf(hello);
+        problem = undefined;
+      }
     } catch (error) {
       if (!(error instanceof OpenFlowError)) throw error;
     }
-    const problem = hello?.type === 'hello' ? versionProblem(hello, theirs) : 'the first message is no hello';
-    this.#state = 'established';
-    if (problem !== undefined) {
-      this.send({
-        type: 'error',
-        error_type: ErrorType.HELLO_FAILED,
-        code: HelloFailedCode.INCOMPATIBLE,
-        data: new TextEncoder().encode(problem),
-      });
-      this.#state = 'greeting';
-      this.#close(problem, false);
+    const version = problem === undefined ? negotiate(this.versions, offer) : undefined;
+    this.#dialect = version === undefined ? undefined : createDialect(version, this.#options.context);
+    if (this.#dialect === undefined) {
+      this.#incompatible(problem ?? noCommonVersion(this.versions, offer), offer.version);
       return;
     }
+    this.#state = 'established';
     this.#attempts = 0;
     this.counters.connects++;
-    this.#options.logger.info({ controller: this.peer }, 'controller connected');
+    this.#options.logger.info({ controller: this.peer, version }, 'controller connected');
     this.#options.events.established();
+  }
+
+  #incompatible(problem: string, theirs: number): void {
+    const error = encode({
+      type: 'error',
+      error_type: ErrorType.HELLO_FAILED,
+      code: HelloFailedCode.INCOMPATIBLE,
+      data: new TextEncoder().encode(problem),
+    });
+    // This error looks the same in every version: in one that the peer may understand.
+    error[VERSION_OFFSET] = Math.max(1, Math.min(theirs, this.versions.at(-1) ?? OFP_VERSION));
+    this.#queue(error);
+    this.#close(problem, false);
+  }
+
+  /** False when this version of OpenFlow cannot say it. */
+  #write(message: MessageInit): boolean {
+    const dialect = this.#dialect;
+    if (dialect === undefined) return false;
+    if (dialect.version === OFP_VERSION) {
+      this.#queue(encode(message));
+      return true;
+    }
+    try {
+      for (const bytes of dialect.encode(message)) this.#queue(bytes);
+      return true;
+    } catch (error) {
+      if (!(error instanceof OpenFlowError)) throw error;
+      this.counters.untranslated++;
+      // Whoever waits for an answer is not to wait in vain.
+      if (message.type !== 'error' && message.xid)
+        this.#write({ ...errorReply(error, NO_BYTES), xid: message.xid });
+      return false;
+    }
   }
 
   #queue(bytes: Uint8Array): void {
@@ -295,6 +363,7 @@ export class Connection {
     const was = this.#state;
     this.flush();
     this.#socket = undefined;
+    this.#dialect = undefined;
     this.#out = [];
     this.#outBytes = 0;
     this.#partialSince = 0;
@@ -320,8 +389,14 @@ export class Connection {
   }
 }
 
-const versionProblem = (hello: MessageOf<'hello'>, theirs: number): string | undefined => {
-  const bitmap = hello.elements.find((element) => element.type === 'versionbitmap');
-  const spoken = bitmap === undefined ? theirs >= VERSION : bitmap.versions.includes(VERSION);
-  return spoken ? undefined : 'this device speaks OpenFlow 1.3 (version 4) only';
+const NO_BYTES = new Uint8Array(0);
+
+/** A translated message as bytes of OpenFlow 1.3. */
+const canonical = (message: Message): Uint8Array => {
+  try {
+    return encode(message);
+  } catch (error) {
+    if (!(error instanceof EncodeError)) throw error;
+    throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_LEN, error.message);
+  }
 };

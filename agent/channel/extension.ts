@@ -23,6 +23,11 @@ import {
   holdLimits,
 } from './dispatch-settings.ts';
 
+/** The controller that a message comes from. */
+interface Sender {
+  send(message: MessageInit): void;
+}
+
 export interface ExtensionOptions {
   dispatcher: Dispatcher;
   flows: Flows;
@@ -31,7 +36,6 @@ export interface ExtensionOptions {
   admission: Admission;
   /** Frames the device has in all. */
   frames: number;
-  send: (message: MessageInit) => void;
 }
 
 const badValue = (text: string): OpenFlowError =>
@@ -61,8 +65,9 @@ export class Extension {
     dispatcher.redispatchAll();
   }
 
-  configure(message: MessageOf<'dispatch_config'>): void {
-    const { dispatcher, flows, holding, admission, frames, send } = this.#options;
+  /** The device has one configuration: the last controller to send one wins. */
+  configure(sender: Sender, message: MessageOf<'dispatch_config'>): void {
+    const { dispatcher, flows, holding, admission, frames } = this.#options;
     if (message.miss > DispatchMiss.DROP) throw badValue(`dispatch_config: no way to miss ${message.miss}`);
     const before = this.config.miss;
     this.config = effectiveConfig(message, frames);
@@ -70,8 +75,8 @@ export class Extension {
     dispatcher.pending.configure(this.config.fields);
     holding.limits = holdLimits(this.config);
     admission.configure({ perPort: this.config.new_flows_per_sec, perTenant: admission.limits.perTenant });
-    if (message.flags & DispatchConfigFlag.SYNC) flows.reportAll();
-    send({ ...this.config, type: 'dispatch_config', xid: message.xid, flags: message.flags });
+    if (message.flags & DispatchConfigFlag.SYNC) flows.reportAll((status) => sender.send(status));
+    sender.send({ ...this.config, type: 'dispatch_config', xid: message.xid, flags: message.flags });
     if (this.asksController) dispatcher.askAgain();
     else if (before === DispatchMiss.QUERY) dispatcher.redispatchAll();
   }
@@ -103,9 +108,9 @@ export class Extension {
     }
   }
 
-  program(message: MessageOf<'program'>): void {
+  program(sender: Sender, message: MessageOf<'program'>): void {
     const state = this.#options.programs.piece(message);
     if (state === undefined) return;
-    this.#options.send({ type: 'program_reply', xid: message.xid, hash: message.hash, state });
+    sender.send({ type: 'program_reply', xid: message.xid, hash: message.hash, state });
   }
 }

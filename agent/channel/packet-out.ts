@@ -7,9 +7,12 @@ import {
   OpenFlowError,
   Port,
 } from '../../openflow/index.ts';
+import { headOf } from '../cell-control.ts';
 import { type CellRecord, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Dispatcher } from '../dispatcher/dispatcher.ts';
 import { FRAME_CAPACITY, type Frame, type FramePool } from '../ports/frames.ts';
+import type { Received } from './cell-messages.ts';
+import type { Session } from './session.ts';
 
 /** ofp_packet_out before its actions, and where the lengths are. */
 const FIXED_BYTES = 24;
@@ -25,8 +28,8 @@ interface Parts {
 
 /** Returns the cell that got it, or undefined when it was lost for want of a frame or of room. Throws OpenFlowError. */
 export const handlePacketOut = (
-  message: MessageOf<'packet_out'>,
-  bytes: Uint8Array,
+  session: Session,
+  { message, bytes, original }: Received<MessageOf<'packet_out'>>,
   { pool, cells, dispatcher }: Parts,
 ): CellRecord | undefined => {
   const { data } = message;
@@ -42,7 +45,9 @@ export const handlePacketOut = (
   if (frame === null) return undefined;
   frame.load(data, message.in_port);
   const cell = chooseCell(message, frame, cells, dispatcher);
-  const xid = cell?.control.tell(withoutData(bytes), message.xid) ?? 0;
+  // The cell does not see all of the message, so it cannot show it in an error.
+  const request = { asker: session, xid: message.xid, head: headOf(original) };
+  const xid = cell?.control.tell(withoutData(bytes), request) ?? 0;
   if (cell === undefined || xid === 0) {
     pool.release(frame);
     return undefined;

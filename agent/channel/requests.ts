@@ -14,9 +14,9 @@ import {
 import type { Clock } from '../clock.ts';
 import type { Port } from '../ports/port.ts';
 import { countPort, describePort } from './port-messages.ts';
-import { modifyPort } from './port-mod.ts';
+import { checkPortMod, modifyPort } from './port-mod.ts';
 import { type PortSet, queueConfigs, queueStats } from './queue-messages.ts';
-import type { Role } from './roles.ts';
+import type { Session } from './session.ts';
 
 export interface RequestsOptions {
   datapathId: bigint;
@@ -25,8 +25,7 @@ export interface RequestsOptions {
   tables: number;
   ports: PortSet;
   clock: Clock;
-  role: Role;
-  send: (message: MessageInit) => void;
+  dispatcher: { dropFragments: boolean };
 }
 
 type Multipart = MessageOf<'multipart_request'>;
@@ -35,84 +34,93 @@ type ReplyBody = Extract<MessageInit, { type: 'multipart_reply' }>['body'];
 /** Parts of a reply stay well below the 65,535 bytes of a message. */
 const PER_PART = 400;
 
+const CAPABILITIES =
+  Capability.FLOW_STATS |
+  Capability.TABLE_STATS |
+  Capability.PORT_STATS |
+  Capability.GROUP_STATS |
+  Capability.QUEUE_STATS;
+
 export class Requests {
-  /** Bytes of a packet that a table-miss sends (the cells' entries say it themselves: kept for the answer). */
-  #missSendLen = 128;
   readonly #options: RequestsOptions;
 
   constructor(options: RequestsOptions) {
     this.#options = options;
   }
 
-  features(xid: number): void {
-    this.#options.send({
+  features(session: Session, xid: number): void {
+    session.send({
       type: 'features_reply',
       xid,
       datapath_id: this.#options.datapathId,
       n_buffers: 0,
       n_tables: this.#options.tables,
-      capabilities:
-        Capability.FLOW_STATS | Capability.TABLE_STATS | Capability.PORT_STATS | Capability.QUEUE_STATS,
+      capabilities: CAPABILITIES,
     });
   }
 
-  getConfig(xid: number): void {
-    const miss_send_len = this.#missSendLen;
-    this.#options.send({ type: 'get_config_reply', xid, flags: ConfigFlag.FRAG_NORMAL, miss_send_len });
+  getConfig(session: Session, xid: number): void {
+    const flags = this.#fragments;
+    session.send({ type: 'get_config_reply', xid, flags, miss_send_len: session.missSendLen });
   }
 
-  setConfig(message: MessageOf<'set_config'>): void {
-    if (message.flags !== ConfigFlag.FRAG_NORMAL) {
-      const code = SwitchConfigFailedCode.BAD_FLAGS;
-      throw new OpenFlowError(
-        ErrorType.SWITCH_CONFIG_FAILED,
-        code,
-        'fragments are not reassembled or dropped',
-      );
+  /** How fragments are treated is the device's matter, miss_send_len the controller's own. */
+  setConfig(session: Session, { flags, miss_send_len }: MessageOf<'set_config'>): void {
+    if (flags !== ConfigFlag.FRAG_NORMAL && flags !== ConfigFlag.FRAG_DROP) {
+      const text = `fragments are not reassembled here, and there is no flag but those: 0x${flags.toString(16)}`;
+      throw new OpenFlowError(ErrorType.SWITCH_CONFIG_FAILED, SwitchConfigFailedCode.BAD_FLAGS, text);
     }
-    this.#missSendLen = message.miss_send_len;
+    if (flags !== this.#fragments && session.role.isSlave) {
+      const text = 'a slave cannot change how fragments are treated';
+      throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.IS_SLAVE, text);
+    }
+    this.#options.dispatcher.dropFragments = flags === ConfigFlag.FRAG_DROP;
+    session.missSendLen = miss_send_len;
   }
 
-  role(message: MessageOf<'role_request'>): void {
-    const answer = this.#options.role.request(message.role, message.generation_id);
-    this.#options.send({ type: 'role_reply', xid: message.xid, ...answer });
+  getAsync(session: Session, xid: number): void {
+    session.send({ type: 'get_async_reply', xid, ...session.role.masks });
   }
 
-  getAsync(xid: number): void {
-    this.#options.send({ type: 'get_async_reply', xid, ...this.#options.role.masks });
+  setAsync(
+    session: Session,
+    { packet_in_mask, port_status_mask, flow_removed_mask }: MessageOf<'set_async'>,
+  ): void {
+    session.role.masks = { packet_in_mask, port_status_mask, flow_removed_mask };
   }
 
-  setAsync({ packet_in_mask, port_status_mask, flow_removed_mask }: MessageOf<'set_async'>): void {
-    this.#options.role.masks = { packet_in_mask, port_status_mask, flow_removed_mask };
+  /** Throws OpenFlowError PORT_MOD_FAILED. */
+  checkPortMod(message: MessageOf<'port_mod'>): void {
+    checkPortMod(this.#options.ports.get(message.port_no), message);
   }
 
   portMod(message: MessageOf<'port_mod'>): Port {
     return modifyPort(this.#options.ports.get(message.port_no), message);
   }
 
-  queueConfig({ xid, port }: MessageOf<'queue_get_config_request'>): void {
+  queueConfig(session: Session, { xid, port }: MessageOf<'queue_get_config_request'>): void {
     const queues = queueConfigs(this.#options.ports, port);
-    this.#options.send({ type: 'queue_get_config_reply', xid, port, queues });
+    session.send({ type: 'queue_get_config_reply', xid, port, queues });
   }
 
   /** Answers a multipart request about the device. False when it is a matter of a cell. */
-  multipart(message: Multipart): boolean {
+  multipart(session: Session, message: Multipart): boolean {
     const { ports } = this.#options;
     switch (message.body.type) {
       case 'desc':
-        this.#reply(message.xid, this.#description());
+        this.#reply(session, message.xid, this.#description());
         return true;
       case 'port_desc':
-        this.#inParts(message.xid, ports.list, (part) => ({
+        this.#inParts(session, message.xid, ports.list, (part) => ({
           type: 'port_desc',
           ports: part.map(describePort),
         }));
         return true;
       case 'port_stats':
-        this.#portStats(message.xid, message.body.port_no);
+        this.#portStats(session, message.xid, message.body.port_no);
         return true;
       case 'queue':
-        this.#queueStats(message.xid, message.body);
+        this.#queueStats(session, message.xid, message.body);
         return true;
       case 'experimenter':
         throw new OpenFlowError(
@@ -123,6 +131,10 @@ export class Requests {
       default:
         return false;
     }
+  }
+
+  get #fragments(): number {
+    return this.#options.dispatcher.dropFragments ? ConfigFlag.FRAG_DROP : ConfigFlag.FRAG_NORMAL;
   }
 
   #description(): ReplyBody {
@@ -136,37 +148,39 @@ export class Requests {
     };
   }
 
-  #portStats(xid: number, number: number): void {
+  #portStats(session: Session, xid: number, number: number): void {
     const { ports, clock } = this.#options;
     const one = ports.get(number);
     if (number !== PortNumber.ANY && one === undefined) {
       throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_PORT, `no port ${number}`);
     }
     const wanted = one === undefined ? ports.list : [one];
-    this.#inParts(xid, wanted, (part) => ({
+    this.#inParts(session, xid, wanted, (part) => ({
       type: 'port_stats',
       ports: part.map((port) => countPort(port, clock.now)),
     }));
   }
 
-  #queueStats(xid: number, { port_no, queue_id }: { port_no: number; queue_id: number }): void {
+  #queueStats(
+    session: Session,
+    xid: number,
+    { port_no, queue_id }: { port_no: number; queue_id: number },
+  ): void {
     const { ports, clock } = this.#options;
-    this.#inParts(xid, queueStats(ports, port_no, queue_id, clock.now), (queues) => ({
-      type: 'queue',
-      queues,
-    }));
+    const stats = queueStats(ports, port_no, queue_id, clock.now);
+    this.#inParts(session, xid, stats, (queues) => ({ type: 'queue', queues }));
   }
 
-  #inParts<T>(xid: number, items: readonly T[], body: (part: T[]) => ReplyBody): void {
+  #inParts<T>(session: Session, xid: number, items: readonly T[], body: (part: T[]) => ReplyBody): void {
     let at = 0;
     do {
       const next = at + PER_PART;
-      this.#reply(xid, body(items.slice(at, next)), next < items.length);
+      this.#reply(session, xid, body(items.slice(at, next)), next < items.length);
       at = next;
     } while (at < items.length);
   }
 
-  #reply(xid: number, body: ReplyBody, more = false): void {
-    this.#options.send({ type: 'multipart_reply', xid, flags: more ? 1 : 0, body });
+  #reply(session: Session, xid: number, body: ReplyBody, more = false): void {
+    session.send({ type: 'multipart_reply', xid, flags: more ? 1 : 0, body });
   }
 }

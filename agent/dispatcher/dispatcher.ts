@@ -146,6 +146,12 @@ export class Dispatcher {
     }
   }
 
+  /** What was asked of a controller that will not answer is asked of another, if there is one. */
+  askOthers(asker: object): void {
+    for (const flow of this.pending.all()) if (flow.asker === asker) flow.asked = false;
+    this.askAgain();
+  }
+
   /** All held packets go the way of the mode that is in force now. */
   redispatchAll(): void {
     for (const flow of [...this.pending.all()]) this.#redispatchFlow(flow);

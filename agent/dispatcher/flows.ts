@@ -16,6 +16,7 @@ import {
   DEFAULT_LIMITS,
   type ProgramImage,
 } from '../../sandbox/client/types.ts';
+import type { Asker } from '../cell-control.ts';
 import { type CellListener, type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';
 import type { Liveness } from '../liveness.ts';
@@ -57,10 +58,10 @@ export interface FlowsOptions {
   programs: Programs;
   clock: Clock;
   liveness: Liveness;
-  /** To the controller, if one is there. */
+  /** CELL_STATUS to the controllers, if any are there. */
   send: (message: MessageInit) => void;
-  /** What a cell says to the controller. */
-  reply: (cell: CellRecord, reply: CellReply) => void;
+  /** What a cell says: to the controller that asked, or to all when none did. */
+  reply: (cell: CellRecord, reply: CellReply, asker: Asker | undefined) => void;
   /** How long an openflow cell waits for its first barrier before it runs with the entries it has, ms. */
   firstBarrierMs: () => number;
   logger: Logger;
@@ -198,9 +199,9 @@ export class Flows implements CellListener {
   }
 
   /** CELL_STATUS ready for every live cell of a rule. */
-  reportAll(): void {
+  reportAll(send: (message: MessageInit) => void): void {
     for (const rule of this.#options.rules.all()) {
-      if (rule.state === 'active' && rule.cell?.handle !== undefined) this.#ready(rule.cell, rule, 0);
+      if (rule.state === 'active' && rule.cell?.handle !== undefined) this.#ready(rule.cell, rule, 0, send);
     }
   }
 
@@ -266,12 +267,12 @@ export class Flows implements CellListener {
   }
 
   /** Entries that ran out are not to come back with the next replay. */
-  reply(cell: CellRecord, reply: CellReply): void {
+  reply(cell: CellRecord, reply: CellReply, asker: Asker | undefined): void {
     if (reply.type === 'flow_removed' && !forget(cell, reply)) {
       this.#options.cells.control.refused++;
       return;
     }
-    this.#options.reply(cell, reply);
+    this.#options.reply(cell, reply, asker);
   }
 
   drained(cell: CellRecord): void {
@@ -354,9 +355,9 @@ export class Flows implements CellListener {
     this.#status(CellState.FAILED, reason, rule, undefined, { query_id: message.query_id, detail });
   }
 
-  #ready(cell: CellRecord, rule: Rule, queryId: number): void {
+  #ready(cell: CellRecord, rule: Rule, queryId: number, send = this.#options.send): void {
     const init = { query_id: queryId, setup_us: microseconds(cell.setupUs) };
-    this.#status(CellState.READY, CellReason.NONE, rule, cell, init);
+    this.#status(CellState.READY, CellReason.NONE, rule, cell, init, send);
   }
 
   #status(
@@ -365,9 +366,10 @@ export class Flows implements CellListener {
     rule: Rule,
     cell: CellRecord | undefined,
     more: Partial<CellStatus>,
+    send = this.#options.send,
   ): void {
     const usage = cell?.handle?.usage;
-    this.#options.send({
+    send({
       type: 'cell_status',
       state,
       reason,

@@ -14,6 +14,8 @@ export interface PendingFlow {
   readonly askedAt: number;
   /** False while there is no controller to ask. */
   asked: boolean;
+  /** The controller that was asked. */
+  asker?: object;
 }
 
 export class PendingFlows {

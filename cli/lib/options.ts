@@ -1,6 +1,8 @@
 /** Parsers for option values. They throw commander's InvalidArgumentError, so that the option is named. */
 
 import { InvalidArgumentError } from 'commander';
+import { SPOKEN_VERSIONS } from '../../openflow/translate/index.ts';
+import { versionName } from '../../openflow/versions.ts';
 
 /** A whole number from `low` to `high`. */
 export function integer(low: number, high: number): (text: string) => number {
@@ -70,6 +72,21 @@ export function portSpec(text: string): string {
     throw new InvalidArgumentError('The port number must be from 1 to 4294967040.');
   }
   return text;
+}
+
+/** Versions of OpenFlow as Open vSwitch names them, with commas between: their wire numbers. */
+export function protocols(text: string): number[] {
+  const names = SPOKEN_VERSIONS.map((version) => protocolName(version));
+  return text.split(',').map((name) => {
+    const at = names.findIndex((known) => known.toLowerCase() === name.trim().toLowerCase());
+    if (at < 0) throw new InvalidArgumentError(`It must be a list of: ${names.join(', ')}.`);
+    return SPOKEN_VERSIONS[at];
+  });
+}
+
+/** `OpenFlow13` for wire version 4. */
+function protocolName(version: number): string {
+  return `OpenFlow${versionName(version)?.replace('.', '')}`;
 }
 
 /** An interface's name (at most 15 bytes). */

@@ -11,8 +11,6 @@ export interface DialectContext {
   ports(): readonly PortDesc[];
   /** OpenFlow 1.0 says in table statistics how many entries a table holds. */
   readonly maxEntries?: number;
-  /** Roles in OpenFlow 1.0 have no generation: that of the last master, undefined before the first. */
-  generationId?(): bigint | undefined;
 }
 
 /** Belongs to one connection: it may remember what was asked in order to understand the answer. */

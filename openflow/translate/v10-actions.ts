@@ -144,7 +144,8 @@ export function actionsForController(actions: readonly v10.Action[], match: Fiel
         break;
       }
       case 'enqueue':
-        if (keepQueues) {
+        // A reserved port has no queues: what a switch makes of it is its own.
+        if (keepQueues || !hasQueues(action.port)) {
           out.push(verbatim(action));
           break;
         }

@@ -27,6 +27,12 @@ export function experimenterData({ vendor, data }: Vendor): Required<Experimente
   return { experimenter: vendor, exp_type: view.getUint32(0), data: data.subarray(TYPE_BYTES) };
 }
 
+/** The vendor and its data that stand at `offset` of a message. */
+export function vendorAt(bytes: Uint8Array, offset: number): Vendor {
+  const vendor = new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset);
+  return { vendor, data: bytes.subarray(offset + 4) };
+}
+
 export function vendorData({ experimenter, exp_type, data }: Experimenter): Vendor {
   const whole = new Uint8Array(TYPE_BYTES + (data?.length ?? 0));
   new DataView(whole.buffer).setUint32(0, exp_type);

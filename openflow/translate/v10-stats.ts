@@ -4,9 +4,9 @@ import type { FlowStats, Message, MessageInit } from '../index.ts';
 import * as v10 from '../v10/index.ts';
 import { Group, Port } from '../v13/constants.ts';
 import { BadRequestCode, ErrorType } from '../v13/errors.ts';
-import { cannotSay, encodeInParts, fail, type MultipartReply, type MultipartReplyInit } from './shared.ts';
+import { cannotSay, encodeInParts, type MultipartReply, type MultipartReplyInit } from './shared.ts';
 import { actionsForController, instructionsTo10 } from './v10-actions.ts';
-import { experimenterData, vendorData } from './v10-experimenter.ts';
+import { experimenterData, vendorAt, vendorData } from './v10-experimenter.ts';
 import { matchFrom10, matchTo10 } from './v10-match.ts';
 import { port16, port16Of, port32 } from './v10-ports.ts';
 
@@ -19,6 +19,8 @@ type ReplyBody<T> = Extract<MultipartReplyInit['body'], { type: T }>;
 
 /** ofp_flow_stats_request.table_id of 1.0: the emergency table, which nothing here has. */
 const EMERGENCY_TABLE = 0xfe;
+/** The vendor in statistics; Nicira's, which have names of their own in 1.0, are an experimenter's in 1.3. */
+const VENDOR_AT = 12;
 /** What 1.3 says for times that are not known. */
 const UNKNOWN_AGE = { duration_sec: 0xffffffff, duration_nsec: 0xffffffff } as const;
 
@@ -42,7 +44,7 @@ function filterFrom10(body: Extract<StatsRequest['body'], { type: 'flow' | 'aggr
   };
 }
 
-function requestBodyFrom10(body: StatsRequest['body']): MultipartRequest['body'] {
+function requestBodyFrom10(body: StatsRequest['body'], bytes: Uint8Array): MultipartRequest['body'] {
   switch (body.type) {
     case 'desc':
     case 'table':
@@ -61,20 +63,19 @@ function requestBodyFrom10(body: StatsRequest['body']): MultipartRequest['body']
     case 'vendor':
       return { type: 'experimenter', ...experimenterData(body) };
     default:
-      return fail(
-        ErrorType.BAD_REQUEST,
-        BadRequestCode.BAD_MULTIPART,
-        `${body.type} statistics are unknown here`,
-      );
+      return { type: 'experimenter', ...experimenterData(vendorAt(bytes, VENDOR_AT)) };
   }
 }
 
 /** @throws OpenFlowError for the emergency table and for vendors without a type of request */
-export const statsRequestFrom10 = ({ xid, flags, body }: StatsRequest): MultipartRequest => ({
+export const statsRequestFrom10 = (
+  { xid, flags, body }: StatsRequest,
+  bytes: Uint8Array,
+): MultipartRequest => ({
   type: 'multipart_request',
   xid,
   flags,
-  body: requestBodyFrom10(body),
+  body: requestBodyFrom10(body, bytes),
 });
 
 function filterTo10({
@@ -134,7 +135,7 @@ function flowFrom10(flow: FlowStats10): FlowStats {
   };
 }
 
-function replyBodyFrom10(body: StatsReply['body']): MultipartReply['body'] {
+function replyBodyFrom10(body: StatsReply['body'], bytes: Uint8Array): MultipartReply['body'] {
   switch (body.type) {
     case 'desc':
     case 'aggregate':
@@ -164,19 +165,15 @@ function replyBodyFrom10(body: StatsReply['body']): MultipartReply['body'] {
     case 'vendor':
       return { type: 'experimenter', ...experimenterData(body) };
     default:
-      return fail(
-        ErrorType.BAD_REQUEST,
-        BadRequestCode.BAD_MULTIPART,
-        `${body.type} statistics are unknown here`,
-      );
+      return { type: 'experimenter', ...experimenterData(vendorAt(bytes, VENDOR_AT)) };
   }
 }
 
-export const statsReplyFrom10 = ({ xid, flags, body }: StatsReply): MultipartReply => ({
+export const statsReplyFrom10 = ({ xid, flags, body }: StatsReply, bytes: Uint8Array): MultipartReply => ({
   type: 'multipart_reply',
   xid,
   flags,
-  body: replyBodyFrom10(body),
+  body: replyBodyFrom10(body, bytes),
 });
 
 /** Undefined: an entry that 1.0 has no words for, or of a table that a controller of 1.0 does not see. */

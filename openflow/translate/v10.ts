@@ -5,35 +5,18 @@
  */
 import { HEADER_BYTES } from '../codec.ts';
 import { OpenFlowError } from '../errors.ts';
-import { FLOW_MOD_UPSERT } from '../flowcell.ts';
-import type { Action, Message, MessageInit, MessageOf, PortDesc } from '../index.ts';
+import type { Message, MessageInit, MessageOf, PortDesc } from '../index.ts';
 import { NxFlowFormat, NxPacketInFormat, NxRole } from '../nicira/messages.ts';
 import * as v10 from '../v10/index.ts';
-import {
-  Capability,
-  ControllerRole,
-  FlowModCommand,
-  FlowModFlag,
-  FlowRemovedReason,
-  Group,
-  PacketInReason,
-  Port,
-  Table,
-} from '../v13/constants.ts';
-import {
-  BadActionCode,
-  BadMatchCode,
-  BadRequestCode,
-  ErrorType,
-  FlowModFailedCode,
-  QueueOpFailedCode,
-} from '../v13/errors.ts';
+import { Capability, ControllerRole, PacketInReason, Port } from '../v13/constants.ts';
+import { BadRequestCode, ErrorType, QueueOpFailedCode, RoleRequestFailedCode } from '../v13/errors.ts';
 import type { Dialect, DialectContext } from './dialect.ts';
 import { cannotSay } from './shared.ts';
-import { actionsForDevice, actionsTo10, instructionsTo10 } from './v10-actions.ts';
+import { actionsForDevice, actionsTo10 } from './v10-actions.ts';
 import { errorFrom10, errorTo10 } from './v10-errors.ts';
-import { experimenterData, vendorData } from './v10-experimenter.ts';
-import { HIGHEST_PRIORITY, isExact, matchFrom10, matchTo10 } from './v10-match.ts';
+import { experimenterData, vendorAt, vendorData } from './v10-experimenter.ts';
+import { checkLength, flowModFrom10, flowModTo10, flowRemovedTo10 } from './v10-flows.ts';
+import { matchFrom10 } from './v10-match.ts';
 import {
   features10,
   features13,
@@ -48,7 +31,9 @@ import { statsReplyFrom10, statsReplyTo10, statsRequestFrom10, statsRequestTo10 
 
 const VERSION = v10.OFP_VERSION;
 
-type Decoders = { readonly [T in v10.Message['type']]?: (message: v10.MessageOf<T>) => Message[] };
+type Decoders = {
+  readonly [T in v10.Message['type']]?: (message: v10.MessageOf<T>, bytes: Uint8Array) => Message[];
+};
 type Init<T extends Message['type']> = Extract<MessageInit, { type: T }>;
 type Encoders = { readonly [T in Message['type']]?: (message: Init<T>) => Uint8Array[] };
 
@@ -62,165 +47,15 @@ const SHARED_CAPABILITIES =
 /** Every action of 1.0, as bits. */
 const ALL_ACTIONS = 0xfff;
 /** Ports that a features_reply has room for. */
-const MAX_PORTS = 1365;
+const MAX_PORTS = 1364;
 /** Where the device does not say how many entries a table holds. */
 const DEFAULT_MAX_ENTRIES = 65536;
 /** Requests for ports that wait for their features_reply; beyond, the oldest is forgotten. */
 const MAX_PORT_REQUESTS = 64;
 /** packet_in of 1.0 does not say which entry sent it: what 1.3 says for "none". */
 const NO_COOKIE = 0xffffffffffffffffn;
-/** Nicira's role messages have no generation. */
+/** Nicira's role messages have no generation: the device takes none from a connection of 1.0. */
 const NO_GENERATION = 0xffffffffffffffffn;
-
-// Sizes -----------------------------------------------------------------------------------------------------
-
-/** Room for what stands before the actions of a flow_mod or packet_out of 1.3, match and data not counted. */
-const FIXED_BYTES = 256;
-const MAX_BYTES = 65535;
-
-/** Actions are longer in 1.3: what has no room in a message of 1.3 is refused here. */
-function checkLength(actions: readonly Action[], data = 0): void {
-  let length = FIXED_BYTES + data;
-  for (const action of actions) length += action.type === 'experimenter' ? 8 + action.data.length : 16;
-  if (length <= MAX_BYTES) return;
-  const text = `${actions.length} actions are more than an entry or a packet_out takes`;
-  throw new OpenFlowError(ErrorType.BAD_ACTION, BadActionCode.TOO_MANY, text);
-}
-
-// Flow entries ----------------------------------------------------------------------------------------------
-
-function flowFlagsFrom10({ command, flags }: v10.MessageOf<'flow_mod'>): number {
-  const known = v10.FlowModFlag.SEND_FLOW_REM | v10.FlowModFlag.CHECK_OVERLAP | v10.FlowModFlag.EMERG;
-  if ((flags & ~known) !== 0) {
-    const text = `flags 0x${flags.toString(16)}`;
-    throw new OpenFlowError(ErrorType.FLOW_MOD_FAILED, FlowModFailedCode.BAD_FLAGS, text);
-  }
-  const shared = flags & (FlowModFlag.SEND_FLOW_REM | FlowModFlag.CHECK_OVERLAP);
-  switch (command) {
-    // An entry that is replaced takes its counters with it (4.6 of 1.0).
-    case FlowModCommand.ADD:
-      return shared | FlowModFlag.RESET_COUNTS;
-    // "If no entry matches, MODIFY acts like an ADD" (4.6 of 1.0).
-    case FlowModCommand.MODIFY:
-    case FlowModCommand.MODIFY_STRICT:
-      return shared | FLOW_MOD_UPSERT;
-    default:
-      return shared;
-  }
-}
-
-/** Refused as a full table: there are no emergency entries here. Theirs must have no timeouts (5.3.3 of 1.0). */
-function refuseEmergency({ idle_timeout, hard_timeout }: v10.MessageOf<'flow_mod'>): never {
-  const timed = idle_timeout !== 0 || hard_timeout !== 0;
-  throw new OpenFlowError(
-    ErrorType.FLOW_MOD_FAILED,
-    timed ? FlowModFailedCode.BAD_TIMEOUT : FlowModFailedCode.TABLE_FULL,
-    timed ? 'an emergency entry with a timeout' : 'this switch keeps no emergency entries',
-  );
-}
-
-function flowModFrom10(message: v10.MessageOf<'flow_mod'>): MessageOf<'flow_mod'> {
-  if ((message.flags & v10.FlowModFlag.EMERG) !== 0) refuseEmergency(message);
-  if (message.command > FlowModCommand.DELETE_STRICT) {
-    const text = `command ${message.command}`;
-    throw new OpenFlowError(ErrorType.FLOW_MOD_FAILED, FlowModFailedCode.BAD_COMMAND, text);
-  }
-  const actions = actionsForDevice(message.actions);
-  checkLength(actions);
-  return {
-    type: 'flow_mod',
-    xid: message.xid,
-    cookie: message.cookie,
-    cookie_mask: 0n,
-    table_id: 0,
-    command: message.command,
-    idle_timeout: message.idle_timeout,
-    hard_timeout: message.hard_timeout,
-    priority: isExact(message.match) ? HIGHEST_PRIORITY : message.priority,
-    buffer_id: message.buffer_id,
-    out_port: port32(message.out_port),
-    out_group: Group.ANY,
-    flags: flowFlagsFrom10(message),
-    match: matchFrom10(message.match),
-    instructions: actions.length === 0 ? [] : [{ type: 'apply_actions', actions }],
-  };
-}
-
-const flowModError = (what: string, code: number): OpenFlowError =>
-  cannotSay(VERSION, what, [ErrorType.FLOW_MOD_FAILED, code]);
-
-/** Flags that save a switch work, and no controller can tell whether it did. */
-const HINTS = FlowModFlag.NO_PKT_COUNTS | FlowModFlag.NO_BYT_COUNTS;
-
-function flowFlagsTo10(command: number, flags: number): number {
-  const shared = flags & (FlowModFlag.SEND_FLOW_REM | FlowModFlag.CHECK_OVERLAP);
-  const implied =
-    command === FlowModCommand.ADD
-      ? FlowModFlag.RESET_COUNTS
-      : command === FlowModCommand.MODIFY || command === FlowModCommand.MODIFY_STRICT
-        ? FLOW_MOD_UPSERT
-        : 0;
-  const rest = flags & ~(shared | implied | HINTS);
-  if (rest === 0) return shared;
-  throw flowModError(`flow_mod with flags 0x${rest.toString(16)}`, FlowModFailedCode.BAD_FLAGS);
-}
-
-/**
- * Of 1.0's differences only those are taken for granted that its adds and modifies cannot be without: an add resets the
- * counters, a modify adds what is not there, an exact entry has the highest priority.
- */
-function flowModTo10(message: Init<'flow_mod'>): Uint8Array[] {
-  const {
-    command = FlowModCommand.ADD,
-    table_id = 0,
-    cookie_mask = 0n,
-    out_group = Group.ANY,
-    out_port = Port.ANY,
-    match,
-    instructions,
-  } = message;
-  const deletes = command === FlowModCommand.DELETE || command === FlowModCommand.DELETE_STRICT;
-  if (table_id !== 0 && !(deletes && table_id === Table.ALL)) {
-    throw flowModError(`table ${table_id}`, FlowModFailedCode.BAD_TABLE_ID);
-  }
-  if (command !== FlowModCommand.ADD && BigInt(cookie_mask) !== 0n) {
-    throw flowModError('entries by cookie', FlowModFailedCode.UNKNOWN);
-  }
-  if (deletes && out_group !== Group.ANY) throw flowModError('entries by group', FlowModFailedCode.UNKNOWN);
-  if (match?.cell !== undefined) {
-    throw cannotSay(VERSION, 'match field cell', [ErrorType.BAD_MATCH, BadMatchCode.BAD_FIELD]);
-  }
-  return [
-    v10.encode({
-      type: 'flow_mod',
-      xid: message.xid,
-      match: matchTo10(match, message.priority),
-      cookie: message.cookie,
-      command,
-      idle_timeout: message.idle_timeout,
-      hard_timeout: message.hard_timeout,
-      priority: message.priority,
-      buffer_id: message.buffer_id,
-      out_port: port16Of(out_port, [ErrorType.BAD_ACTION, BadActionCode.BAD_OUT_PORT]),
-      flags: flowFlagsTo10(command, message.flags ?? 0),
-      actions: instructionsTo10(instructions, match),
-    }),
-  ];
-}
-
-/** An entry's end; nothing for one that 1.0 could not have added. */
-function flowRemovedTo10(message: Init<'flow_removed'>): Uint8Array[] {
-  if ((message.table_id ?? 0) !== 0) return [];
-  const { table_id: _, reason, ...rest } = message;
-  let match: v10.Match;
-  try {
-    match = matchTo10(message.match, message.priority);
-  } catch (error) {
-    if (error instanceof OpenFlowError) return [];
-    throw error;
-  }
-  return [v10.encode({ ...rest, match, reason: Math.min(reason, FlowRemovedReason.DELETE) })];
-}
 
 // Packets ---------------------------------------------------------------------------------------------------
 
@@ -247,15 +82,11 @@ function packetInTo10({ xid, buffer_id, total_len, reason, match, data }: Init<'
 // Nicira ----------------------------------------------------------------------------------------------------
 
 /** A message of Nicira that has no meaning of its own here, as an experimenter's. */
-function experimenterFrom10(bytes: Uint8Array, xid: number): Message {
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const vendor = view.getUint32(HEADER_BYTES);
-  return {
-    type: 'experimenter',
-    xid,
-    ...experimenterData({ vendor, data: bytes.subarray(HEADER_BYTES + 4) }),
-  };
-}
+const experimenterFrom10 = (bytes: Uint8Array, xid: number): Message => ({
+  type: 'experimenter',
+  xid,
+  ...experimenterData(vendorAt(bytes, HEADER_BYTES)),
+});
 
 /** What asks for how things are anyway. */
 const isDefault = (message: v10.Message): boolean =>
@@ -266,6 +97,11 @@ const isDefault = (message: v10.Message): boolean =>
 /** EQUAL, MASTER and SLAVE of 1.3 are Nicira's OTHER, MASTER and SLAVE. */
 const ROLE_OFFSET = ControllerRole.EQUAL - NxRole.OTHER;
 
+function roleFrom10(role: number): number {
+  if (role <= NxRole.SLAVE) return role + ROLE_OFFSET;
+  throw new OpenFlowError(ErrorType.ROLE_REQUEST_FAILED, RoleRequestFailedCode.BAD_ROLE, `no role ${role}`);
+}
+
 function roleTo10(type: 'nx_role_request' | 'nx_role_reply', { xid, role }: { xid?: number; role: number }) {
   if (role === ControllerRole.NOCHANGE) {
     throw cannotSay(VERSION, 'a question for the role', [ErrorType.BAD_REQUEST, BadRequestCode.BAD_TYPE]);
@@ -274,6 +110,17 @@ function roleTo10(type: 'nx_role_request' | 'nx_role_reply', { xid, role }: { xi
 }
 
 // The dialect -----------------------------------------------------------------------------------------------
+
+/** What is malformed has the numbers of 1.3, as the rest does. */
+function decode10(bytes: Uint8Array): v10.Message {
+  try {
+    return v10.decode(bytes);
+  } catch (error) {
+    if (!(error instanceof OpenFlowError)) throw error;
+    const [type, code] = errorFrom10(error.errorType, error.errorCode);
+    throw new OpenFlowError(type, code, error.text);
+  }
+}
 
 class Dialect10 implements Dialect {
   readonly version = VERSION;
@@ -288,10 +135,12 @@ class Dialect10 implements Dialect {
   }
 
   decode(bytes: Uint8Array): Message[] {
-    const message = v10.decode(bytes);
+    const message = decode10(bytes);
     if (isDefault(message)) return [];
-    const decoder = this.#decoders[message.type] as ((message: v10.Message) => Message[]) | undefined;
-    return decoder === undefined ? [experimenterFrom10(bytes, message.xid)] : decoder(message);
+    const decoder = this.#decoders[message.type] as
+      | ((message: v10.Message, bytes: Uint8Array) => Message[])
+      | undefined;
+    return decoder === undefined ? [experimenterFrom10(bytes, message.xid)] : decoder(message, bytes);
   }
 
   encode(message: MessageInit): Uint8Array[] {
@@ -372,8 +221,8 @@ class Dialect10 implements Dialect {
           advertise: features13(advertise),
         },
       ],
-      stats_request: (message) => [statsRequestFrom10(message)],
-      stats_reply: (message) => [statsReplyFrom10(message)],
+      stats_request: (message, bytes) => [statsRequestFrom10(message, bytes)],
+      stats_reply: (message, bytes) => [statsReplyFrom10(message, bytes)],
       queue_get_config_request: ({ port, ...rest }) => [{ ...rest, port: port32(port) }],
       queue_get_config_reply: ({ xid, port, queues }) => [
         {
@@ -391,12 +240,12 @@ class Dialect10 implements Dialect {
         {
           type: 'role_request',
           xid,
-          role: role + ROLE_OFFSET,
-          generation_id: this.#context?.generationId?.() ?? 0n,
+          role: roleFrom10(role),
+          generation_id: NO_GENERATION,
         },
       ],
       nx_role_reply: ({ xid, role }) => [
-        { type: 'role_reply', xid, role: role + ROLE_OFFSET, generation_id: NO_GENERATION },
+        { type: 'role_reply', xid, role: roleFrom10(role), generation_id: NO_GENERATION },
       ],
       nx_set_async_config: (message) => [{ ...message, type: 'set_async' }],
     };

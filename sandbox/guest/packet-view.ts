@@ -110,6 +110,11 @@ export class PacketView implements Packet {
     return this.partialChecksum ? this.offset + this.length - this.behindChecksumStart : 0;
   }
 
+  /** More was to come of the packet than one may cause: counted once for the packet. */
+  cut(): void {
+    this.transmit.markCut();
+  }
+
   /** There was no headroom for a header to be pushed: what comes of the packet is cut short. */
   countNoHeadroom(): void {
     this.words[H.NO_HEADROOM]++;

@@ -223,7 +223,8 @@ export class Transmit {
     if (index >= 0 && index < SCRATCH_COUNT) this.scratchUntil[index] = until;
   }
 
-  private markCut(): void {
+  /** The packet in hand wanted more than there is. */
+  markCut(): void {
     if (this.cut) return;
     this.cut = true;
     this.words[H.CUT]++;

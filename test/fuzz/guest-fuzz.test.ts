@@ -1,7 +1,7 @@
 /** Whatever bytes come as messages or packets: the cell answers with an error or goes on. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { decode, encode, type MessageInit } from '../../openflow/index.ts';
+import { decode, encode, FLOWCELL_EXPERIMENTER, type MessageInit } from '../../openflow/index.ts';
 import { ethernet, ipv4, ipv6, neighbour, tcp, vlan } from '../../packet/index.ts';
 import { LearningSwitch } from '../../sandbox/guest/learning.ts';
 import { GuestHarness } from '../support/guest-harness.ts';
@@ -35,6 +35,64 @@ const valid: MessageInit[] = [
   { type: 'multipart_request', body: { type: 'flow' } },
   { type: 'multipart_request', body: { type: 'aggregate' } },
   { type: 'flow_mod', command: 3, table_id: 255 },
+  {
+    type: 'group_mod',
+    command: 0,
+    group_id: 1,
+    group_type: 1,
+    buckets: [
+      { weight: 1, watch_port: 2, actions: [...actions] },
+      { weight: 2, actions: [{ type: 'group', group_id: 2 }] },
+    ],
+  },
+  {
+    type: 'group_mod',
+    command: 1,
+    group_id: 2,
+    buckets: [{ actions: [{ type: 'set_queue', queue_id: 1 }] }],
+  },
+  { type: 'group_mod', command: 2, group_id: 0xfffffffc },
+  {
+    type: 'meter_mod',
+    command: 0,
+    meter_id: 1,
+    flags: 5,
+    bands: [
+      { type: 'drop', rate: 100, burst_size: 10 },
+      { type: 'dscp_remark', rate: 10, prec_level: 1 },
+    ],
+  },
+  {
+    type: 'flow_mod',
+    match: { eth_type: 0x0800 },
+    instructions: [
+      { type: 'meter', meter_id: 1 },
+      {
+        type: 'apply_actions',
+        actions: [
+          { type: 'group', group_id: 1 },
+          {
+            type: 'experimenter',
+            experimenter: FLOWCELL_EXPERIMENTER,
+            data: Uint8Array.of(0, 1, 0, 8, 0, 5, 0, 0),
+          },
+          { type: 'output', port: 4 },
+        ],
+      },
+      {
+        type: 'experimenter',
+        experimenter: FLOWCELL_EXPERIMENTER,
+        data: Uint8Array.of(0, 7, 0, 0, 0, 0, 0, 0),
+      },
+    ],
+  },
+  { type: 'port_status', reason: 2, desc: { port_no: 2, state: 4 } },
+  { type: 'table_config', table_id: 255, flags: 13, vacancy_down: 10, vacancy_up: 20 },
+  { type: 'transaction', phase: 0 },
+  { type: 'transaction', phase: 1 },
+  { type: 'multipart_request', body: { type: 'group' } },
+  { type: 'multipart_request', body: { type: 'meter' } },
+  { type: 'multipart_request', body: { type: 'table_features' } },
   { type: 'barrier_request', xid: 9 },
 ];
 
@@ -90,7 +148,11 @@ it('the openflow program survives mutated messages and packets, and goes on answ
           harness.now = i * 1000;
           harness.send(bytes, i % 3 === 2 ? { packetOut: 1 } : {});
         });
-        const answers = harness.ask({ type: 'barrier_request', xid: 4242 });
+        // A transaction that is open holds back the barrier.
+        const answers = harness.ask(
+          { type: 'transaction', phase: 2 },
+          { type: 'barrier_request', xid: 4242 },
+        );
         expect(answers.at(-1)).toEqual({ type: 'barrier_reply', xid: 4242 });
       },
     ),

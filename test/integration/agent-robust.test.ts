@@ -96,7 +96,7 @@ describeNetwork('the agent when things go wrong', () => {
 
   test.each([
     ['no hello', [{ type: 'features_request' }]],
-    ['another version only', [{ type: 'hello', elements: [{ type: 'versionbitmap', versions: [1] }] }]],
+    ['another version only', [{ type: 'hello', elements: [{ type: 'versionbitmap', versions: [2, 3] }] }]],
   ] as [string, MessageInit[]][])(
     '%s: HELLO_FAILED and the end of the connection',
     async (_name, messages) => {
@@ -109,16 +109,25 @@ describeNetwork('the agent when things go wrong', () => {
     },
   );
 
-  test('a header that cannot be, or another version after hello, ends the connection; the agent reconnects', async () => {
+  test('a header that cannot be ends the connection; the agent reconnects', async () => {
     agent = await start();
-    for (const bytes of [Uint8Array.of(4, 0, 0, 7, 0, 0, 0, 0), Uint8Array.of(1, 5, 0, 8, 0, 0, 0, 9)]) {
-      const peer = await controller.connection();
-      peer.send(HELLO);
-      peer.write(bytes);
-      expect(await peer.next('error')).toMatchObject({ error_type: 1 });
-      await peer.ended();
-    }
+    const peer = await controller.connection();
+    peer.send(HELLO);
+    peer.write(Uint8Array.of(4, 0, 0, 7, 0, 0, 0, 0));
+    expect(await peer.next('error')).toMatchObject({ error_type: 1, code: 6 });
+    await peer.ended();
     await controller.device();
+  });
+
+  test('another version after hello: BAD_VERSION with its bytes, and the connection goes on', async () => {
+    agent = await start();
+    const peer = await controller.device();
+    const foreign = Uint8Array.of(1, 5, 0, 8, 0, 0, 0, 9);
+    peer.write(foreign);
+    const error = await peer.next('error');
+    expect(error).toMatchObject({ xid: 9, error_type: 1, code: 0 });
+    expect(error.data).toEqual(foreign);
+    await peer.entries();
   });
 
   test('a message begun and never finished ends the connection after its time limit', async () => {

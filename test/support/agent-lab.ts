@@ -18,7 +18,9 @@ import {
   type MessageInitOf,
   type MessageOf,
   type MessageType,
+  messageType,
 } from '../../openflow/index.ts';
+import { createDialect, type Dialect } from '../../openflow/translate/index.ts';
 
 const NODE = path.join(import.meta.dirname, '../../bin/node');
 const WAIT_MS = 20_000;
@@ -55,6 +57,8 @@ export class Peer {
   readonly received: Message[] = [];
   readonly socket: net.Socket;
   open = true;
+  /** How OpenFlow 1.3 is said in the version of this connection. */
+  dialect: Dialect = createDialect(4)!;
   readonly #waiters = new Waiters();
   #xid = 100;
   /** Answers to messages as they come, before anybody waits for them. */
@@ -65,7 +69,11 @@ export class Peer {
     const framer = new Framer();
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => {
-      framer.push(chunk, (bytes) => this.#message(decode(bytes.slice())));
+      framer.push(chunk, (bytes) => {
+        const copy = bytes.slice();
+        const hello = messageType(copy) === 0;
+        for (const message of hello ? [decode(copy)] : this.dialect.decode(copy)) this.#message(message);
+      });
       this.#waiters.poke();
     });
     socket.on('error', () => {});
@@ -84,7 +92,7 @@ export class Peer {
   }
 
   send(...messages: MessageInit[]): void {
-    this.socket.write(Buffer.concat(messages.map((message) => encode(message))));
+    this.socket.write(Buffer.concat(messages.flatMap((message) => this.dialect.encode(message))));
   }
 
   write(bytes: Uint8Array): void {
@@ -171,11 +179,14 @@ export class FakeController {
     return this.#waiters.until('a connection', () => this.#peers.shift());
   }
 
-  /** The same, as far as the features handshake. */
-  async device(): Promise<Peer> {
+  /** The same, as far as the features handshake. `version`: wire version, the only one that this controller speaks. */
+  async device(version = 4): Promise<Peer> {
     const peer = await this.connection();
-    peer.send({ type: 'hello', elements: [{ type: 'versionbitmap', versions: [4] }] });
+    peer.write(
+      encode({ type: 'hello', version, elements: [{ type: 'versionbitmap', versions: [version] }] }),
+    );
     await peer.next('hello');
+    peer.dialect = createDialect(version)!;
     await peer.call('features_reply', { type: 'features_request' });
     return peer;
   }

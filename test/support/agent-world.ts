@@ -3,8 +3,8 @@ import pino from 'pino';
 import { type CellHost, Cells } from '../../agent/cells.ts';
 import type { Clock } from '../../agent/clock.ts';
 import { Admission } from '../../agent/dispatcher/admission.ts';
-import { Dispatcher } from '../../agent/dispatcher/dispatcher.ts';
-import { Flows } from '../../agent/dispatcher/flows.ts';
+import { Dispatcher, type DispatcherOptions } from '../../agent/dispatcher/dispatcher.ts';
+import { Flows, type FlowsOptions } from '../../agent/dispatcher/flows.ts';
 import { Holding, type HoldLimits } from '../../agent/dispatcher/hold.ts';
 import { Output } from '../../agent/dispatcher/output.ts';
 import type { PendingFlow } from '../../agent/dispatcher/pending.ts';
@@ -239,6 +239,8 @@ export class World {
   readonly asked: { flow: PendingFlow; bytes: Uint8Array }[] = [];
   readonly toController: MessageInit[] = [];
   controllerThere = true;
+  /** What takes all this instead (agent-channel.ts). */
+  channel: (Pick<FlowsOptions, 'send' | 'reply'> & Pick<DispatcherOptions, 'ask'>) | undefined;
 
   constructor(options: WorldOptions = {}) {
     this.pool = new FramePool(options.frames ?? 256);
@@ -269,7 +271,8 @@ export class World {
       pool: this.pool,
       clock: this.clock,
       fields: (1n << 5n) | (1n << 11n) | (1n << 12n) | (1n << 15n) | (1n << 16n),
-      ask: (flow, frame) => {
+      ask: (flow, frame, key) => {
+        if (this.channel !== undefined) return this.channel.ask(flow, frame, key);
         if (!this.controllerThere) return false;
         this.asked.push({ flow, bytes: frame.bytes.slice(frame.offset, frame.offset + frame.length) });
         return true;
@@ -287,8 +290,14 @@ export class World {
       programs: new Programs([image('openflow'), image('other')]),
       clock: this.clock,
       liveness: this.liveness,
-      send: (message) => this.toController.push(message),
-      reply: (_cell, reply) => this.toController.push(reply),
+      send: (message) => {
+        if (this.channel === undefined) this.toController.push(message);
+        else this.channel.send(message);
+      },
+      reply: (cell, reply, asker) => {
+        if (this.channel === undefined) this.toController.push(reply);
+        else this.channel.reply(cell, reply, asker);
+      },
       firstBarrierMs: () => 500,
       logger: silent,
     });

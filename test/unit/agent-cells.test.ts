@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { CellControl } from '../../agent/cell-control.ts';
-import { CellLog, type FlowMod } from '../../agent/cell-log.ts';
+import { CellControl, type Request } from '../../agent/cell-control.ts';
+import { CellLog, type FlowMod, type Logged } from '../../agent/cell-log.ts';
 import { Barriers } from '../../agent/channel/barriers.ts';
 import {
   decode,
   encode,
+  FLOW_MOD_UPSERT,
   FlowModCommand,
   type Match,
   type Message,
+  type MessageInit,
   type MessageInitOf,
   messageXid,
 } from '../../openflow/index.ts';
@@ -19,23 +21,31 @@ const DEFAULTS = { memoryMiB: 16, runMs: 50 };
 
 const setUp = (id = 7) => {
   const passed: Message[] = [];
+  const answered: Message[] = [];
   const counters = { sent: 0, passed: 0, refused: 0, overflow: 0 };
-  const control = new CellControl(id, counters, (reply) => passed.push(reply));
+  const control = new CellControl(id, counters, (reply, asker) => {
+    passed.push(reply);
+    asker?.answer(reply);
+  });
+  const asker = { answer: (reply: Message) => answered.push(reply) };
+  /** As a controller's message. */
+  const forward = (message: Uint8Array, more: Partial<Request> = {}) =>
+    control.forward(message, { asker, xid: messageXid(message), ...more });
   const host = new FakeHost();
   host.events = { message: (_cell: unknown, bytes: Uint8Array) => control.receive(bytes) } as never;
   let cell = host.last;
   host.open(id, image('openflow'), DEFAULTS, (_error, handle) => {
     cell = handle as typeof cell;
   });
-  return { control, counters, passed, cell };
+  return { control, counters, passed, answered, forward, cell };
 };
 
 describe('the conversation with a cell', () => {
   test("the cell sees numbers of the agent's own; an error comes back with the controller's", () => {
-    const { control, passed, cell } = setUp();
+    const { control, forward, passed, cell } = setUp();
     control.attach(cell);
     const message = flowMod({ xid: 0xabcdef01, priority: 3 });
-    expect(control.forward(message)).toBe(true);
+    expect(forward(message)).toBe(true);
     expect(messageXid(message)).toBe(0xabcdef01);
     const own = messageXid(cell.sent[0]);
     expect(own).not.toBe(0xabcdef01);
@@ -47,25 +57,90 @@ describe('the conversation with a cell', () => {
     expect(passed).toHaveLength(1);
   });
 
-  test('what one connection asked is not answered to the next', () => {
-    const { control, passed, cell } = setUp();
+  test('each controller gets the answers to its own requests, with the bytes that it sent', () => {
+    const { control, answered, forward, cell } = setUp();
     control.attach(cell);
-    control.forward(flowMod({ xid: 5 }));
-    control.forward(encode({ type: 'multipart_request', xid: 6, body: { type: 'flow' } }));
-    control.disown();
-    control.forward(flowMod({ xid: 5 }));
-    const [first, second, third] = cell.sent.map(messageXid);
-    cell.say({ type: 'error', xid: first, error_type: 5, code: 1 });
-    cell.say({ type: 'multipart_reply', xid: second, body: { type: 'flow', flows: [] } });
-    expect(passed).toEqual([]);
-    cell.say({ type: 'error', xid: third, error_type: 5, code: 2 });
-    expect(passed).toMatchObject([{ type: 'error', xid: 5, code: 2 }]);
+    const second: Message[] = [];
+    const original = new TextEncoder().encode(
+      'what the second controller wrote in its own version'.padEnd(80),
+    );
+    forward(flowMod({ xid: 5 }));
+    forward(flowMod({ xid: 5 }), { asker: { answer: (reply) => second.push(reply) }, head: original });
+    const [first, other] = cell.sent.map(messageXid);
+    cell.say({ type: 'error', xid: other, error_type: 5, code: 2, data: cell.sent[1] });
+    expect(answered).toEqual([]);
+    expect(second).toMatchObject([{ type: 'error', xid: 5, code: 2, data: original }]);
+    cell.say({ type: 'error', xid: first, error_type: 5, code: 1, data: cell.sent[0] });
+    expect(answered).toMatchObject([{ type: 'error', xid: 5, code: 1, data: flowMod({ xid: 5 }) }]);
+  });
+
+  test('whoever asked is told that the cell refused, once', () => {
+    const { control, forward, cell } = setUp();
+    control.attach(cell);
+    let refused = 0;
+    forward(flowMod(), { refused: () => refused++ });
+    const own = messageXid(cell.sent[0]);
+    cell.say({ type: 'error', xid: own, error_type: 5, code: 1 });
+    cell.say({ type: 'error', xid: own, error_type: 5, code: 1 });
+    expect(refused).toBe(1);
+  });
+
+  test('a transaction: begin, messages, commit, with no barrier inside; the outcome at the barrier after it', () => {
+    const { control, answered, forward, cell } = setUp();
+    control.attach(cell);
+    for (let i = 0; i < 250; i++) forward(flowMod());
+    cell.answerBarriers();
+    const asker = { answer: (reply: Message) => answered.push(reply) };
+    const messages = [1, 2, 3, 4, 5, 6, 7, 8].map((xid) => {
+      return { bytes: flowMod({ xid }), request: { asker, xid } };
+    });
+    const outcomes: boolean[] = [];
+    const run = () => control.transaction(messages, (committed) => outcomes.push(committed));
+    expect(run()).toBe(true);
+    const types = cell.messages.map((message) => message.type);
+    expect(types).toEqual([
+      'transaction',
+      ...messages.map(() => 'flow_mod'),
+      'transaction',
+      'barrier_request',
+    ]);
+    expect(cell.messages.filter(({ type }) => type === 'transaction')).toMatchObject([
+      { phase: 0 },
+      { phase: 1 },
+    ]);
+    cell.answerBarriers();
+    expect(outcomes).toEqual([true]);
+
+    run();
+    const [, , wrong] = cell.sent.map(messageXid);
+    const commit = messageXid(cell.sent[messages.length + 1]);
+    cell.say({ type: 'error', xid: wrong, error_type: 5, code: 1 });
+    cell.say({ type: 'error', xid: commit, error_type: 1, code: 5 });
+    expect(answered).toMatchObject([{ xid: 2, error_type: 5 }]);
+    expect(outcomes).toEqual([true]);
+    cell.answerBarriers();
+    expect(outcomes).toEqual([true, false]);
+
+    run();
+    control.ended();
+    expect(outcomes).toEqual([true, false, false]);
+  });
+
+  test('a transaction for which there is no room is not begun', () => {
+    const { control, forward, cell } = setUp();
+    const request = { asker: { answer: () => {} }, xid: 1 };
+    const messages = Array.from({ length: 3000 }, () => ({ bytes: flowMod(), request }));
+    expect(control.transaction(messages, () => {})).toBe(true);
+    expect(control.transaction(messages, () => {})).toBe(false);
+    control.attach(cell);
+    expect(cell.messages.filter(({ type }) => type === 'transaction')).toHaveLength(2);
+    expect(forward(flowMod())).toBe(true);
   });
 
   test('what a cell may not say is counted and goes no further', () => {
-    const { control, passed, counters, cell } = setUp();
+    const { control, forward, passed, counters, cell } = setUp();
     control.attach(cell);
-    control.forward(flowMod({ xid: 5 }));
+    forward(flowMod({ xid: 5 }));
     cell.say({ type: 'error', xid: 999, error_type: 1, code: 1 });
     cell.say({ type: 'packet_in', total_len: 0, reason: 0 });
     cell.say({ type: 'hello' });
@@ -81,9 +156,9 @@ describe('the conversation with a cell', () => {
       [7, { cell: 7 }],
       [0, {}],
     ] as const) {
-      const { control, passed, cell } = setUp(id);
+      const { control, forward, passed, cell } = setUp(id);
       control.attach(cell);
-      control.forward(encode({ type: 'multipart_request', xid: 77, body: { type: 'flow' } }));
+      forward(encode({ type: 'multipart_request', xid: 77, body: { type: 'flow' } }));
       const flows = [{ match: { eth_type: 0x0806 } }];
       cell.say({
         type: 'multipart_reply',
@@ -121,25 +196,25 @@ describe('the conversation with a cell', () => {
   });
 
   test('messages wait for a cell that is not there yet, in order', () => {
-    const { control, cell } = setUp();
-    control.forward(flowMod({ priority: 1 }));
-    control.forward(flowMod({ priority: 2 }));
+    const { control, forward, cell } = setUp();
+    forward(flowMod({ priority: 1 }));
+    forward(flowMod({ priority: 2 }));
     control.attach(cell);
-    control.forward(flowMod({ priority: 3 }));
+    forward(flowMod({ priority: 3 }));
     cell.takesMessages = false;
-    control.forward(flowMod({ priority: 4 }));
+    forward(flowMod({ priority: 4 }));
     expect(control.waiting).toBe(true);
     cell.takesMessages = true;
-    control.forward(flowMod({ priority: 5 }));
+    forward(flowMod({ priority: 5 }));
     control.pump();
     expect(cell.messages.map((message) => (message as FlowMod).priority)).toEqual([1, 2, 3, 4, 5]);
   });
 
   test('what waits is bounded', () => {
-    const { control, counters } = setUp();
+    const { control, forward, counters } = setUp();
     const one = flowMod();
     let taken = 0;
-    while (control.forward(one)) taken++;
+    while (forward(one)) taken++;
     expect(taken).toBeGreaterThan(1000);
     expect(taken).toBeLessThan(5000);
     expect(counters.overflow).toBe(1);
@@ -149,11 +224,11 @@ describe('the conversation with a cell', () => {
   });
 
   test('after a barrier nothing before it can be answered any more', () => {
-    const { control, passed, cell } = setUp();
+    const { control, forward, passed, cell } = setUp();
     control.attach(cell);
-    control.forward(flowMod({ xid: 5 }));
+    forward(flowMod({ xid: 5 }));
     control.barrier(() => {});
-    control.forward(flowMod({ xid: 6 }));
+    forward(flowMod({ xid: 6 }));
     const [first, , second] = cell.sent.map(messageXid);
     cell.answerBarriers();
     cell.say({ type: 'error', xid: first, error_type: 5, code: 0 });
@@ -242,6 +317,22 @@ describe('the log of entries', () => {
     expect(replayed(log).map(({ command }) => command)).toEqual([0, 1, 3, 0]);
   });
 
+  test('a modify of OpenFlow 1.0 is kept as what it was in the cell: an add, or a modify', () => {
+    const log = new CellLog();
+    const [flags, MODIFY] = [FLOW_MOD_UPSERT | 1, FlowModCommand.MODIFY];
+    const STRICT = FlowModCommand.MODIFY_STRICT;
+    const seen = () => [...log.replay(0)].map((bytes) => decode(bytes) as FlowMod);
+    record(log, { command: STRICT, flags, priority: 1, match: ip('10.0.0.1') });
+    record(log, { command: MODIFY, flags, priority: 2, match: ip('10.0.0.2') });
+    expect(seen()).toMatchObject([0, 0].map((command) => ({ command, flags: 1 })));
+    record(log, { command: MODIFY, flags, match: { eth_type: 0x0800 } });
+    record(log, { command: STRICT, flags, priority: 1, match: ip('10.0.0.1') });
+    expect(seen()).toMatchObject([0, 0, MODIFY, STRICT].map((command) => ({ command, flags: 1 })));
+    // Deleted, and not added again when the log is played.
+    record(log, { command: FlowModCommand.DELETE, match: {} });
+    expect(seen()).toMatchObject([MODIFY, STRICT].map((command) => ({ command, flags: 1 })));
+  });
+
   test('entries that ran out do not come back; hard timeouts go on from where they were', () => {
     const log = new CellLog();
     record(log, { priority: 1, hard_timeout: 10, match: ip('10.0.0.1') }, 0);
@@ -256,5 +347,112 @@ describe('the log of entries', () => {
     const log = new CellLog(2);
     for (let priority = 0; priority < 3; priority++) record(log, { priority });
     expect([log.size, log.complete]).toEqual([2, false]);
+  });
+
+  describe('groups and meters', () => {
+    const note = (log: CellLog, message: MessageInit) => {
+      const bytes = encode(message);
+      return log.record(decode(bytes) as Logged, bytes, 0);
+    };
+    const group = (command: number, group_id: number, to?: number, group_type = 0): MessageInit => {
+      const actions = to === undefined ? [] : [{ type: 'group' as const, group_id: to }];
+      return {
+        type: 'group_mod',
+        command,
+        group_id,
+        group_type,
+        buckets: command === 2 ? [] : [{ actions }],
+      };
+    };
+    const meter = (command: number, meter_id: number, rate = 1): MessageInit => {
+      return { type: 'meter_mod', command, meter_id, flags: 1, bands: [{ type: 'drop', rate }] };
+    };
+    const story = (log: CellLog) =>
+      [...log.replay(0)].map((bytes) => {
+        const message = decode(bytes);
+        if (message.type === 'group_mod')
+          return `${['add', 'modify'][message.command]} group ${message.group_id}`;
+        if (message.type === 'meter_mod')
+          return `${['add', 'modify'][message.command]} meter ${message.meter_id}`;
+        return message.type;
+      });
+    const entry = (priority: number, more: Partial<MessageInitOf<'flow_mod'>>): MessageInit => {
+      return { type: 'flow_mod', priority, ...more };
+    };
+    const toGroup = (group_id: number): MessageInitOf<'flow_mod'>['instructions'] => [
+      { type: 'write_actions', actions: [{ type: 'group', group_id }] },
+    ];
+
+    test('come back before the entries, as they were last', () => {
+      const log = new CellLog();
+      note(log, entry(1, { instructions: toGroup(1) }));
+      note(log, group(0, 1));
+      note(log, meter(0, 7, 100));
+      note(log, meter(1, 7, 200));
+      note(log, group(0, 2));
+      note(log, group(2, 2));
+      expect(story(log)).toEqual(['add meter 7', 'add group 1', 'flow_mod']);
+      expect(decode([...log.replay(0)][0])).toMatchObject({ command: 0, bands: [{ rate: 200 }] });
+    });
+
+    test('groups that lead to groups: all are there before any leads anywhere', () => {
+      const log = new CellLog();
+      note(log, group(0, 1, undefined, 2));
+      note(log, group(0, 2));
+      note(log, group(1, 1, 2, 2));
+      expect(story(log)).toEqual(['add group 1', 'add group 2', 'modify group 1']);
+      const [placeholder, , modified] = [...log.replay(0)].map((bytes) => decode(bytes));
+      expect(placeholder).toMatchObject({ group_type: 2, buckets: [{ actions: [] }] });
+      expect(modified).toMatchObject({ buckets: [{ actions: [{ type: 'group', group_id: 2 }] }] });
+    });
+
+    test('with a group or a meter go the entries that need it', () => {
+      const log = new CellLog();
+      for (const id of [1, 2]) note(log, group(0, id));
+      note(log, meter(0, 5));
+      note(log, entry(1, { instructions: toGroup(1) }));
+      note(log, entry(2, { instructions: toGroup(2) }));
+      note(log, entry(3, { instructions: [{ type: 'meter', meter_id: 5 }] }));
+      note(log, entry(4, {}));
+      note(log, group(2, 1));
+      expect(log.size).toBe(3);
+      note(log, group(2, 0xfffffffc));
+      note(log, meter(2, 0xffffffff));
+      expect(story(log)).toEqual(['flow_mod']);
+    });
+
+    test('what the cell refused is taken back', () => {
+      const log = new CellLog();
+      const before = () => [...log.replay(0)].map((bytes) => Buffer.from(bytes).toString('hex'));
+      note(log, group(0, 1));
+      note(log, entry(1, { cookie: 1n, instructions: toGroup(1) }));
+      const were = before();
+      for (const message of [
+        group(0, 1, 9),
+        group(1, 1, 9),
+        group(0, 3),
+        group(1, 4),
+        group(2, 1),
+        meter(0, 1),
+        entry(1, { cookie: 2n }),
+        entry(2, {}),
+        entry(1, { command: 1 }),
+        entry(1, { command: 3, table_id: 0xff }),
+        entry(1, { command: 4 }),
+      ]) {
+        note(log, message)();
+        expect(before()).toEqual(were);
+      }
+    });
+
+    test('are bounded', () => {
+      const log = new CellLog();
+      for (let id = 0; id < 4096; id++) note(log, meter(0, id + 1));
+      expect(log.complete).toBe(true);
+      note(log, meter(1, 1, 9));
+      expect(log.complete).toBe(true);
+      note(log, meter(0, 5000));
+      expect([log.objects.size, log.complete]).toEqual([4096, false]);
+    });
   });
 });

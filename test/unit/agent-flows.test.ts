@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { CellReason, CellState, DispatchFlag, DispatchMiss, OnFailure, Wall } from '../../openflow/index.ts';
+import {
+  CellReason,
+  CellState,
+  DispatchFlag,
+  DispatchMiss,
+  decode,
+  encode,
+  type MessageOf,
+  OnFailure,
+  Wall,
+} from '../../openflow/index.ts';
 import { ethernet, ipv4, udp } from '../../packet/index.ts';
 import { image, World } from '../support/agent-world.ts';
 
@@ -304,10 +314,8 @@ describe('the sandbox host dies', () => {
     world.receive(packet(5, 1));
     const cell = answer(world, 5);
     const record = world.cells.get(cell.id)!;
-    const entry = Uint8Array.of(4, 14, 0, 56, 0, 0, 0, 9, ...new Uint8Array(48));
-    entry[49] = 1;
-    entry[51] = 4;
-    record.log.record({ command: 0, table_id: 0, priority: 0, hard_timeout: 0 } as never, entry, 0);
+    const entry = encode({ type: 'flow_mod', xid: 9 });
+    record.log.record(decode(entry) as MessageOf<'flow_mod'>, entry, 0);
     world.host.slow = true;
     cell.end('host-died');
     world.receive(packet(5, 2));

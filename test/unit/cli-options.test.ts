@@ -9,6 +9,7 @@ import {
   interfaceName,
   oneOf,
   portSpec,
+  protocols,
   queueSpec,
 } from '../../cli/lib/options.ts';
 
@@ -68,6 +69,12 @@ test('repeated options are kept in order, ports with or without a number', () =>
   for (const text of ['', 'a b', 'eth0=', 'eth0=0', 'eth0=4294967041', 'much-too-long-name', 'x/y']) {
     expect(() => portSpec(text)).toThrow(InvalidArgumentError);
   }
+});
+
+test('versions of OpenFlow, as Open vSwitch names them', () => {
+  expect(protocols('OpenFlow13')).toEqual([4]);
+  expect(() => protocols('OpenFlow99')).toThrow(/OpenFlow13/);
+  expect(() => protocols('')).toThrow(InvalidArgumentError);
 });
 
 test.each([

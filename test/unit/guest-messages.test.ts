@@ -9,6 +9,7 @@ import {
   decode,
   ErrorType,
   encode,
+  FLOW_MOD_UPSERT,
   FlowModCommand,
   FlowModFailedCode,
   FlowModFlag,
@@ -18,6 +19,7 @@ import {
   type Message,
   type MessageInitOf,
   type MessageOf,
+  MeterModFailedCode,
   Port,
 } from '../../openflow/index.ts';
 import { ethernet, ipv4, tcp, udp } from '../../packet/index.ts';
@@ -118,6 +120,29 @@ describe('FLOW_MOD modify', () => {
   });
 });
 
+describe('FLOW_MOD modify of OpenFlow 1.0', () => {
+  const upsert = { match: UDP, flags: FLOW_MOD_UPSERT | FlowModFlag.SEND_FLOW_REM, cookie: 3n };
+
+  it.each([FlowModCommand.MODIFY, FlowModCommand.MODIFY_STRICT])('adds what is not there (%i)', (command) => {
+    const harness = new GuestHarness();
+    harness.ask(flowMod({ ...upsert, command, instructions: apply(output(4)) }));
+    expect(portsOf(harness, udpTo(5))).toEqual([4]);
+    expect(flows(harness)).toMatchObject([
+      { cookie: 3n, flags: FlowModFlag.SEND_FLOW_REM, packet_count: 1n },
+    ]);
+  });
+
+  it('gives entries that are there other instructions only', () => {
+    const harness = new GuestHarness();
+    harness.ask(flowMod({ match: UDP, cookie: 1n, instructions: apply(output(2)) }));
+    harness.send(udpTo(5));
+    const command = FlowModCommand.MODIFY;
+    harness.ask(flowMod({ ...upsert, command, instructions: apply(output(4)) }));
+    expect(portsOf(harness, udpTo(5))).toEqual([4]);
+    expect(flows(harness)).toMatchObject([{ cookie: 1n, flags: 0, packet_count: 2n }]);
+  });
+});
+
 describe('FLOW_MOD delete', () => {
   const setUp = () => {
     const harness = new GuestHarness();
@@ -192,19 +217,14 @@ describe('FLOW_MOD delete', () => {
 });
 
 describe('errors', () => {
-  const { BAD_ACTION, BAD_INSTRUCTION, BAD_MATCH, BAD_REQUEST, FLOW_MOD_FAILED } = ErrorType;
+  const { BAD_ACTION, BAD_INSTRUCTION, BAD_MATCH, BAD_REQUEST, FLOW_MOD_FAILED, METER_MOD_FAILED } =
+    ErrorType;
   const bad: [string, FlowMod, number, number][] = [
     [
       'group',
       { instructions: apply({ type: 'group', group_id: 1 }) },
       BAD_ACTION,
       BadActionCode.BAD_OUT_GROUP,
-    ],
-    [
-      'queue',
-      { instructions: apply({ type: 'set_queue', queue_id: 1 }) },
-      BAD_ACTION,
-      BadActionCode.BAD_QUEUE,
     ],
     [
       'MPLS',
@@ -249,8 +269,8 @@ describe('errors', () => {
     [
       'meter',
       { instructions: [{ type: 'meter', meter_id: 1 }] },
-      BAD_INSTRUCTION,
-      BadInstructionCode.UNSUP_INST,
+      METER_MOD_FAILED,
+      MeterModFailedCode.UNKNOWN_METER,
     ],
     [
       'goto back',

@@ -26,14 +26,23 @@ async function runBare(
   return context;
 }
 
-test('the example in README.md runs and prints what it says', async () => {
-  const readme = readFileSync(`${folder}README.md`, 'utf8');
-  const example = /```ts\n([\s\S]*?)```/.exec(readme)?.[1] as string;
-  const printed: string[] = [];
-  await runBare(example, { console: { log: (...parts: unknown[]) => printed.push(parts.join(' ')) } });
-  const promised = [...example.matchAll(/^\/\/ (\d.*)$/gm)].map((line) => line[1]);
-  expect(promised.length).toBeGreaterThan(0);
-  expect(printed).toEqual(promised);
+const readmeExamples = [
+  ...readFileSync(`${folder}README.md`, 'utf8').matchAll(/```ts\n(import [\s\S]*?)```/g),
+];
+
+test.each(readmeExamples.map(([, code]) => code))(
+  'an example in README.md runs and prints what it says',
+  async (example) => {
+    const printed: string[] = [];
+    await runBare(example, { console: { log: (...parts: unknown[]) => printed.push(parts.join(' ')) } });
+    const promised = [...example.matchAll(/^\/\/ (\d.*)$/gm)].map((line) => line[1]);
+    expect(promised.length).toBeGreaterThan(0);
+    expect(printed).toEqual(promised);
+  },
+);
+
+test('README.md has an example of the codec and one of translation', () => {
+  expect(readmeExamples.length).toBe(2);
 });
 
 test('the declaration that README.md shows is the one in the table', () => {

@@ -1,12 +1,12 @@
 /**
  * Actions, checked and decoded once when entries change, into records of numbers that the pipeline executes
- * without allocating. Groups and queues have their order in the action set; until they are built they are
- * refused as the specification says for what a switch does not support.
+ * without allocating.
  */
 import {
   type Action,
   BadActionCode,
   ErrorType,
+  FLOWCELL_EXPERIMENTER,
   type Match,
   OpenFlowError,
   PacketInReason,
@@ -16,6 +16,7 @@ import { FIELD_BY_NAME, type Field, isVlanType } from '../../../packet/index.ts'
 import { fieldValue, type Plain } from '../../match.ts';
 import { ETH_TYPE, FIRST_ETH_TYPE, isMplsType } from './edit-bytes.ts';
 import { Known } from './known.ts';
+import { decodeOf10, type Of10Action } from './of10-actions.ts';
 
 export const OP = {
   OUTPUT: 0,
@@ -36,6 +37,13 @@ export const OP = {
   DEC_MPLS_TTL: 69,
   COPY_TTL_OUT: 70,
   COPY_TTL_IN: 71,
+  GROUP: 80,
+  SET_QUEUE: 81,
+  /** OpenFlow 1.0: to a port by a queue that counts for this once. */
+  ENQUEUE: 82,
+  /** OpenFlow 1.0: of OXM field a, in a tag that is pushed if need be, or in TCP or UDP. */
+  SET_VLAN: 83,
+  SET_TRANSPORT_PORT: 84,
 } as const;
 
 /** One action. What a .. d mean depends on the code. */
@@ -73,7 +81,7 @@ const ORDER = {
 export const ORDERS = 55;
 
 /** Fields that set-field may not set: they are not in the packet, or follow from it. */
-const NOT_SETTABLE = new Set(['in_port', 'in_phy_port', 'metadata', 'ipv6_exthdr']);
+export const NOT_SETTABLE = new Set(['in_port', 'in_phy_port', 'metadata', 'ipv6_exthdr']);
 
 export interface CompileContext {
   match: Match;
@@ -81,6 +89,7 @@ export interface CompileContext {
   tableMiss: boolean;
   /** Actions of a PACKET_OUT: output to TABLE is allowed, and nothing is known of the packet. */
   packetOut: boolean;
+  hasGroup(id: number): boolean;
 }
 
 /** Checks an action list and decodes it. Throws OpenFlowError (OFPET_BAD_ACTION). */
@@ -161,11 +170,35 @@ function compileAction(action: Action, context: CompileContext, known: Known): O
     case 'copy_ttl_in':
       return op(OP.COPY_TTL_IN, ORDER.copy_ttl_in);
     case 'group':
-      throw badAction(BadActionCode.BAD_OUT_GROUP, `there is no group ${action.group_id}`);
+      if (!context.hasGroup(action.group_id)) {
+        throw badAction(BadActionCode.BAD_OUT_GROUP, `there is no group ${action.group_id}`);
+      }
+      return op(OP.GROUP, ORDER.group, action.group_id);
     case 'set_queue':
-      throw badAction(BadActionCode.BAD_QUEUE, `there is no queue ${action.queue_id}`);
+      // Which queues a port has the agent knows: a packet for another goes out without one.
+      return op(OP.SET_QUEUE, ORDER.set_queue, action.queue_id);
     case 'experimenter':
-      throw badAction(BadActionCode.BAD_EXPERIMENTER, 'no experimenter actions are known here');
+      if (action.experimenter !== FLOWCELL_EXPERIMENTER) {
+        throw badAction(BadActionCode.BAD_EXPERIMENTER, 'no actions of this experimenter are known here');
+      }
+      return compileOf10(decodeOf10(action.data), known);
+  }
+}
+
+function compileOf10({ kind, field, value, queue }: Of10Action, known: Known): Op {
+  switch (kind) {
+    case 'enqueue':
+      return op(OP.ENQUEUE, ORDER.output, value, queue);
+    case 'pop_vlan':
+      known.poppedVlan();
+      return op(OP.POP_VLAN, ORDER.pop_vlan);
+    case 'set_vlan':
+      known.pushedVlan();
+      return op(OP.SET_VLAN, ORDER.set_field + field, field, value);
+    case 'set_tp':
+      return op(OP.SET_TRANSPORT_PORT, ORDER.set_field + field, field, value);
+    case 'set_field':
+      return op(OP.SET_FIELD + field, ORDER.set_field + field, value);
   }
 }
 

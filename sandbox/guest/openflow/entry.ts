@@ -4,14 +4,17 @@ import {
   BadInstructionCode,
   ErrorType,
   encode,
+  FLOWCELL_EXPERIMENTER,
   FlowModFlag,
   type Instruction,
   type Match,
+  MeterModFailedCode,
   OpenFlowError,
+  Port,
   Table as TableNumber,
 } from '../../../openflow/index.ts';
 import { type CompiledMatch, compileMatch } from '../../match.ts';
-import { compileActionSet, compileActions, type Op } from './actions.ts';
+import { type CompileContext, compileActionSet, compileActions, OP, type Op } from './actions.ts';
 
 /** Tables 0 .. 253; goto-table needs one after it. */
 export const TABLES = 254;
@@ -29,6 +32,18 @@ export interface Compiled {
   readonly metadataMaskLo: number;
   /** Next table, or -1. */
   readonly goto: number;
+  /** Meter, or 0. */
+  readonly meter: number;
+  /** Which entry goes first when room is made: OpenFlow 1.4's, by an experimenter instruction (docs/protocol.md). */
+  readonly importance: number;
+  /** Numbers of the groups that its actions forward to. */
+  readonly groups: readonly number[];
+}
+
+/** What instructions may refer to. */
+export interface References {
+  hasGroup(id: number): boolean;
+  hasMeter(id: number): boolean;
 }
 
 export interface EntryInit {
@@ -56,6 +71,7 @@ export class FlowEntry {
   readonly match: Match;
   readonly value: Uint32Array;
   readonly mask: Uint32Array;
+  readonly importance: number;
   instructions: readonly Instruction[];
   compiled: Compiled;
 
@@ -69,7 +85,7 @@ export class FlowEntry {
   private statsBytes = 0;
 
   /** Checks everything; throws OpenFlowError. */
-  constructor(init: EntryInit) {
+  constructor(init: EntryInit, references: References) {
     const { value, mask } = compileMatch(init.match);
     this.tableId = init.tableId;
     this.priority = init.priority;
@@ -83,7 +99,8 @@ export class FlowEntry {
     this.value = value;
     this.mask = mask;
     this.instructions = init.instructions;
-    this.compiled = compileInstructions(init.instructions, this);
+    this.compiled = compileInstructions(init.instructions, this, references);
+    this.importance = this.compiled.importance;
     this.countsPackets = (init.flags & FlowModFlag.NO_PKT_COUNTS) === 0;
     this.countsBytes = (init.flags & FlowModFlag.NO_BYT_COUNTS) === 0;
   }
@@ -106,11 +123,18 @@ export class FlowEntry {
 
   /** Whether any of its actions sends to the port. */
   outputsTo(port: number): boolean {
-    return this.instructions.some(
-      (instruction) =>
-        'actions' in instruction &&
-        instruction.actions.some((action) => action.type === 'output' && action.port === port),
-    );
+    const { apply = NO_OPS, write = NO_OPS } = this.compiled;
+    const number = port | 0;
+    const sendsThere = ({ code, a }: Op): boolean => {
+      if (code === OP.CONTROLLER) return port === Port.CONTROLLER;
+      return (code === OP.OUTPUT || code === OP.ENQUEUE) && a === number;
+    };
+    return apply.some(sendsThere) || write.some(sendsThere);
+  }
+
+  /** Whether any of its actions is this group. */
+  usesGroup(id: number): boolean {
+    return this.compiled.groups.includes(id);
   }
 
   /** Size of its ofp_flow_stats. */
@@ -143,7 +167,10 @@ export function flowStats(entry: FlowEntry, now: number) {
   };
 }
 
-export function duration(entry: FlowEntry, now: number): { duration_sec: number; duration_nsec: number } {
+export function duration(
+  entry: { readonly created: number },
+  now: number,
+): { duration_sec: number; duration_nsec: number } {
   const ms = now - entry.created;
   return { duration_sec: Math.floor(ms / 1000), duration_nsec: (ms % 1000) * 1_000_000 };
 }
@@ -164,9 +191,18 @@ function badInstruction(code: number, text: string): OpenFlowError {
 }
 
 /** Checks instructions for an entry with this match, in this table. Throws OpenFlowError. */
-export function compileInstructions(instructions: readonly Instruction[], entry: EntryContext): Compiled {
+export function compileInstructions(
+  instructions: readonly Instruction[],
+  entry: EntryContext,
+  references: References,
+): Compiled {
   const tableMiss = entry.priority === 0 && entry.mask.every((word) => word === 0);
-  const context = { match: entry.match, tableMiss, packetOut: false };
+  const context: CompileContext = {
+    match: entry.match,
+    tableMiss,
+    packetOut: false,
+    hasGroup: (id) => references.hasGroup(id),
+  };
   const seen = new Set<string>();
   const compiled: { -readonly [name in keyof Compiled]: Compiled[name] } = {
     apply: undefined,
@@ -178,6 +214,9 @@ export function compileInstructions(instructions: readonly Instruction[], entry:
     metadataMaskHi: 0,
     metadataMaskLo: 0,
     goto: -1,
+    meter: 0,
+    importance: 0,
+    groups: NONE,
   };
   for (const instruction of instructions) {
     if (seen.has(instruction.type)) {
@@ -212,18 +251,22 @@ export function compileInstructions(instructions: readonly Instruction[], entry:
         }
         compiled.goto = instruction.table_id;
         break;
+      case 'meter':
+        if (!references.hasMeter(instruction.meter_id)) {
+          throw new OpenFlowError(
+            ErrorType.METER_MOD_FAILED,
+            MeterModFailedCode.UNKNOWN_METER,
+            `there is no meter ${instruction.meter_id}`,
+          );
+        }
+        compiled.meter = instruction.meter_id;
+        break;
       case 'experimenter':
-        throw badInstruction(
-          BadInstructionCode.BAD_EXPERIMENTER,
-          'no experimenter instructions are known here',
-        );
-      default:
-        throw badInstruction(
-          BadInstructionCode.UNSUP_INST,
-          `instruction ${instruction.type} is not supported`,
-        );
+        compiled.importance = importanceOf(instruction);
+        break;
     }
   }
+  compiled.groups = groupsOf(compiled);
   return compiled;
 }
 
@@ -231,6 +274,27 @@ function applied(instructions: readonly Instruction[]): readonly Action[] {
   for (const instruction of instructions)
     if (instruction.type === 'apply_actions') return instruction.actions;
   return [];
+}
+
+const NONE: readonly number[] = [];
+
+function groupsOf({ apply = NO_OPS, write = NO_OPS }: Compiled): readonly number[] {
+  const ids = [...apply, ...write].filter(({ code }) => code === OP.GROUP).map(({ a }) => a >>> 0);
+  return ids.length === 0 ? NONE : [...new Set(ids)];
+}
+
+const NO_OPS: readonly Op[] = [];
+
+/** The one experimenter instruction there is: 16 bits, padded to 8 bytes. */
+function importanceOf({ experimenter, data }: Extract<Instruction, { type: 'experimenter' }>): number {
+  if (experimenter !== FLOWCELL_EXPERIMENTER) {
+    throw badInstruction(
+      BadInstructionCode.BAD_EXPERIMENTER,
+      'no instructions of this experimenter are known here',
+    );
+  }
+  if (data.length !== 8) throw badInstruction(BadInstructionCode.BAD_LEN, 'importance takes 8 bytes');
+  return (data[0] << 8) | data[1];
 }
 
 /** Whether a FLOW_MOD or statistics request means the table: its own number, or all. */

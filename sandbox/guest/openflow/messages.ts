@@ -4,42 +4,30 @@ import {
   decode,
   ErrorType,
   encode,
-  FlowModCommand,
-  FlowModFailedCode,
-  FlowModFlag,
   FlowRemovedReason,
   type Message,
   type MessageInit,
   type MessageOf,
-  MultipartFlag,
   messageType,
   messageXid,
   NO_BUFFER,
   OpenFlowError,
-  Table as TableNumber,
+  TableConfigFlag,
+  TransactionPhase,
   toErrorMessage,
 } from '../../../openflow/index.ts';
-import { compileMatch } from '../../match.ts';
-import type { Cell } from '../program.ts';
 import { compileActions, type Op } from './actions.ts';
-import { compileInstructions, counter, duration, FlowEntry, flowStats, TABLES } from './entry.ts';
-import type { Tables } from './table.ts';
-import type { Clock, Timeouts } from './timeouts.ts';
-
-type FlowMod = MessageOf<'flow_mod'>;
-type MultipartRequest = MessageOf<'multipart_request'>;
+import type { FlowEntry } from './entry.ts';
+import { FlowMods } from './flow-mods.ts';
+import type { Parts } from './parts.ts';
+import { Statistics } from './statistics.ts';
+import { checkTableMod } from './table-settings.ts';
+import { notNow, Transaction } from './transaction.ts';
 
 const OFPT_PACKET_OUT = 13;
-
-const ALL_FLOW_MOD_FLAGS =
-  FlowModFlag.SEND_FLOW_REM |
-  FlowModFlag.CHECK_OVERLAP |
-  FlowModFlag.RESET_COUNTS |
-  FlowModFlag.NO_PKT_COUNTS |
-  FlowModFlag.NO_BYT_COUNTS;
-
-/** Room for the list in a multipart reply. */
-const MAX_BODY = 65535 - 16;
+const OFPT_FLOW_MOD = 14;
+const OFPT_GROUP_MOD = 15;
+const OFPT_BARRIER_REQUEST = 20;
 
 /** PACKET_OUT messages whose packet has not come yet. The agent sends at most a few slots' worth ahead. */
 const MAX_PACKET_OUTS = 256;
@@ -50,29 +38,39 @@ interface PendingPacketOut {
   ops: Op[] | undefined;
 }
 
+/** What the messages work on, but for how to answer. */
+export type MessageParts = Omit<Parts, 'send' | 'hasGroup' | 'hasMeter'>;
+
 export class Messages {
-  private readonly cell: Cell;
-  private readonly tables: Tables;
-  private readonly clock: Clock;
-  private readonly timeouts: Timeouts;
+  readonly flowMods: FlowMods;
+  private readonly parts: Parts;
+  private readonly output: (message: Uint8Array) => void;
+  private readonly statistics: Statistics;
+  private readonly transaction = new Transaction();
+  /** While a transaction is carried out: what is to be sent if it succeeds. */
+  private held: Uint8Array[] | undefined;
   private packetOuts: PendingPacketOut[] = [];
 
-  constructor(cell: Cell, tables: Tables, clock: Clock, timeouts: Timeouts) {
-    this.cell = cell;
-    this.tables = tables;
-    this.clock = clock;
-    this.timeouts = timeouts;
+  constructor(parts: MessageParts, output: (message: Uint8Array) => void) {
+    this.output = output;
+    this.parts = {
+      ...parts,
+      send: (message) => this.send(message),
+      hasGroup: (id) => parts.groups.get(id) !== undefined,
+      hasMeter: (id) => parts.meters.get(id) !== undefined,
+    };
+    this.flowMods = new FlowMods(this.parts);
+    this.statistics = new Statistics(this.parts);
   }
 
   handle(bytes: Uint8Array): void {
-    this.clock.update();
+    this.parts.clock.update();
     try {
-      this.dispatch(decode(bytes));
+      if (!this.transaction.take(bytes)) this.carryOut(bytes);
     } catch (error) {
-      if (!(error instanceof OpenFlowError)) throw error;
-      if (messageType(bytes) === OFPT_PACKET_OUT) this.expectPacket(messageXid(bytes), undefined);
-      this.send(toErrorMessage(error, bytes));
+      this.refuse(error, bytes);
     }
+    this.reportVacancy();
   }
 
   /** The actions for the packet of a PACKET_OUT; undefined: refused, or never heard of. */
@@ -85,54 +83,85 @@ export class Messages {
     return ops;
   }
 
-  /** Takes an entry out and tells the controller, if it wished to know. */
-  remove(entry: FlowEntry, reason: number): void {
-    this.tables.remove(entry);
-    this.timeouts.remove(entry);
-    if (!entry.sendsFlowRemoved) return;
-    this.send({
-      type: 'flow_removed',
-      cookie: entry.cookie,
-      priority: entry.priority,
-      reason,
-      table_id: entry.tableId,
-      ...duration(entry, this.clock.ms),
-      idle_timeout: entry.idleTimeout,
-      hard_timeout: entry.hardTimeout,
-      packet_count: counter(entry.packets, entry.countsPackets),
-      byte_count: counter(entry.bytes, entry.countsBytes),
-      match: entry.match,
-    });
+  /** After entries came or went. */
+  reportVacancy(): void {
+    const { settings, tables } = this.parts;
+    for (const event of settings.events(tables.vacancy)) this.send(event);
   }
 
   private send(message: MessageInit): void {
-    this.cell.send(encode(message));
+    const bytes = encode(message);
+    if (this.held === undefined) this.output(bytes);
+    else this.held.push(bytes);
   }
 
-  private dispatch(message: Message): void {
+  private carryOut(bytes: Uint8Array): void {
+    const type = messageType(bytes);
+    // Entries and groups keep parts of their message, and the bytes are only lent.
+    const kept = type === OFPT_FLOW_MOD || type === OFPT_GROUP_MOD ? bytes.slice() : bytes;
+    this.dispatch(decode(kept), bytes.length);
+  }
+
+  private refuse(error: unknown, bytes: Uint8Array): void {
+    if (!(error instanceof OpenFlowError)) throw error;
+    if (messageType(bytes) === OFPT_PACKET_OUT) this.expectPacket(messageXid(bytes), undefined);
+    this.send(toErrorMessage(error, bytes));
+  }
+
+  private dispatch(message: Message, length: number): void {
+    const { groups, meters, liveness } = this.parts;
     switch (message.type) {
       case 'flow_mod':
-        this.flowMod(message);
+        this.flowMods.mod(message, length);
         break;
       case 'barrier_request':
         this.send({ type: 'barrier_reply', xid: message.xid });
         break;
       case 'multipart_request':
-        this.multipart(message);
+        this.statistics.answer(message);
         break;
       case 'packet_out':
         this.packetOut(message);
+        break;
+      case 'group_mod': {
+        const gone = new Set(groups.mod(message, length).map(({ id }) => id));
+        const uses = ({ compiled }: FlowEntry) => compiled.groups.some((id) => gone.has(id));
+        if (gone.size > 0) this.removeEntries(uses, FlowRemovedReason.GROUP_DELETE);
+        break;
+      }
+      case 'meter_mod': {
+        const gone = new Set(meters.mod(message).map(({ id }) => id));
+        if (gone.size > 0)
+          this.removeEntries(({ compiled }) => gone.has(compiled.meter), FlowRemovedReason.DELETE);
+        break;
+      }
+      case 'table_mod':
+        checkTableMod(message);
+        break;
+      case 'port_status':
+        liveness.portStatus(message);
+        break;
+      case 'table_config':
+        this.tableConfig(message);
+        break;
+      case 'transaction':
+        this.transactionPhase(message.phase);
         break;
       default:
         throw badRequest(BadRequestCode.BAD_TYPE, `a cell does not answer ${message.type}`);
     }
   }
 
+  private removeEntries(test: (entry: FlowEntry) => boolean, reason: number): void {
+    this.flowMods.removeAll([...this.parts.tables.all()].filter(test), reason);
+  }
+
   private packetOut(message: MessageOf<'packet_out'>): void {
     if (message.buffer_id !== NO_BUFFER) {
       throw badRequest(BadRequestCode.BUFFER_UNKNOWN, 'packets are not buffered here');
     }
-    const context = { match: {}, tableMiss: false, packetOut: true };
+    const { hasGroup } = this.parts;
+    const context = { match: {}, tableMiss: false, packetOut: true, hasGroup };
     this.expectPacket(message.xid, compileActions(message.actions, context));
   }
 
@@ -141,159 +170,64 @@ export class Messages {
     this.packetOuts.push({ xid, ops });
   }
 
-  private flowMod(message: FlowMod): void {
-    const { command, flags, table_id: tableId } = message;
-    if ((flags & ~ALL_FLOW_MOD_FLAGS) !== 0) {
-      throw flowModFailed(FlowModFailedCode.BAD_FLAGS, `flags 0x${flags.toString(16)}`);
-    }
-    const isDelete = command === FlowModCommand.DELETE || command === FlowModCommand.DELETE_STRICT;
-    if (tableId >= TABLES && !(isDelete && tableId === TableNumber.ALL)) {
-      throw flowModFailed(FlowModFailedCode.BAD_TABLE_ID, `tables go from 0 to ${TABLES - 1}`);
-    }
-    if (!isDelete && message.buffer_id !== NO_BUFFER) {
-      throw badRequest(BadRequestCode.BUFFER_UNKNOWN, 'packets are not buffered here');
-    }
-    switch (command) {
-      case FlowModCommand.ADD:
-        this.add(message);
+  private tableConfig(message: MessageOf<'table_config'>): void {
+    const { settings, tables } = this.parts;
+    if ((message.flags & TableConfigFlag.QUERY) === 0) settings.configure(message);
+    else for (const answer of settings.describe(message, tables.vacancy)) this.send(answer);
+  }
+
+  private transactionPhase(phase: number): void {
+    switch (phase) {
+      case TransactionPhase.BEGIN:
+        this.transaction.begin();
         break;
-      case FlowModCommand.MODIFY:
-      case FlowModCommand.MODIFY_STRICT:
-        this.modify(message);
+      case TransactionPhase.COMMIT:
+        this.commit();
         break;
-      case FlowModCommand.DELETE:
-        this.delete(this.tables.select(message));
-        break;
-      case FlowModCommand.DELETE_STRICT:
-        this.delete(this.tables.selectStrict(message, message.priority));
+      case TransactionPhase.ABORT:
+        this.answerBarriers(this.transaction.end().messages);
         break;
       default:
-        throw flowModFailed(FlowModFailedCode.BAD_COMMAND, `command ${command}`);
+        throw badRequest(BadRequestCode.BAD_EXP_TYPE, `a transaction has no phase ${phase}`);
     }
   }
 
-  private add(message: FlowMod): void {
-    const entry = new FlowEntry({
-      tableId: message.table_id,
-      priority: message.priority,
-      cookie: message.cookie,
-      flags: message.flags,
-      idleTimeout: message.idle_timeout,
-      hardTimeout: message.hard_timeout,
-      match: message.match,
-      instructions: message.instructions,
-    });
-    const overlapMatters = (message.flags & FlowModFlag.CHECK_OVERLAP) !== 0;
-    if (overlapMatters && this.tables.overlaps(entry.tableId, entry, entry.priority)) {
-      throw flowModFailed(FlowModFailedCode.OVERLAP, 'an entry of the same priority overlaps');
+  /** Carries out what waited. If one message fails, all is as before, and nobody has heard of what was done. */
+  private commit(): void {
+    const { messages, complete } = this.transaction.end();
+    if (!complete) {
+      this.answerBarriers(messages);
+      throw notNow('not all messages of the transaction are here');
     }
-    const old = this.tables.insert(entry);
-    entry.created = this.clock.ms;
-    entry.lastUsed = this.clock.ms;
-    if (old !== undefined) {
-      this.timeouts.remove(old);
-      if ((message.flags & FlowModFlag.RESET_COUNTS) === 0) {
-        entry.packets = old.packets;
-        entry.bytes = old.bytes;
-      }
+    const { journal } = this.parts;
+    journal.begin();
+    this.held = [];
+    let done = 0;
+    try {
+      for (; done < messages.length; done++) this.carryOut(messages[done]);
+    } catch (error) {
+      journal.rollBack();
+      this.held = undefined;
+      this.answerBarriers(messages.slice(0, done));
+      this.refuse(error, messages[done]);
+      this.answerBarriers(messages.slice(done + 1));
+      throw notNow('a message of the transaction failed');
     }
-    this.timeouts.add(entry);
+    journal.commit();
+    const answers = this.held;
+    this.held = undefined;
+    for (const answer of answers) this.output(answer);
   }
 
-  private modify(message: FlowMod): void {
-    // out_port and out_group mean nothing here (section 6.4).
-    const filter = { ...message, out_port: ANY_OUTPUT, out_group: ANY_OUTPUT };
-    const strict = message.command === FlowModCommand.MODIFY_STRICT;
-    const { instructions } = message;
-    // Checked even if there is no entry to modify, and for all before the first is changed.
-    compileInstructions(instructions, {
-      ...compileMatch(message.match),
-      tableId: message.table_id,
-      priority: message.priority,
-      match: message.match,
-    });
-    const entries = strict ? this.tables.selectStrict(filter, message.priority) : this.tables.select(filter);
-    const compiled = entries.map((entry) => compileInstructions(instructions, entry));
-    entries.forEach((entry, i) => {
-      entry.modify(instructions, compiled[i]);
-      if ((message.flags & FlowModFlag.RESET_COUNTS) !== 0) entry.resetCounters();
-    });
-  }
-
-  private delete(entries: FlowEntry[]): void {
-    for (const entry of entries) this.remove(entry, FlowRemovedReason.DELETE);
-  }
-
-  private multipart(message: MultipartRequest): void {
-    const { body, xid } = message;
-    switch (body.type) {
-      case 'flow':
-        this.flowReplies(xid, this.tables.select(checkTable(body)));
-        break;
-      case 'aggregate':
-        this.aggregateReply(xid, this.tables.select(checkTable(body)));
-        break;
-      case 'table':
-        this.tableReply(xid);
-        break;
-      default:
-        throw badRequest(BadRequestCode.BAD_MULTIPART, `a cell has no ${body.type} statistics`);
+  /** Whatever becomes of the other messages, somebody waits for these. */
+  private answerBarriers(messages: readonly Uint8Array[]): void {
+    for (const message of messages) {
+      if (messageType(message) !== OFPT_BARRIER_REQUEST) continue;
+      this.send({ type: 'barrier_reply', xid: messageXid(message) });
     }
-  }
-
-  /** As many entries in a reply as fit, all but the last with the MORE flag. */
-  private flowReplies(xid: number, entries: FlowEntry[]): void {
-    let start = 0;
-    do {
-      let end = start;
-      for (let size = 0; end < entries.length; end++) {
-        size += entries[end].statsLength;
-        if (size > MAX_BODY) break;
-      }
-      const flows = entries.slice(start, end).map((entry) => flowStats(entry, this.clock.ms));
-      const flags = end < entries.length ? MultipartFlag.MORE : 0;
-      this.send({ type: 'multipart_reply', xid, flags, body: { type: 'flow', flows } });
-      start = end;
-    } while (start < entries.length);
-  }
-
-  private aggregateReply(xid: number, entries: FlowEntry[]): void {
-    const sum = (of: (entry: FlowEntry) => number) => entries.reduce((total, entry) => total + of(entry), 0);
-    this.send({
-      type: 'multipart_reply',
-      xid,
-      body: {
-        type: 'aggregate',
-        packet_count: BigInt(sum((entry) => entry.packets)),
-        byte_count: BigInt(sum((entry) => entry.bytes)),
-        flow_count: entries.length,
-      },
-    });
-  }
-
-  private tableReply(xid: number): void {
-    const { tables } = this;
-    const all = Array.from({ length: TABLES }, (_, tableId) => ({
-      table_id: tableId,
-      active_count: tables.activeCount(tableId),
-      lookup_count: BigInt(tables.lookups[tableId]),
-      matched_count: BigInt(tables.matches[tableId]),
-    }));
-    this.send({ type: 'multipart_reply', xid, body: { type: 'table', tables: all } });
   }
 }
-
-const ANY_OUTPUT = 0xffffffff;
 
 function badRequest(code: number, text: string): OpenFlowError {
   return new OpenFlowError(ErrorType.BAD_REQUEST, code, text);
-}
-
-function flowModFailed(code: number, text: string): OpenFlowError {
-  return new OpenFlowError(ErrorType.FLOW_MOD_FAILED, code, text);
-}
-
-function checkTable<T extends { table_id: number }>(body: T): T {
-  if (body.table_id < TABLES || body.table_id === TableNumber.ALL) return body;
-  throw badRequest(BadRequestCode.BAD_TABLE_ID, `tables go from 0 to ${TABLES - 1}`);
 }

@@ -1,29 +1,49 @@
 /** The built-in switch program: a complete OpenFlow 1.3 pipeline, with flow tables of the cell's own. */
 import type { PacketView } from '../packet-view.ts';
 import type { Cell, Packet, Program } from '../program.ts';
+import { Groups } from './groups.ts';
+import { Journal } from './journal.ts';
+import { Liveness } from './liveness.ts';
 import { Messages } from './messages.ts';
+import { Meters } from './meters.ts';
 import { Pipeline } from './pipeline.ts';
 import { Tables } from './table.ts';
+import { TableSettings } from './table-settings.ts';
 import { Clock, Timeouts } from './timeouts.ts';
 
 export class OpenFlowProgram implements Program {
   private readonly compileAfter: number | undefined;
+  private readonly maxEntries: number | undefined;
   private clock!: Clock;
   private timeouts!: Timeouts;
   private messages!: Messages;
   private pipeline!: Pipeline;
 
-  /** `compileAfter`: look-ups after which a small table is compiled; tests want that at once, or never. */
-  constructor(compileAfter?: number) {
+  /**
+   * `compileAfter`: look-ups after which a small table is compiled; tests want that at once, or never. `maxEntries`: in
+   * all tables together.
+   */
+  constructor(compileAfter?: number, maxEntries?: number) {
     this.compileAfter = compileAfter;
+    this.maxEntries = maxEntries;
   }
 
   start(cell: Cell): void {
-    const tables = new Tables(this.compileAfter);
-    this.clock = new Clock(cell);
-    this.timeouts = new Timeouts(cell, this.clock, (entry, reason) => this.messages.remove(entry, reason));
-    this.messages = new Messages(cell, tables, this.clock, this.timeouts);
-    this.pipeline = new Pipeline(tables, this.clock);
+    const clock = new Clock(cell);
+    const journal = new Journal();
+    const tables = new Tables(this.compileAfter, this.maxEntries);
+    const settings = new TableSettings(journal);
+    const liveness = new Liveness();
+    const groups = new Groups(clock, liveness, journal);
+    const meters = new Meters(clock, journal);
+    const timeouts = new Timeouts(cell, clock, (entry, reason) =>
+      this.messages.flowMods.remove(entry, reason),
+    );
+    const parts = { clock, journal, tables, settings, timeouts, groups, meters, liveness };
+    this.clock = clock;
+    this.timeouts = timeouts;
+    this.messages = new Messages(parts, (message) => cell.send(message));
+    this.pipeline = new Pipeline(parts);
   }
 
   packet(packet: Packet): void {
@@ -44,5 +64,6 @@ export class OpenFlowProgram implements Program {
 
   timer(): void {
     this.timeouts.run();
+    this.messages.reportVacancy();
   }
 }

@@ -83,10 +83,12 @@ export class Tables {
   readonly lookups = new Float64Array(TABLES);
   readonly matches = new Float64Array(TABLES);
   size = 0;
+  readonly limit: number;
   private readonly compileAfter: number;
 
-  constructor(compileAfter = COMPILE_AFTER) {
+  constructor(compileAfter = COMPILE_AFTER, limit = MAX_ENTRIES) {
     this.compileAfter = compileAfter;
+    this.limit = limit;
   }
 
   at(tableId: number): Table | undefined {
@@ -95,6 +97,19 @@ export class Tables {
 
   activeCount(tableId: number): number {
     return this.tables[tableId]?.entries.size ?? 0;
+  }
+
+  get full(): boolean {
+    return this.size >= this.limit;
+  }
+
+  /** Percent of the entries that are free. */
+  get vacancy(): number {
+    return Math.floor(((this.limit - this.size) * 100) / this.limit);
+  }
+
+  *all(): Generator<FlowEntry> {
+    for (const table of this.tables) if (table !== undefined) yield* table.entries;
   }
 
   /** The entry with this very match and priority. */
@@ -107,11 +122,11 @@ export class Tables {
     this.tables[entry.tableId] ??= new Table(this.compileAfter);
     const table = this.tables[entry.tableId]!;
     const old = this.find(entry.tableId, entry, entry.priority);
-    if (old === undefined && this.size >= MAX_ENTRIES) {
+    if (old === undefined && this.full) {
       throw new OpenFlowError(
         ErrorType.FLOW_MOD_FAILED,
         FlowModFailedCode.TABLE_FULL,
-        `a cell holds ${MAX_ENTRIES} entries at most`,
+        `a cell holds ${this.limit} entries at most`,
       );
     }
     if (old === undefined) this.size++;
@@ -159,8 +174,7 @@ export class Tables {
 function passes(filter: Filter, entry: FlowEntry): boolean {
   if (((entry.cookie ^ filter.cookie) & filter.cookie_mask) !== 0n) return false;
   if (filter.out_port !== Port.ANY && !entry.outputsTo(filter.out_port)) return false;
-  // There are no groups, so no entry sends to one.
-  return filter.out_group === Group.ANY;
+  return filter.out_group === Group.ANY || entry.usesGroup(filter.out_group);
 }
 
 /** Every packet of `inner` is one of `outer` too, field by field. */

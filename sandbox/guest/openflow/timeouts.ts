@@ -81,7 +81,8 @@ export class Timeouts {
   }
 }
 
-function deadline(entry: FlowEntry): number {
+/** When the entry times out if no packet comes, Clock milliseconds; Infinity: never. */
+export function deadline(entry: FlowEntry): number {
   const idle = entry.idleTimeout === 0 ? Number.POSITIVE_INFINITY : entry.lastUsed + entry.idleTimeout * 1000;
   return Math.min(idle, hardDeadline(entry));
 }

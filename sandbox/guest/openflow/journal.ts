@@ -1,0 +1,24 @@
+/** How to take back what a transaction has done so far. Outside of a transaction nothing is noted. */
+export class Journal {
+  private steps: (() => void)[] | undefined;
+
+  begin(): void {
+    this.steps = [];
+  }
+
+  /** After a change: how it is undone, when all later changes have been. */
+  note(undo: () => void): void {
+    this.steps?.push(undo);
+  }
+
+  /** What was done stays done. */
+  commit(): void {
+    this.steps = undefined;
+  }
+
+  rollBack(): void {
+    const steps = this.steps ?? [];
+    this.steps = undefined;
+    for (let i = steps.length - 1; i >= 0; i--) steps[i]();
+  }
+}
