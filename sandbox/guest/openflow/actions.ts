@@ -87,14 +87,17 @@ export interface CompileContext {
   match: Match;
   /** The entry is its table's table-miss entry: packets go to the controller for NO_MATCH. */
   tableMiss: boolean;
-  /** Actions of a PACKET_OUT: output to TABLE is allowed, and nothing is known of the packet. */
+  /** Actions of a PACKET_OUT (output to TABLE is allowed) or a bucket: nothing is known of the packet. */
   packetOut: boolean;
   hasGroup(id: number): boolean;
 }
 
+/** Of what a PACKET_OUT or a group's bucket meets nothing is known. */
+const knownOf = ({ packetOut, match }: CompileContext): Known => new Known(packetOut ? undefined : match);
+
 /** Checks an action list and decodes it. Throws OpenFlowError (OFPET_BAD_ACTION). */
 export function compileActions(actions: readonly Action[], context: CompileContext): Op[] {
-  const known = new Known(context.packetOut ? undefined : context.match);
+  const known = knownOf(context);
   return actions.map((action) => compileAction(action, context, known));
 }
 
@@ -114,7 +117,7 @@ export function compileActionSet(
     slots.set(order, action);
   }
   const set = [...slots].sort(([x], [y]) => x - y).map(([, action]) => action);
-  const known = new Known(context.match);
+  const known = knownOf(context);
   for (const action of before) compileAction(action, context, known);
   return set.map((action) => compileAction(action, context, known));
 }
