@@ -45,7 +45,8 @@ export class Framer {
     while (chunk.length - at >= HEADER_BYTES) {
       const length = this.#check(chunk, at);
       if (length > chunk.length - at) break;
-      onMessage(chunk.subarray(at, at + length));
+      // Not chunk.subarray: of a Node Buffer that is a Buffer, whose slice() shares memory where others' copies.
+      onMessage(new Uint8Array(chunk.buffer, chunk.byteOffset + at, length));
       at += length;
     }
     if (at < chunk.length) {

@@ -254,7 +254,9 @@ export class ReferenceTables {
     count(group, length);
     for (const [i, bucket] of group.buckets.entries()) {
       count(group.inBuckets[i], length);
-      for (const next of groupsIn(bucket.actions)) this.throughGroup(next, length);
+      // A bucket's actions are a set: the last group is the one in it.
+      const next = groupsIn(bucket.actions).at(-1);
+      if (next !== undefined) this.throughGroup(next, length);
     }
   }
 

@@ -160,7 +160,7 @@ describe('packets', () => {
     const cookie = 0xfedcba9876543210n;
     const harness = new GuestHarness({
       packet(packet) {
-        packet.toController(1, 128, 9, cookie, 0x8000000000000001n);
+        packet.toController(1, 9, cookie, 0x8000000000000001n);
         packet.cacheable();
       },
     });
@@ -168,7 +168,6 @@ describe('packets', () => {
       {
         kind: 'controller',
         port: 1,
-        maxLen: 128,
         tableId: 9,
         cookie,
         metadata: 0x8000000000000001n,

@@ -75,3 +75,11 @@ test('maxBuffered bounds what is accepted, before the bytes have come', () => {
   framer.push(echo(92, 1), () => {});
   expect(() => framer.push(echo(93, 1).slice(0, 8), () => expect.unreachable())).toThrowError(/BAD_LEN/);
 });
+
+test('what it hands over can be copied by slice(), even out of a Buffer', () => {
+  const chunk = Buffer.from([4, 2, 0, 8, 0, 0, 0, 7]);
+  const kept: Uint8Array[] = [];
+  new Framer().push(chunk, (bytes) => kept.push(bytes.slice()));
+  chunk.fill(0);
+  expect([...kept[0]]).toEqual([4, 2, 0, 8, 0, 0, 0, 7]);
+});
