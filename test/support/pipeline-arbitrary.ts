@@ -1,14 +1,15 @@
 /** Random packets, and random flow entries that a switch has to accept, for the pipeline's property test. */
 import fc from 'fast-check';
 import type { ActionInit, Instruction, Match } from '../../openflow/index.ts';
-import type { Description, Payload, Tag } from './reference-packet.ts';
+import { fold16, sum16 } from '../../packet/index.ts';
+import type { Description, Mpls, Payload, Tag } from './reference-packet.ts';
 import { type Entry, inSetOrder } from './reference-pipeline.ts';
 
 const macs = fc.constantFrom('02:00:00:00:00:01', '02:00:00:00:00:02', 'ff:ff:ff:ff:ff:ff');
 const ip4s = fc.constantFrom('10.0.0.1', '10.0.0.2', '192.168.255.254', '255.255.255.255');
 const ip6s = fc.constantFrom('fd00::1', 'fd00::2', '2001:db8::ffff:0:1');
 const ports = fc.constantFrom(1, 80, 65535);
-export const inPorts = fc.constantFrom(1, 2, 3);
+const inPorts = fc.constantFrom(1, 2, 3);
 const vids = fc.constantFrom(0, 5, 4095);
 const labels = fc.constantFrom(0, 16, 0x45678, 0xfffff);
 const isids = fc.constantFrom(0, 5, 0xabcdef);
@@ -19,17 +20,31 @@ const kind = <T extends string>(...names: T[]) => fc.constantFrom(...names);
 
 // Packets ---------------------------------------------------------------------------------------------------
 
-const withPorts = fc.record({ kind: kind('tcp', 'udp', 'sctp'), src: ports, dst: ports, payload });
-const echo4 = fc.record({ kind: kind('icmpv4'), type: fc.constantFrom(0, 8), code: fc.constant(0), payload });
+const portsOf = (...names: ('tcp' | 'udp' | 'sctp')[]) =>
+  fc.record({ kind: kind(...names), src: ports, dst: ports, payload });
+const withPorts = portsOf('tcp', 'udp', 'sctp');
+/** Not one that makes the checksum of an echo reply 0, for which 0xffff is as good, and found without all the data. */
+const echoData = payload.filter((bytes) => fold16(sum16(bytes, 0, bytes.length)) !== 0xffff);
+const echo4 = fc.record({
+  kind: kind('icmpv4'),
+  type: fc.constantFrom(0, 8),
+  code: fc.constant(0),
+  payload: echoData,
+});
 const echo6 = fc.record({
   kind: kind('icmpv6'),
   type: fc.constantFrom(128, 129),
   code: fc.constant(0),
   payload,
 });
-const neighbour = fc
-  .record({ kind: kind('nd'), type: fc.constantFrom(135, 136), target: ip6s, linkAddress: macs })
-  .map((one) => ({ ...one, option: (one.type - 134) as 1 | 2 }));
+const neighbour = (type: 135 | 136) =>
+  fc.record({
+    kind: kind('nd'),
+    type: fc.constant(type),
+    option: fc.constant((type - 134) as 1 | 2),
+    target: ip6s,
+    linkAddress: macs,
+  });
 const ipRest = { dscp: bits(6), ecn: bits(2), ttl: ttls };
 const ipv4 = <T>(l4: fc.Arbitrary<T>) =>
   fc.record({ kind: kind('ipv4'), src: ip4s, dst: ip4s, flabel: fc.constant(0), ...ipRest, l4 });
@@ -46,7 +61,7 @@ const arp = fc.record({
 });
 const anyPayload: fc.Arbitrary<Payload> = fc.oneof(
   ipv4(fc.oneof({ weight: 3, arbitrary: withPorts }, echo4, tunnel)),
-  ipv6(fc.oneof({ weight: 3, arbitrary: withPorts }, echo6, neighbour, tunnel)),
+  ipv6(fc.oneof({ weight: 3, arbitrary: withPorts }, echo6, neighbour(135), neighbour(136), tunnel)),
   arp,
 );
 
@@ -65,23 +80,21 @@ const mpls = fc.record({
 });
 const pbb = fc.record({ kind: kind('pbb'), pcp: bits(3), isid: isids, src: macs, dst: macs });
 const vlans = fc.array(vlan, { maxLength: 2 });
-const tags: fc.Arbitrary<Tag[]> = fc.oneof(
-  { weight: 3, arbitrary: vlans },
+const stack = (outer: fc.Arbitrary<Tag[]>, entry: fc.Arbitrary<Omit<Mpls, 'bos'>> = mpls) =>
   fc
-    .tuple(vlans, fc.array(mpls, { minLength: 1, maxLength: 3 }))
-    .map(([outer, stack]) => [
-      ...outer,
-      ...stack.map((entry, i) => ({ ...entry, bos: i === stack.length - 1 ? 1 : 0 })),
-    ]),
-  fc.tuple(vlans, pbb, vlans).map(([outer, tag, inner]) => [...outer, tag, ...inner]),
-);
+    .tuple(outer, fc.array(entry, { minLength: 1, maxLength: 3 }))
+    .map(([tags, labels]) => [
+      ...tags,
+      ...labels.map((one, i) => ({ ...one, bos: i === labels.length - 1 ? 1 : 0 })),
+    ]);
+const backbone = fc.tuple(vlans, pbb, vlans).map(([outer, tag, inner]) => [...outer, tag, ...inner]);
+const anyTags = fc.oneof({ weight: 3, arbitrary: vlans }, stack(vlans), backbone);
 
-export const description: fc.Arbitrary<Description> = fc.record({
-  src: macs,
-  dst: macs,
-  tags,
-  payload: anyPayload,
-});
+function packets(tags: fc.Arbitrary<Tag[]>, payload: fc.Arbitrary<Payload>): fc.Arbitrary<Description> {
+  return fc.record({ src: macs, dst: macs, tags, payload });
+}
+
+export const anyPacket = packets(anyTags, anyPayload);
 
 // Entries ---------------------------------------------------------------------------------------------------
 
@@ -99,36 +112,66 @@ const arpFields = {
   ...{ arp_op: fc.constantFrom(1, 2), arp_spa: ip4s, arp_tpa: ip4s },
   ...{ arp_sha: macs, arp_tha: macs },
 };
-const kinds: { base: Match; fields: Fields }[] = [
-  { base: {}, fields: {} },
-  { base: { vlan_vid: [0x1000, 0x1000] }, fields: { vlan_pcp: bits(3) } },
-  { base: { eth_type: 0x0800 }, fields: v4 },
-  { base: { eth_type: 0x86dd }, fields: v6 },
-  { base: { eth_type: 0x0800, ip_proto: 6 }, fields: { ...v4, ...tcp } },
-  { base: { eth_type: 0x0800, ip_proto: 17 }, fields: { ...v4, ...udp } },
-  { base: { eth_type: 0x86dd, ip_proto: 17 }, fields: { ...v6, ...udp } },
-  { base: { eth_type: 0x0800, ip_proto: 132 }, fields: { ...v4, ...sctp } },
-  { base: { eth_type: 0x86dd, ip_proto: 132 }, fields: { ...v6, ...sctp } },
+interface Kind {
+  base: Match;
+  fields: Fields;
+  /** Packets that match the base. */
+  packets: fc.Arbitrary<Description>;
+}
+
+const tagged = fc.array(vlan, { minLength: 1, maxLength: 2 });
+const any: Kind = { base: {}, fields: {}, packets: anyPacket };
+const kinds: Kind[] = [
+  any,
+  {
+    base: { vlan_vid: [0x1000, 0x1000] },
+    fields: { vlan_pcp: bits(3) },
+    packets: packets(tagged, anyPayload),
+  },
+  { base: { eth_type: 0x0800 }, fields: v4, packets: packets(vlans, ipv4(tunnel)) },
+  { base: { eth_type: 0x86dd }, fields: v6, packets: packets(vlans, ipv6(tunnel)) },
+  ...[tcp, udp, sctp].flatMap((fields, i): Kind[] => {
+    const name = (['tcp', 'udp', 'sctp'] as const)[i];
+    const ip_proto = [6, 17, 132][i];
+    return [
+      {
+        base: { eth_type: 0x0800, ip_proto },
+        fields: { ...v4, ...fields },
+        packets: packets(vlans, ipv4(portsOf(name))),
+      },
+      {
+        base: { eth_type: 0x86dd, ip_proto },
+        fields: { ...v6, ...fields },
+        packets: packets(vlans, ipv6(portsOf(name))),
+      },
+    ];
+  }),
   {
     base: { eth_type: 0x0800, ip_proto: 1 },
     fields: { ...v4, icmpv4_type: fc.constantFrom(0, 8), icmpv4_code: bits(1) },
+    packets: packets(vlans, ipv4(echo4)),
   },
   {
     base: { eth_type: 0x86dd, ip_proto: 58, icmpv6_type: 128 },
     fields: { ...v6, icmpv6_type: fc.constantFrom(128, 129), icmpv6_code: bits(1) },
+    packets: packets(vlans, ipv6(echo6)),
   },
   {
     base: { eth_type: 0x86dd, ip_proto: 58, icmpv6_type: 135 },
     fields: { ipv6_src: ip6s, ipv6_nd_target: ip6s, ipv6_nd_sll: macs },
+    packets: packets(vlans, ipv6(neighbour(135))),
   },
   {
     base: { eth_type: 0x86dd, ip_proto: 58, icmpv6_type: 136 },
     fields: { ipv6_dst: ip6s, ipv6_nd_target: ip6s, ipv6_nd_tll: macs },
+    packets: packets(vlans, ipv6(neighbour(136))),
   },
-  { base: { eth_type: 0x0806 }, fields: arpFields },
-  { base: { eth_type: 0x8847 }, fields: shim },
-  { base: { eth_type: 0x8848 }, fields: shim },
-  { base: { eth_type: 0x88e7 }, fields: { pbb_isid: isids } },
+  { base: { eth_type: 0x0806 }, fields: arpFields, packets: packets(vlans, arp) },
+  ...[0x8847, 0x8848].map((type): Kind => {
+    const entry = mpls.map((one) => ({ ...one, type }));
+    return { base: { eth_type: type }, fields: shim, packets: packets(stack(vlans, entry), anyPayload) };
+  }),
+  { base: { eth_type: 0x88e7 }, fields: { pbb_isid: isids }, packets: packets(backbone, anyPayload) },
 ];
 const matchOnly = {
   in_port: inPorts,
@@ -175,10 +218,14 @@ const pushed = fc.oneof(
 );
 
 function actionsFor(fields: Fields): fc.Arbitrary<ActionInit[]> {
-  const setField = setOf({ ...common, ...fields });
+  // What only this kind of packet has is set most.
+  const setField = fc.oneof(setOf(common), {
+    weight: 3,
+    arbitrary: setOf(Object.keys(fields).length > 0 ? fields : common),
+  });
   const single = fc.oneof(
     { weight: 5, arbitrary: output },
-    { weight: 3, arbitrary: setField },
+    { weight: 4, arbitrary: setField },
     ttlAction,
     pop,
     push,
@@ -266,57 +313,73 @@ class Knowledge {
   }
 }
 
-function entryArbitrary(index: number): fc.Arbitrary<Entry> {
-  // Half of the entries match packets of any kind.
-  const anyKind = fc.oneof(fc.constant(kinds[0]), fc.constantFrom(...kinds));
-  return anyKind.chain(({ base, fields }) => {
-    const optional = fc.record({ ...common, ...fields, ...matchOnly });
-    const actions = actionsFor(fields);
-    const instructions = fc.record({
-      apply: fc.option(actions, { freq: 4 }),
-      clear: fc.boolean(),
-      write: fc.option(actions),
-      metadata: fc.option(fc.constantFrom<[bigint, bigint]>([1n, 1n], [0x1_0000_0001n, 0xff_0000_00ffn])),
-      goto: fc.option(fc.nat(2)),
-      bare: fc.boolean(),
-    });
-    return fc
-      .tuple(fc.constantFrom(0, 0, 0, 1, 2), optional, instructions, fc.nat(20), fc.nat(20))
-      .map(([table_id, extra, plan, one, other]): Entry => {
-        // Up to two fields more: an entry that matches nothing tests nothing.
-        const chosen = Object.entries(extra).filter((_, i) => i === one || i === other);
-        const match: Record<string, unknown> = { ...Object.fromEntries(chosen), ...base };
-        if (match.ipv4_masked !== undefined && base.eth_type === 0x0800) match.ipv4_src = match.ipv4_masked;
-        delete match.ipv4_masked;
-        const known = new Knowledge(match);
-        const list: unknown[] = [];
-        if (plan.apply) {
-          list.push({ type: 'apply_actions', actions: plan.apply.filter((action) => known.accepts(action)) });
-        }
-        if (plan.clear) list.push({ type: 'clear_actions' });
-        if (plan.write) {
-          // Written in any order, executed in the set's.
-          const accepted = inSetOrder(plan.write, (one) => one as { type: never }).filter((action) =>
-            known.accepts(action),
-          );
-          list.push({ type: 'write_actions', actions: plan.write.filter((one) => accepted.includes(one)) });
-        }
-        if (plan.metadata) {
-          list.push({ type: 'write_metadata', metadata: plan.metadata[0], metadata_mask: plan.metadata[1] });
-        }
-        if (plan.goto !== null && table_id < 2) list.push({ type: 'goto_table', table_id: table_id + 1 });
-        return {
-          table_id,
-          // Distinct priorities: which of equal ones wins is not defined.
-          priority: plan.bare && Object.keys(match).length === 0 ? 0 : index + 1,
-          cookie: (BigInt(index) << 32n) | 0x80000001n,
-          match: match as Match,
-          instructions: list as Instruction[],
-        };
+function entryArbitrary(index: number, focus: Kind): fc.Arbitrary<Entry> {
+  return fc
+    .oneof(fc.constant(any), fc.constant(focus), fc.constantFrom(...kinds))
+    .chain(({ base, fields }) => {
+      const optional = fc.record({ ...common, ...fields, ...matchOnly });
+      const actions = actionsFor(fields);
+      const instructions = fc.record({
+        apply: fc.option(actions, { freq: 4 }),
+        clear: fc.boolean(),
+        write: fc.option(actions),
+        metadata: fc.option(fc.constantFrom<[bigint, bigint]>([1n, 1n], [0x1_0000_0001n, 0xff_0000_00ffn])),
+        goto: fc.option(fc.nat(2)),
+        bare: fc.boolean(),
       });
-  });
+      return fc
+        .tuple(fc.constantFrom(0, 0, 0, 1, 2), optional, instructions, fc.nat(20), fc.nat(20))
+        .map(([table_id, extra, plan, one, other]): Entry => {
+          // Up to two fields more: an entry that matches nothing tests nothing.
+          const chosen = Object.entries(extra).filter((_, i) => i === one || i === other);
+          const match: Record<string, unknown> = { ...Object.fromEntries(chosen), ...base };
+          if (match.ipv4_masked !== undefined && base.eth_type === 0x0800) match.ipv4_src = match.ipv4_masked;
+          delete match.ipv4_masked;
+          const known = new Knowledge(match);
+          const list: unknown[] = [];
+          if (plan.apply) {
+            list.push({
+              type: 'apply_actions',
+              actions: plan.apply.filter((action) => known.accepts(action)),
+            });
+          }
+          if (plan.clear) list.push({ type: 'clear_actions' });
+          if (plan.write) {
+            // Written in any order, executed in the set's.
+            const accepted = inSetOrder(plan.write, (one) => one as { type: never }).filter((action) =>
+              known.accepts(action),
+            );
+            list.push({ type: 'write_actions', actions: plan.write.filter((one) => accepted.includes(one)) });
+          }
+          if (plan.metadata) {
+            list.push({
+              type: 'write_metadata',
+              metadata: plan.metadata[0],
+              metadata_mask: plan.metadata[1],
+            });
+          }
+          if (plan.goto !== null && table_id < 2) list.push({ type: 'goto_table', table_id: table_id + 1 });
+          return {
+            table_id,
+            // Distinct priorities: which of equal ones wins is not defined.
+            priority: plan.bare && Object.keys(match).length === 0 ? 0 : index + 1,
+            cookie: (BigInt(index) << 32n) | 0x80000001n,
+            match: match as Match,
+            instructions: list as Instruction[],
+          };
+        });
+    });
 }
 
-export const flowEntries: fc.Arbitrary<Entry[]> = fc
-  .nat(10)
-  .chain((count) => fc.tuple(...Array.from({ length: count }, (_, index) => entryArbitrary(index))));
+/**
+ * Entries, and packets to send with their ports. Half of both are of one kind, which all the others are not: an
+ * edit that no packet meets is not tested.
+ */
+export const scenario: fc.Arbitrary<{ entries: Entry[]; sent: [Description, number][] }> = fc
+  .tuple(fc.constantFrom(...kinds), fc.nat(10))
+  .chain(([focus, count]) =>
+    fc.record({
+      entries: fc.tuple(...Array.from({ length: count }, (_, index) => entryArbitrary(index, focus))),
+      sent: fc.array(fc.tuple(fc.oneof(focus.packets, anyPacket), inPorts), { minLength: 1, maxLength: 6 }),
+    }),
+  );

@@ -29,7 +29,7 @@ export interface Description {
 
 type Vlan = { kind: 'vlan'; tpid: number; vid: number; pcp: number };
 /** `type`: how the Ethernet type before it names it. */
-type Mpls = { kind: 'mpls'; type: number; label: number; tc: number; bos: number; ttl: number };
+export type Mpls = { kind: 'mpls'; type: number; label: number; tc: number; bos: number; ttl: number };
 /** With the addresses of the customer's frame, which begins here. */
 type Pbb = { kind: 'pbb'; pcp: number; isid: number; src: string; dst: string };
 export type Tag = Vlan | Mpls | Pbb;

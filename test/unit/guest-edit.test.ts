@@ -36,6 +36,15 @@ const ip4 = (proto: number, payload: Uint8Array, rest: object = {}) =>
 const ip6 = (proto: number, payload: Uint8Array, rest: object = {}) =>
   ethernet({ type: 0x86dd, payload: ipv6({ proto, payload, ...rest }) });
 
+function crc32c(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ ((crc & 1) !== 0 ? 0x82f63b78 : 0);
+  }
+  return ~crc >>> 0;
+}
+
 describe('set-field', () => {
   it('keeps the checksum of neighbour discovery right', () => {
     const solicit = (target: string, linkAddress: string, src = 'fe80::1') =>
@@ -137,24 +146,138 @@ describe('set-field', () => {
   });
 
   it('keeps the CRC of SCTP right without seeing all of the packet', () => {
-    const crc32c = (bytes: Uint8Array) => {
-      let crc = 0xffffffff;
-      for (const byte of bytes) {
-        crc ^= byte;
-        for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ ((crc & 1) !== 0 ? 0x82f63b78 : 0);
-      }
-      return ~crc >>> 0;
-    };
-    const packet = (src: number, dst: number) => {
-      const bytes = sctp({ src, dst, payload: Uint8Array.from({ length: 700 }, (_, i) => i) });
-      const crc = crc32c(bytes);
-      for (let i = 0; i < 4; i++) bytes[8 + i] = crc >>> (8 * i);
-      return ip4(132, bytes);
-    };
-    // The check value of the polynomial's catalogue.
+    const message = (src: number, dst: number) =>
+      sctp({ src, dst, payload: Uint8Array.from({ length: 700 }, (_, i) => i) });
+    // The check value of the polynomial's catalogue, for what the frames are built with.
+    const known = ip4(132, Buffer.concat([Buffer.from('12345678'), Buffer.alloc(4), Buffer.from('9')]));
     expect(crc32c(Buffer.from('123456789'))).toBe(0xe3069283);
-    const match: Match = { eth_type: 0x0800, ip_proto: 132 };
-    expect(edited(packet(1, 2), match, [{ sctp_src: 40_000 }, { sctp_dst: 9 }])).toEqual(packet(40_000, 9));
+    const zeroed = known.slice(34);
+    zeroed.fill(0, 8, 12);
+    expect(Buffer.from(known).readUInt32LE(42)).toBe(crc32c(zeroed));
+    const fields = [{ sctp_src: 40_000 }, { sctp_dst: 9 }];
+    const v4: Match = { eth_type: 0x0800, ip_proto: 132 };
+    expect(edited(ip4(132, message(1, 2)), v4, fields)).toEqual(ip4(132, message(40_000, 9)));
+    const v6: Match = { eth_type: 0x86dd, ip_proto: 132 };
+    expect(edited(ip6(132, message(1, 2)), v6, fields)).toEqual(ip6(132, message(40_000, 9)));
+    // A fragment header that says it is the only one.
+    const alone = (src: number, dst: number) => {
+      const whole = ip6(132, message(src, dst)).subarray(54);
+      return ip6(44, Buffer.concat([Buffer.from([132, 0, 0, 0, 0, 0, 0, 7]), whole]));
+    };
+    expect(edited(alone(1, 2), v6, fields)).toEqual(alone(40_000, 9));
+  });
+
+  it('leaves the CRC of SCTP in fragments, which none of them can tell', () => {
+    const message = sctp({ src: 1, dst: 2, payload: new Uint8Array(52).fill(3) });
+    message.fill(0xc5, 8, 12);
+    const after = message.slice();
+    after[1] = 9;
+    const fields = [{ sctp_src: 9 }];
+    const rest = { moreFragments: true };
+    expect(edited(ip4(132, message, rest), { eth_type: 0x0800, ip_proto: 132 }, fields)).toEqual(
+      ip4(132, after, rest),
+    );
+    const first = (payload: Uint8Array) =>
+      ip6(44, Buffer.concat([Buffer.from([132, 0, 0, 1, 0, 0, 0, 7]), payload]));
+    expect(edited(first(message), { eth_type: 0x86dd, ip_proto: 132 }, fields)).toEqual(first(after));
+  });
+
+  it("keeps TCP and UDP checksums right in first fragments: they are the whole message's", () => {
+    const whole = (dst: string, src: number) =>
+      ip4(17, udp({ src, payload: new Uint8Array(600).fill(9) }), { dst });
+    const fragment = (frame: Uint8Array, dst: string) =>
+      ip4(17, frame.subarray(34, 34 + 400), { dst, moreFragments: true });
+    const fields = [{ udp_src: 7 }, { ipv4_dst: '192.0.2.1' }];
+    expect(
+      edited(fragment(whole('10.0.0.2', 1), '10.0.0.2'), { eth_type: 0x0800, ip_proto: 17 }, fields),
+    ).toEqual(fragment(whole('192.0.2.1', 7), '192.0.2.1'));
+  });
+
+  it('of ip_proto keeps the L4 bytes and their checksum, which has the protocol in it', () => {
+    const segment = tcp({ payload: Uint8Array.of(1, 2, 3) });
+    const fields = [{ ip_proto: 200 }];
+    const sum = (l3: Uint8Array, header: number) => {
+      const length = l3.length - header;
+      return fold16(sum16(l3, header, length, pseudoHeaderSum(l3, 0, 200, length)));
+    };
+    const v4 = edited(ip4(6, segment), { eth_type: 0x0800, ip_proto: 6 }, fields).slice(14);
+    expect([v4[9], fold16(sum16(v4, 0, 20)), sum(v4, 20)]).toEqual([200, 0xffff, 0xffff]);
+    const v6 = edited(ip6(6, segment), { eth_type: 0x86dd, ip_proto: 6 }, fields).slice(14);
+    expect([v6[6], sum(v6, 40)]).toEqual([200, 0xffff]);
+  });
+
+  it("of ip_proto behind extension headers is the last one's", () => {
+    const chain = (proto: number, fragment: number) =>
+      ip6(
+        0,
+        Uint8Array.from([
+          60,
+          0,
+          0,
+          0,
+          0,
+          0,
+          0,
+          0,
+          44,
+          0,
+          1,
+          4,
+          0,
+          0,
+          0,
+          0,
+          proto,
+          0,
+          fragment,
+          0,
+          0,
+          0,
+          0,
+          1,
+          9,
+          9,
+        ]),
+      );
+    const match: Match = { eth_type: 0x86dd, ip_proto: 99 };
+    expect(edited(chain(99, 0), match, [{ ip_proto: 100 }])).toEqual(chain(100, 0));
+    // A later fragment.
+    expect(edited(chain(99, 5), match, [{ ip_proto: 100 }])).toEqual(chain(100, 5));
+  });
+
+  it('of ipv6_dst on the way through a routing header is not in the checksum', () => {
+    const routed = (dst: string, left: number, segment: Uint8Array) =>
+      ip6(43, Buffer.concat([Buffer.from([6, 2, 0, left]), Buffer.alloc(20, 7), segment]), { dst });
+    const segment = tcp();
+    segment.fill(0x5a, 16, 18);
+    const field = [{ ipv6_dst: 'fd00::77' }];
+    const match: Match = { eth_type: 0x86dd };
+    expect(edited(routed('fd00::2', 1, segment), match, field)).toEqual(routed('fd00::77', 1, segment));
+    const arrived = edited(routed('fd00::2', 0, segment), match, field);
+    expect(arrived.subarray(-4)).not.toEqual(segment.subarray(-4));
+  });
+
+  it('of an echo reply that is all zero makes its checksum ones', () => {
+    const echo = (type: number) => ip4(1, icmp({ type, payload: new Uint8Array(20) }));
+    expect(edited(echo(8), { eth_type: 0x0800, ip_proto: 1 }, [{ icmpv4_type: 0 }])).toEqual(echo(0));
+  });
+
+  it('of eth_type behind SNAP leaves the length; frames without a type stay as they are', () => {
+    const snap = (type: number) =>
+      ethernet({
+        type: 12,
+        payload: Uint8Array.from([0xaa, 0xaa, 3, 0, 0, 0, type >> 8, type & 255, 1, 2, 3, 4]),
+      });
+    expect(edited(snap(0x88b5), {}, [{ eth_type: 0x88b6 }])).toEqual(snap(0x88b6));
+    const llc = ethernet({ type: 3, payload: Uint8Array.of(0x42, 0x42, 3) });
+    expect(edited(llc, {}, [{ eth_type: 0x88b6 }])).toEqual(llc);
+  });
+
+  it('does not take the padding behind a neighbour solicitation for an option', () => {
+    const bare = ip6(58, neighbour({ type: 135, target: 'fd00::9' }));
+    const padded = Buffer.concat([bare, Buffer.from([1, 1, 0, 0, 0, 0, 0, 0])]);
+    const match: Match = { eth_type: 0x86dd, ip_proto: 58, icmpv6_type: 135 };
+    expect(Buffer.from(edited(padded, match, [{ ipv6_nd_sll: '02:00:00:00:00:09' }]))).toEqual(padded);
   });
 
   it('behind an edit of eth_type or ip_proto meets the packet as it is then', () => {

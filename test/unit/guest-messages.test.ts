@@ -226,18 +226,6 @@ describe('errors', () => {
       BAD_ACTION,
       BadActionCode.BAD_OUT_GROUP,
     ],
-    [
-      'MPLS',
-      { instructions: apply({ type: 'push_mpls', ethertype: 0x8847 }) },
-      BAD_ACTION,
-      BadActionCode.BAD_TYPE,
-    ],
-    [
-      'PBB',
-      { instructions: apply({ type: 'push_pbb', ethertype: 0x88e7 }) },
-      BAD_ACTION,
-      BadActionCode.BAD_TYPE,
-    ],
     ['TABLE', { instructions: apply(output(Port.TABLE)) }, BAD_ACTION, BadActionCode.BAD_OUT_PORT],
     ['NORMAL', { instructions: apply(output(Port.NORMAL)) }, BAD_ACTION, BadActionCode.BAD_OUT_PORT],
     ['ANY', { instructions: apply(output(Port.ANY)) }, BAD_ACTION, BadActionCode.BAD_OUT_PORT],

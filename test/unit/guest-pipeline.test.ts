@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OpenFlowProgram } from '../../sandbox/guest/openflow/program.ts';
 import { GuestHarness } from '../support/guest-harness.ts';
-import { description, flowEntries, inPorts } from '../support/pipeline-arbitrary.ts';
+import { scenario } from '../support/pipeline-arbitrary.ts';
 import { buildFrame, type Description, Unspecified } from '../support/reference-packet.ts';
 import { type Entry, type Outcome, referencePipeline } from '../support/reference-pipeline.ts';
 
@@ -32,30 +32,26 @@ describe.each([
     let outcomes = 0;
     let open = 0;
     fc.assert(
-      fc.property(
-        flowEntries,
-        fc.array(fc.tuple(description, inPorts), { minLength: 1, maxLength: 6 }),
-        (entries, packets) => {
-          const harness = new GuestHarness(new OpenFlowProgram(compileAfter));
-          const answers = harness.ask(...entries.map((entry) => ({ type: 'flow_mod' as const, ...entry })));
-          expect(answers).toEqual([]);
-          const kept = withoutReplaced(entries);
-          for (const [packet, inPort] of packets) {
-            const sent = harness.send(buildFrame(packet), { inPort }).map((record) => ({
-              kind: record.kind,
-              port: record.port,
-              frame: Buffer.from(record.frame).toString('hex'),
-              tableId: record.kind === 'controller' ? record.tableId : 0,
-              cookie: record.kind === 'controller' ? record.cookie : 0n,
-              metadata: record.kind === 'controller' ? record.metadata : 0n,
-            }));
-            const expected = expectation(kept, packet, inPort);
-            if (expected !== undefined) expect(sent).toEqual(expected);
-            outcomes += expected?.length ?? 0;
-            if (expected === undefined) open++;
-          }
-        },
-      ),
+      fc.property(scenario, ({ entries, sent: packets }) => {
+        const harness = new GuestHarness(new OpenFlowProgram(compileAfter));
+        const answers = harness.ask(...entries.map((entry) => ({ type: 'flow_mod' as const, ...entry })));
+        expect(answers).toEqual([]);
+        const kept = withoutReplaced(entries);
+        for (const [packet, inPort] of packets) {
+          const sent = harness.send(buildFrame(packet), { inPort }).map((record) => ({
+            kind: record.kind,
+            port: record.port,
+            frame: Buffer.from(record.frame).toString('hex'),
+            tableId: record.kind === 'controller' ? record.tableId : 0,
+            cookie: record.kind === 'controller' ? record.cookie : 0n,
+            metadata: record.kind === 'controller' ? record.metadata : 0n,
+          }));
+          const expected = expectation(kept, packet, inPort);
+          if (expected !== undefined) expect(sent).toEqual(expected);
+          outcomes += expected?.length ?? 0;
+          if (expected === undefined) open++;
+        }
+      }),
       { numRuns: 700 },
     );
     // The generator is worth something only while packets get through.

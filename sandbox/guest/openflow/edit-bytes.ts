@@ -86,10 +86,10 @@ export function isLength(b: Uint8Array, p: number): boolean {
   return u16(b, p) < FIRST_ETH_TYPE;
 }
 
-/** Accounts in a checksum for a 16-bit word that changed; UDP's zero means "none", so it becomes ones. */
-export function patchChecksum(b: Uint8Array, p: number, before: number, after: number, udp: boolean): void {
+/** Accounts in a checksum for a 16-bit word that changed. `ones`: zero (in UDP "no checksum") becomes ones. */
+export function patchChecksum(b: Uint8Array, p: number, before: number, after: number, ones: boolean): void {
   const sum = updateChecksum16(u16(b, p), before, after);
-  put16(b, p, udp && sum === 0 ? 0xffff : sum);
+  put16(b, p, ones && sum === 0 ? 0xffff : sum);
 }
 
 /** Writes a word of the IPv4 header at `l3`. */

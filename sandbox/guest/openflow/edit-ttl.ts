@@ -1,7 +1,7 @@
 /** Times to live: of IP, of MPLS, and copied from one header to the next (OpenFlow 1.3, section 5.12). */
 import { fold16, sum16 } from '../../../packet/index.ts';
 import type { PacketView } from '../packet-view.ts';
-import { ETH_TYPE, ethType, ipProto, isMplsType, l3Of, mplsOf, PROTO, putIpv4 } from './edit-bytes.ts';
+import { ETH_TYPE, ethType, ipProto, isMplsType, l3Of, mplsOf, PROTO, putIpv4, u16 } from './edit-bytes.ts';
 
 /** Headers with a TTL. */
 const KIND = { NONE: 0, IPV4: 4, IPV6: 6, MPLS: 8 } as const;
@@ -70,9 +70,12 @@ function nextHeader(packet: PacketView, key: Uint32Array, kind: number): number 
   return tunnelled && at.l4 !== 0 ? ipHeader(packet, offset + at.l4) : 0;
 }
 
+/** Bytes that may follow an IPv6 packet in a frame: padding to 60 bytes. */
+const MAX_PADDING = 6;
+
 /**
- * `p` if there is an IP header. A label does not say what follows it, so more than the version is looked at:
- * IPv4's header checksum, IPv6's length.
+ * `p` if there is an IP header. A label does not say what follows it (a VLAN tag can look like version 6), so
+ * more than the version is looked at: IPv4's header checksum; whether IPv6's length is that of the frame.
  */
 function ipHeader(packet: PacketView, p: number): number {
   const b = packet.bytes;
@@ -82,9 +85,10 @@ function ipHeader(packet: PacketView, p: number): number {
     nextKind = KIND.IPV4;
     return fold16(sum16(b, p, size)) === 0xffff ? p : 0;
   }
+  if (left < 40 || b[p] >> 4 !== 6) return 0;
   nextKind = KIND.IPV6;
-  const behind = packet.frameEnd - p;
-  return left >= 40 && b[p] >> 4 === 6 && 40 + ((b[p + 4] << 8) | b[p + 5]) <= behind ? p : 0;
+  const padding = packet.frameEnd - (p + 40 + u16(b, p + 4));
+  return padding >= 0 && padding <= MAX_PADDING ? p : 0;
 }
 
 function read({ bytes }: PacketView, kind: number, p: number): number {

@@ -144,7 +144,10 @@ function putIcmp(packet: PacketView, key: Uint32Array, proto: number, byte: numb
   const b = packet.bytes;
   const before = u16(b, l4);
   b[l4 + byte] = value;
-  if (!isPartial(packet)) patchChecksum(b, l4 + 2, before, u16(b, l4), false);
+  if (isPartial(packet)) return;
+  const after = u16(b, l4);
+  // An ICMPv4 message may be all zero (an echo reply): its checksum is ones then, which fits others as well.
+  patchChecksum(b, l4 + 2, before, after, after === 0);
 }
 
 /** `mask`: bits of the traffic-class byte to replace. */

@@ -58,8 +58,9 @@ export class Known {
   }
 
   set(name: string, value: unknown): void {
-    // The rest of the packet is another then.
+    // What stands behind is another then.
     if (name === 'eth_type') this.fields = { eth_type: value };
+    else if (name === 'ip_proto') this.fields = { eth_type: this.fields.eth_type, ip_proto: value };
     else this.fields = { ...this.fields, [name]: value };
   }
 
