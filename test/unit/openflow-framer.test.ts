@@ -35,6 +35,17 @@ test('whole messages are handed on without a copy', () => {
   expect(buffers.every((buffer) => buffer === chunk.buffer)).toBe(true);
 });
 
+test('what a socket gives as a Buffer comes out as messages whose slice() is a copy', () => {
+  const stream = Buffer.concat([echo(4, 1), echo(4, 2)]);
+  const kept: Uint8Array[] = [];
+  const framer = new Framer();
+  const keep = (bytes: Uint8Array) => void kept.push(bytes.slice());
+  framer.push(stream.subarray(0, 20), keep);
+  framer.push(stream.subarray(20), keep);
+  stream.fill(0);
+  expect(kept).toEqual([echo(4, 1), echo(4, 2)].map((one) => new Uint8Array(one)));
+});
+
 test('the callback may push more', () => {
   const framer = new Framer();
   const got: number[] = [];
