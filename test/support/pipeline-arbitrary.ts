@@ -78,7 +78,7 @@ const mpls = fc.record({
   tc: bits(3),
   ttl: ttls,
 });
-const pbb = fc.record({ kind: kind('pbb'), pcp: bits(3), isid: isids, src: macs, dst: macs });
+const pbb = fc.record({ kind: kind('pbb'), pcp: bits(3), uca: bits(1), isid: isids, src: macs, dst: macs });
 const vlans = fc.array(vlan, { maxLength: 2 });
 const stack = (outer: fc.Arbitrary<Tag[]>, entry: fc.Arbitrary<Omit<Mpls, 'bos'>> = mpls) =>
   fc
@@ -171,7 +171,11 @@ const kinds: Kind[] = [
     const entry = mpls.map((one) => ({ ...one, type }));
     return { base: { eth_type: type }, fields: shim, packets: packets(stack(vlans, entry), anyPayload) };
   }),
-  { base: { eth_type: 0x88e7 }, fields: { pbb_isid: isids }, packets: packets(backbone, anyPayload) },
+  {
+    base: { eth_type: 0x88e7 },
+    fields: { pbb_isid: isids, pbb_uca: bits(1) },
+    packets: packets(backbone, anyPayload),
+  },
 ];
 const matchOnly = {
   in_port: inPorts,
@@ -214,7 +218,7 @@ const present = vids.map((vid) => vid | 0x1000);
 /** Tags set right after they are pushed. */
 const pushed = fc.oneof(
   fc.tuple(pushVlan, setOf({ vlan_vid: present }), setOf({ vlan_pcp: bits(3) })),
-  fc.tuple(push, setOf({ ...shim, pbb_isid: isids })),
+  fc.tuple(push, setOf({ ...shim, pbb_isid: isids, pbb_uca: bits(1) })),
 );
 
 function actionsFor(fields: Fields): fc.Arbitrary<ActionInit[]> {
@@ -307,7 +311,7 @@ class Knowledge {
     if (name === 'vlan_vid') return this.tagged !== false;
     if (name === 'vlan_pcp') return this.tagged === true;
     if (name.startsWith('mpls_')) return MPLS.includes(this.type ?? 0);
-    if (name === 'pbb_isid') return this.type === 0x88e7;
+    if (name.startsWith('pbb_')) return this.type === 0x88e7;
     // Of the others those of the match's own kind are tried, while the packet is what the match says.
     return this.match.eth_type !== undefined;
   }
