@@ -9,6 +9,8 @@ import { MacTable, stationKey } from './mac-table.ts';
 /** Marks our entries, so that they are found again after a restart and others are left alone. */
 const COOKIE = 0xfc1e_a210_0000_0001n;
 const EVERY_BIT = 0xffff_ffff_ffff_ffffn;
+/** Wire version of OpenFlow 1.0. */
+const V10 = 1;
 const RESERVED_PRIORITY = 1000;
 const FLOW_PRIORITY = 100;
 
@@ -30,7 +32,7 @@ export class PlainSwitch implements Switching {
   /** Installs what is always there, and learns from entries that an earlier controller left. */
   async start(): Promise<void> {
     const always: FlowEntry[] = [
-      { priority: RESERVED_PRIORITY, match: { eth_dst: ['01:80:c2:00:00:00', 'ff:ff:ff:ff:ff:f0'] } },
+      ...reservedAddresses(this.#datapath).map((match) => ({ priority: RESERVED_PRIORITY, match })),
       {
         priority: 0,
         actions: [{ type: 'output', port: Port.CONTROLLER, max_len: ControllerMaxLen.NO_BUFFER }],
@@ -105,6 +107,28 @@ export class PlainSwitch implements Switching {
       { vlan_vid, eth_src: mac },
       { vlan_vid, eth_dst: mac },
     ];
-    for (const match of matches) this.#datapath.deleteFlows({ ...OURS, match });
+    for (const match of matches) {
+      if (this.#datapath.version !== V10) this.#datapath.deleteFlows({ ...OURS, match });
+      else this.#deleteOneByOne(match);
+    }
   }
+
+  /** OpenFlow 1.0 deletes by match alone: those that are ours are looked for, and deleted strictly. */
+  #deleteOneByOne(match: Match): void {
+    this.#datapath.flows({ ...OURS, match }).then(
+      (entries) => {
+        for (const { match, priority } of entries) {
+          this.#datapath.deleteFlows({ table_id: 0, match, priority, strict: true });
+        }
+      },
+      // The device is gone, or it will say why by itself: entries time out.
+      () => undefined,
+    );
+  }
+}
+
+/** 01:80:c2:00:00:00 to 0f, which switches keep to themselves. OpenFlow 1.0 has no masks for addresses. */
+function reservedAddresses({ version }: Datapath): Match[] {
+  if (version !== V10) return [{ eth_dst: ['01:80:c2:00:00:00', 'ff:ff:ff:ff:ff:f0'] }];
+  return Array.from({ length: 16 }, (_, last) => ({ eth_dst: `01:80:c2:00:00:0${last.toString(16)}` }));
 }

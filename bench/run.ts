@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { cells } from './cells.ts';
+import { codec } from './codec.ts';
 import { machine, table } from './lib/report.ts';
 import { scale } from './scale.ts';
 import { setup } from './setup.ts';
@@ -23,7 +24,7 @@ export interface Bench {
   run(progress: (step: string) => void): Promise<BenchResult>;
 }
 
-const benches: readonly Bench[] = [cells, setup, scale];
+const benches: readonly Bench[] = [cells, setup, scale, codec];
 
 const json = process.argv.includes('--json');
 const names = process.argv.slice(2).filter((word) => !word.startsWith('-'));

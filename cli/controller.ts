@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { commandLogger } from './lib/log.ts';
-import { collect, integer, LOG_LEVELS, OPENFLOW_PORT, oneOf } from './lib/options.ts';
+import { collect, integer, LOG_LEVELS, OPENFLOW_PORT, oneOf, protocols } from './lib/options.ts';
 import { runDir } from './lib/run-dir.ts';
 import { untilSignal } from './lib/service.ts';
 
@@ -12,6 +12,7 @@ const GRANULARITIES = ['five-tuple', 'ip-pair', 'host-pair', 'port'] as const;
 interface Options {
   port: number;
   host?: string;
+  protocols?: number[];
   app?: (typeof APPS)[number][];
   granularity: (typeof GRANULARITIES)[number];
   idleTimeout: number;
@@ -28,6 +29,11 @@ export function configure(command: Command): void {
       OPENFLOW_PORT,
     )
     .option('--host <address>', 'address to listen at (default: all)')
+    .option(
+      '--protocols <versions>',
+      'OpenFlow versions to speak, such as OpenFlow10,OpenFlow13 (default: all)',
+      protocols,
+    )
     .option('--app <name>', `app to run, repeatable: ${APPS.join(', ')} (default)`, collect(oneOf(APPS)))
     .option(
       '--granularity <what>',
@@ -60,6 +66,7 @@ async function run(options: Options): Promise<void> {
   const controller = await Controller.start({
     port: options.port,
     ...(options.host === undefined ? {} : { host: options.host }),
+    ...(options.protocols === undefined ? {} : { protocols: options.protocols }),
     apps: [...names].map((name) => make[name]()),
     runDir: options.runDir ?? runDir(),
     log: commandLogger('controller', options.logLevel),

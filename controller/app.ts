@@ -11,11 +11,13 @@ import type {
 import type { CellRecord, CellStatus } from './cells.ts';
 import type { Datapath } from './datapath.ts';
 import { FlowcellError } from './errors.ts';
+import type { RoleStatus } from './onf.ts';
 
 export type PacketIn = MessageOf<'packet_in'>;
 export type FlowRemoved = MessageOf<'flow_removed'>;
 export type PortStatus = MessageOf<'port_status'>;
-export type { PortDesc };
+export type TableStatus = MessageOf<'table_status'>;
+export type { PortDesc, RoleStatus };
 
 /** A flow entry as apps write it; what is left out is 0, and no match is every packet. */
 export interface FlowEntry {
@@ -111,12 +113,19 @@ export interface App {
   onFlowRemoved?(datapath: Datapath, removed: FlowRemoved): void | Promise<void>;
   /** `datapath.ports` is already up to date. */
   onPortStatus?(datapath: Datapath, status: PortStatus): void | Promise<void>;
+  /** The switch has made this controller slave because another became master, or its operator decided so (1.4 and later). */
+  onRoleStatus?(datapath: Datapath, status: RoleStatus): void | Promise<void>;
+  /** A table is getting full, or empty again, beyond the limits set for it (1.4 and later). */
+  onTableStatus?(datapath: Datapath, status: TableStatus): void | Promise<void>;
   /**
    * News of the app's own cells, and of cells that no app of this controller opened. Cells that outlived an
    * earlier connection come as 'ready' with `record.adopted`, their entries read from the device.
    */
   onCellStatus?(datapath: Datapath, status: CellStatus): void | Promise<void>;
-  /** OpenFlow errors that no request was waiting for, and flow entries a cell refused (then with its record). */
+  /**
+   * OpenFlow errors that no request was waiting for, what was sent and the device's version cannot say, and flow entries
+   * a cell refused (then with its record).
+   */
   onError?(datapath: Datapath, error: FlowcellError, cell?: CellRecord): void | Promise<void>;
 }
 

@@ -2,25 +2,30 @@
 
 import { randomInt } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { WireVersion } from '../openflow/versions.ts';
 import { type App, defineApp } from './app.ts';
 import { AppsHost } from './apps-host.ts';
 import { CookieJar } from './cells.ts';
 import type { Datapath } from './datapath.ts';
 import { DEFAULT_DISPATCH, Device, type DeviceContext, type DispatchSettings } from './device.ts';
 import { EventHub } from './events.ts';
+import type { FeaturesReply } from './handshake.ts';
 import { DEFAULT_CONTROLLER_LIMITS, type Limits } from './limits.ts';
 import { LocalState } from './local.ts';
 import { defaultLogger, LogGate, type Logger } from './log.ts';
 import { FIVE_TUPLE_FIELDS, fieldBits } from './match.ts';
 import { Counters, Durations } from './metrics.ts';
+import { offeredVersions } from './negotiation.ts';
 import { DEFAULT_PORT, Server } from './server.ts';
-import { type FeaturesReply, Session } from './session.ts';
+import { Session } from './session.ts';
 
 export interface ControllerOptions {
   /** TCP port for devices; default 6653, 0 lets the system choose. */
   port?: number;
   /** Address to listen at; default: all. */
   host?: string;
+  /** Wire versions to speak, e.g. [1, 4] for OpenFlow 1.0 and 1.3; default all of 1.0, 1.3, 1.4 and 1.5. */
+  protocols?: readonly number[];
   /** Asked in this order. */
   apps: readonly App[];
   log?: Logger;
@@ -41,6 +46,7 @@ export class Controller {
   readonly #log: Logger;
   readonly #gate = new LogGate();
   readonly #limits: Limits;
+  readonly #offered: readonly WireVersion[];
   readonly #context: DeviceContext;
   readonly #devices = new Map<bigint, Device>();
   readonly #sessions = new Set<Session>();
@@ -49,6 +55,7 @@ export class Controller {
   #stopping: Promise<void> | undefined;
 
   private constructor(options: ControllerOptions) {
+    this.#offered = offeredVersions(options.protocols);
     this.apps = options.apps.map((app) => defineApp(app));
     this.#log = options.log ?? defaultLogger();
     this.#limits = { ...DEFAULT_CONTROLLER_LIMITS, ...options.limits };
@@ -74,7 +81,7 @@ export class Controller {
    * Starts a controller; it accepts devices when the promise resolves.
    *
    * @throws FlowcellError FC_LISTEN (port in use, no permission), FC_LOCAL_STATE (its socket cannot be made),
-   *   FC_APP_INVALID, FC_APP_NAME_TAKEN, FC_FIELD_UNKNOWN.
+   *   FC_APP_INVALID, FC_APP_NAME_TAKEN, FC_FIELD_UNKNOWN, FC_PROTOCOL_UNKNOWN.
    */
   static async start(options: ControllerOptions): Promise<Controller> {
     const controller = new Controller(options);
@@ -144,6 +151,7 @@ export class Controller {
   #accept(socket: Socket): void {
     let device: Device | undefined;
     const session: Session = new Session(socket, {
+      offered: this.#offered,
       limits: this.#limits,
       counters: this.counters,
       log: this.#log,
@@ -153,6 +161,7 @@ export class Controller {
           device.start();
         },
         message: (message) => device?.receive(message),
+        unsent: (error) => device?.unsent(error),
         tick: (now) => device?.dispatch.tick(now),
         closed: (reason) => {
           this.#sessions.delete(session);
@@ -181,6 +190,7 @@ export class Controller {
       {
         datapath: datapath.name,
         remote: datapath.remote,
+        openflow: datapath.openflow,
         flow_mode: datapath.flowMode,
         ports: datapath.ports.size,
         cells: datapath.cells.size,
@@ -190,6 +200,7 @@ export class Controller {
     this.events.emit('connected', {
       datapath: datapath.name,
       remote: datapath.remote,
+      openflow: datapath.openflow,
       flow_mode: datapath.flowMode,
       cells: datapath.cells.size,
     });

@@ -1,45 +1,15 @@
-/** A connected device as apps see it: a Flowcell agent or any OpenFlow 1.3 switch. */
+/** A connected device as apps see it: a Flowcell agent, or any switch of OpenFlow 1.0, 1.3, 1.4 or 1.5. */
 
-import {
-  type ActionInit,
-  FlowModCommand,
-  type FlowStats,
-  type Match,
-  type Message,
-  type MessageInit,
-  type MessageOf,
-  NO_BUFFER,
-  Port,
-  type PortStats,
-} from '../openflow/index.ts';
+import { FlowModCommand, type MessageInit } from '../openflow/index.ts';
 import type { FlowEntry, PortDesc } from './app.ts';
 import type { CellRecord } from './cells.ts';
+import { DatapathConfiguration } from './datapath-configuration.ts';
 import { FlowcellError } from './errors.ts';
+import type { FeaturesReply } from './handshake.ts';
+import { type FlowDeletion, flowDeletion, type PacketOut, packetOutMessage } from './modifications.ts';
 import type { ProgramSource } from './programs.ts';
 import { flowModMessage } from './rules.ts';
-import type { FeaturesReply, Session } from './session.ts';
-
-type ReplyBody<T extends string> = Extract<MessageOf<'multipart_reply'>['body'], { type: T }>;
-
-/** Which flow entries are meant: those at least as specific as the match, with this cookie under the mask. */
-export interface FlowFilter {
-  /** Default: all tables. */
-  table_id?: number;
-  match?: Match;
-  cookie?: bigint;
-  cookie_mask?: bigint;
-  /** Only entries with an output to this port. */
-  out_port?: number;
-}
-
-export interface PacketOut {
-  actions: readonly ActionInit[];
-  /** Default: CONTROLLER. */
-  in_port?: number;
-  data?: Uint8Array;
-  /** Instead of data: a packet that the switch has buffered. */
-  buffer_id?: number;
-}
+import type { Session } from './session.ts';
 
 /** What the controller's inside provides. */
 export interface DatapathLink {
@@ -53,9 +23,12 @@ export interface DatapathLink {
   upload(source: ProgramSource): Promise<string>;
 }
 
-const ALL_TABLES = 0xff;
-
-export class Datapath {
+/**
+ * A connected device. Messages and numbers are those of OpenFlow 1.3, whatever version the device speaks: they are
+ * translated on the way. What that version cannot say (`openflow` names it) fails with FC_NOT_IN_VERSION: requests
+ * reject, and what is sent without waiting comes to `App.onError`.
+ */
+export class Datapath extends DatapathConfiguration {
   readonly id: bigint;
   /** The id as 16 hex digits. */
   readonly name: string;
@@ -67,6 +40,7 @@ export class Datapath {
   readonly #link: DatapathLink;
 
   constructor(link: DatapathLink) {
+    super(link.session, link.ports);
     this.#link = link;
     this.features = link.features;
     this.id = link.features.datapath_id;
@@ -109,21 +83,6 @@ export class Datapath {
     return this.#link.session.send(message);
   }
 
-  /**
-   * Sends a request and waits for its reply; parts of a multipart reply are joined.
-   *
-   * @throws DeviceError (the device's OpenFlow error), FlowcellError FC_REQUEST_TIMEOUT, FC_DISCONNECTED,
-   *   FC_TOO_MANY_REQUESTS, FC_REPLY_TOO_LARGE.
-   */
-  request(message: MessageInit, timeoutMs?: number): Promise<Message> {
-    return this.#link.session.request(message, timeoutMs);
-  }
-
-  /** Resolves when the device has done everything sent before. */
-  async barrier(): Promise<void> {
-    await this.request({ type: 'barrier_request' });
-  }
-
   /** Adds an entry; one with the same table, match and priority is replaced. With `cell` in that cell. */
   addFlow(entry: FlowEntry, cell = 0): number {
     return this.send(flowModMessage(entry, FlowModCommand.ADD, cell));
@@ -134,41 +93,19 @@ export class Datapath {
     return this.send(flowModMessage(entry, FlowModCommand.MODIFY, cell));
   }
 
+  /** Gives other instructions to the entry with exactly this match and priority. */
+  modifyFlowStrict(entry: FlowEntry, cell = 0): number {
+    return this.send(flowModMessage(entry, FlowModCommand.MODIFY_STRICT, cell));
+  }
+
   /** Deletes the entries the filter means; with `strict` the one with exactly this match and priority. */
-  deleteFlows(filter: FlowFilter & { strict?: boolean; priority?: number } = {}, cell = 0): number {
-    return this.send({
-      type: 'flow_mod',
-      command: filter.strict ? FlowModCommand.DELETE_STRICT : FlowModCommand.DELETE,
-      table_id: filter.table_id ?? ALL_TABLES,
-      priority: filter.priority ?? 0,
-      cookie: filter.cookie ?? 0n,
-      cookie_mask: filter.cookie_mask ?? 0n,
-      out_port: filter.out_port ?? Port.ANY,
-      match: cell === 0 ? (filter.match ?? {}) : { ...filter.match, cell },
-    });
-  }
-
-  /** Flow statistics; for a cell's entries put `cell` into the match. */
-  async flows(filter: FlowFilter = {}): Promise<FlowStats[]> {
-    const body = { type: 'flow' as const, table_id: ALL_TABLES, match: {}, ...filter };
-    return (await this.#multipart({ type: 'multipart_request', body }, 'flow')).flows;
-  }
-
-  /** Statistics of one port or of all. */
-  async portStats(port: number = Port.ANY): Promise<PortStats[]> {
-    const body = { type: 'port_stats' as const, port_no: port };
-    return (await this.#multipart({ type: 'multipart_request', body }, 'port_stats')).ports;
+  deleteFlows(filter: FlowDeletion = {}, cell = 0): number {
+    return this.send(flowDeletion(filter, cell));
   }
 
   /** Sends a packet out by the device. */
   packetOut(packet: PacketOut): number {
-    return this.send({
-      type: 'packet_out',
-      buffer_id: packet.buffer_id ?? NO_BUFFER,
-      in_port: packet.in_port ?? Port.CONTROLLER,
-      actions: packet.actions,
-      data: packet.data ?? new Uint8Array(0),
-    });
+    return this.send(packetOutMessage(packet));
   }
 
   /** Takes back a dispatch rule, and ends its cell. False when there is no such rule. */
@@ -192,16 +129,5 @@ export class Datapath {
       );
     }
     return this.#link.upload(source);
-  }
-
-  async #multipart<T extends 'flow' | 'port_stats'>(message: MessageInit, type: T): Promise<ReplyBody<T>> {
-    const reply = await this.request(message);
-    if (reply.type !== 'multipart_reply' || reply.body.type !== type) {
-      throw new FlowcellError(
-        'FC_UNEXPECTED_REPLY',
-        `the device answered a ${type} request with ${reply.type}`,
-      );
-    }
-    return reply.body as ReplyBody<T>;
   }
 }

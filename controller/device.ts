@@ -6,6 +6,7 @@ import {
   DispatchConfigFlag,
   DispatchMiss,
   type Message,
+  OFP_VERSION,
   PortReason,
 } from '../openflow/index.ts';
 import type { FlowEntry, PortDesc, PortStatus } from './app.ts';
@@ -16,11 +17,13 @@ import { Dispatch } from './dispatch.ts';
 import { DeviceError, type FlowcellError } from './errors.ts';
 import type { EventHub } from './events.ts';
 import type { Flow } from './flow.ts';
+import type { FeaturesReply } from './handshake.ts';
 import type { Limits } from './limits.ts';
 import { LogGate, type Logger } from './log.ts';
 import type { Counters, Durations } from './metrics.ts';
+import { roleStatus } from './onf.ts';
 import { type ProgramSource, Programs } from './programs.ts';
-import type { FeaturesReply, Session } from './session.ts';
+import type { Session } from './session.ts';
 
 /** DISPATCH_CONFIG as the controller asks for it; the device may answer with less. */
 export interface DispatchSettings {
@@ -117,9 +120,13 @@ export class Device implements DatapathLink {
       flags: ConfigFlag.FRAG_NORMAL,
       miss_send_len: ControllerMaxLen.NO_BUFFER,
     });
-    this.session.call({ type: 'multipart_request', body: { type: 'port_desc' } }, (error, reply) =>
-      this.#portsKnown(error, reply),
-    );
+    const extended = this.session.version === OFP_VERSION;
+    this.session.call({ type: 'multipart_request', body: { type: 'port_desc' } }, (error, reply) => {
+      this.#portsKnown(error, reply);
+      // The extension is one of OpenFlow 1.3: all others are ordinary switches.
+      if (!extended) this.#modeKnown(error, undefined);
+    });
+    if (!extended) return;
     this.session.call(
       {
         type: 'dispatch_config',
@@ -158,24 +165,43 @@ export class Device implements DatapathLink {
       case 'error': {
         if (this.dispatch.error(message)) return;
         const error = new DeviceError(message.error_type, message.code, message.xid, message.data.slice());
-        const held = this.#gate.pass('error');
-        if (held >= 0) {
-          this.#c.log.warn({ code: error.code, datapath: this.datapath.name, held }, error.message);
-        }
-        this.#c.events.emit('error', { datapath: this.datapath.name, message: error.message });
-        this.#c.apps.notify(undefined, 'onError', this.datapath, error);
+        this.#report(error);
         return;
       }
+      case 'experimenter': {
+        const status = roleStatus(message);
+        if (status === undefined || !this.#ready) this.#c.counters.unexpected_messages++;
+        else this.#c.apps.notify(undefined, 'onRoleStatus', this.datapath, status);
+        return;
+      }
+      case 'table_status':
+        if (this.#ready) this.#c.apps.notify(undefined, 'onTableStatus', this.datapath, message);
+        return;
       default:
         // A reply that came after its request's time limit.
         this.#c.counters.unexpected_messages++;
     }
   }
 
+  /** Something sent without waiting could not be said in the version of the connection. */
+  unsent(error: FlowcellError): void {
+    this.#report(error);
+  }
+
   closed(reason: string): void {
     this.dispatch.close();
     if (this.#ready) this.#c.apps.notify(undefined, 'onDatapathGone', this.datapath, reason);
     this.#ready = false;
+  }
+
+  /** An error that nobody waits for. */
+  #report(error: FlowcellError): void {
+    const held = this.#gate.pass(error.code);
+    if (held >= 0) {
+      this.#c.log.warn({ code: error.code, datapath: this.datapath.name, held }, error.message);
+    }
+    this.#c.events.emit('error', { datapath: this.datapath.name, message: error.message });
+    this.#c.apps.notify(undefined, 'onError', this.datapath, error);
   }
 
   #ownerOf(cell: number | undefined): string | undefined {

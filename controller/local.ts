@@ -140,6 +140,7 @@ function datapathState(datapath: Datapath): object {
   return {
     id: datapath.name,
     remote: datapath.remote,
+    openflow: datapath.openflow,
     connected_at: datapath.connectedAt,
     flow_mode: datapath.flowMode,
     cells: datapath.cells.size,

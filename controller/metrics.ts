@@ -13,6 +13,8 @@ export class Counters {
   writes = 0;
   malformed_messages = 0;
   unexpected_messages = 0;
+  /** What the version of the connection has no words for (FC_NOT_IN_VERSION). */
+  messages_not_in_version = 0;
   errors_in = 0;
   errors_out = 0;
   error_replies_suppressed = 0;

@@ -40,23 +40,26 @@ export class Outbox {
     if (this.backlog > this.#limit) return false;
     let end = encodeInto(message, this.#buffer, this.#end);
     if (end > this.#buffer.length) {
-      const grown = new Uint8Array(Math.max(2 * this.#buffer.length, this.#end + MAX_MESSAGE));
-      grown.set(this.#buffer.subarray(0, this.#end));
-      this.#buffer = grown;
-      end = encodeInto(message, grown, this.#end);
+      this.#grow();
+      end = encodeInto(message, this.#buffer, this.#end);
     }
     this.#buffer[this.#end + 4] = xid >>> 24;
     this.#buffer[this.#end + 5] = xid >>> 16;
     this.#buffer[this.#end + 6] = xid >>> 8;
     this.#buffer[this.#end + 7] = xid;
     this.#end = end;
-    if (!this.#held && !this.#scheduled) {
-      this.#scheduled = true;
-      process.nextTick(() => {
-        this.#scheduled = false;
-        this.flush();
-      });
-    }
+    this.#schedule();
+    return true;
+  }
+
+  /** Queues a message that is encoded already. False when the backlog limit is passed. */
+  pushBytes(bytes: Uint8Array): boolean {
+    if (this.backlog > this.#limit) return false;
+    const end = this.#end + bytes.length;
+    if (end > this.#buffer.length) this.#grow();
+    this.#buffer.set(bytes, this.#end);
+    this.#end = end;
+    this.#schedule();
     return true;
   }
 
@@ -80,5 +83,21 @@ export class Outbox {
     this.#socket.write(bytes);
     // What the kernel has not taken at once is still read from this buffer.
     if (this.#socket.writableLength > 0) this.#buffer = new Uint8Array(FIRST_BYTES);
+  }
+
+  /** Makes room for another message, however long. */
+  #grow(): void {
+    const grown = new Uint8Array(Math.max(2 * this.#buffer.length, this.#end + MAX_MESSAGE));
+    grown.set(this.#buffer.subarray(0, this.#end));
+    this.#buffer = grown;
+  }
+
+  #schedule(): void {
+    if (this.#held || this.#scheduled) return;
+    this.#scheduled = true;
+    process.nextTick(() => {
+      this.#scheduled = false;
+      this.flush();
+    });
   }
 }

@@ -5,6 +5,7 @@
 
 import type { Message, MessageOf } from '../openflow/index.ts';
 import { DeviceError, FlowcellError } from './errors.ts';
+import { REPLIES } from './message-kinds.ts';
 
 export type MultipartReply = MessageOf<'multipart_reply'>;
 export type ReplyCallback = (error: FlowcellError | undefined, reply: Message | undefined) => void;
@@ -12,6 +13,8 @@ export type ReplyCallback = (error: FlowcellError | undefined, reply: Message | 
 interface Pending {
   readonly deadline: number;
   readonly done: ReplyCallback;
+  /** It was an experimenter's request: such a message may be the reply. */
+  readonly experimenter: boolean;
   /** Parts of a multipart reply received so far. */
   parts: MultipartReply | undefined;
   bytes: number;
@@ -19,18 +22,6 @@ interface Pending {
 
 /** OFPMPF_REPLY_MORE. */
 const REPLY_MORE = 1;
-
-/** What can be a reply; a device's own messages have transaction ids of its own, which may be equal to ours. */
-const REPLIES: ReadonlySet<Message['type']> = new Set<Message['type']>([
-  'error',
-  'features_reply',
-  'get_config_reply',
-  'barrier_reply',
-  'role_reply',
-  'multipart_reply',
-  'dispatch_config',
-  'program_reply',
-]);
 
 /** List members of multipart reply bodies: what is joined when a reply comes in parts. */
 const LISTS = ['flows', 'tables', 'ports', 'queues', 'groups', 'meters'] as const;
@@ -58,8 +49,13 @@ export class Requests {
     return this.#pending.has(xid);
   }
 
-  add(xid: number, deadline: number, done: ReplyCallback): void {
-    this.#pending.set(xid, { deadline, done, parts: undefined, bytes: 0 });
+  add(xid: number, deadline: number, done: ReplyCallback, experimenter = false): void {
+    this.#pending.set(xid, { deadline, done, experimenter, parts: undefined, bytes: 0 });
+  }
+
+  /** Nobody waits for this one any more; `done` is not called. */
+  drop(xid: number): void {
+    this.#pending.delete(xid);
   }
 
   /**
@@ -68,7 +64,9 @@ export class Requests {
    */
   settle(message: Message, length: number): boolean {
     const pending = this.#pending.get(message.xid);
-    if (pending === undefined || !REPLIES.has(message.type)) return false;
+    if (pending === undefined) return false;
+    if (!REPLIES.has(message.type) && !(message.type === 'experimenter' && pending.experimenter))
+      return false;
     if (message.type === 'error') {
       this.#pending.delete(message.xid);
       pending.done(
@@ -99,6 +97,15 @@ export class Requests {
       this.#pending.delete(message.xid);
       pending.done(undefined, pending.parts);
     }
+    return true;
+  }
+
+  /** Fails one request. False when nothing waits for it. */
+  fail(xid: number, error: FlowcellError): boolean {
+    const pending = this.#pending.get(xid);
+    if (pending === undefined) return false;
+    this.#pending.delete(xid);
+    pending.done(error, undefined);
     return true;
   }
 

@@ -7,33 +7,27 @@
 import type { Socket } from 'node:net';
 import {
   BadRequestCode,
-  decode,
   ErrorType,
   Framer,
-  HelloFailedCode,
   type Message,
   type MessageInit,
-  type MessageOf,
   messageType,
   messageXid,
-  OFP_VERSION,
   OpenFlowError,
   toErrorMessage,
 } from '../openflow/index.ts';
+import type { WireVersion } from '../openflow/versions.ts';
 import { ErrorReplies } from './error-replies.ts';
 import { errorCode, errorText, FlowcellError } from './errors.ts';
-import { incompatible } from './hello.ts';
+import { ERROR, type FeaturesReply, firstMessage, type HandshakeLink, helloBytes } from './handshake.ts';
 import { type Limits, tickInterval } from './limits.ts';
 import { LogGate, type Logger } from './log.ts';
+import { FROM_DEVICE, UNASKED } from './message-kinds.ts';
 import type { Counters } from './metrics.ts';
-import { Outbox } from './outbox.ts';
+import { isRoleStatus } from './onf.ts';
 import { type ReplyCallback, Requests } from './requests.ts';
-
-/** ofp_type of the two messages that matter before anything is decoded. */
-const HELLO = 0;
-const ERROR = 1;
-
-export type FeaturesReply = MessageOf<'features_reply'>;
+import { Watch } from './watch.ts';
+import { Wire } from './wire.ts';
 
 /** Who uses a session. Exceptions from these are caught, logged and do not end the connection. */
 export interface SessionOwner {
@@ -41,13 +35,20 @@ export interface SessionOwner {
   opened(features: FeaturesReply): void;
   /** Every message that is neither the session's own business nor a reply. Byte fields are views: copy to keep. */
   message(message: Message): void;
+  /** What was sent without waiting for anything could not be said in the connection's version. */
+  unsent(error: FlowcellError): void;
   /** About four times a second, for time limits. `now` is in ms (performance.now()). */
   tick(now: number): void;
   /** Called once; nothing follows. */
   closed(reason: string): void;
 }
 
+/** A message, or what makes one that has to know its own transaction id (one that carries another). */
+export type Request = MessageInit | ((xid: number) => MessageInit);
+
 export interface SessionOptions {
+  /** Wire versions to offer, ascending. */
+  offered: readonly WireVersion[];
   limits: Limits;
   counters: Counters;
   log: Logger;
@@ -58,22 +59,20 @@ export class Session {
   readonly remote: string;
   readonly #socket: Socket;
   readonly #limits: Limits;
+  readonly #offered: readonly WireVersion[];
   readonly #counters: Counters;
   readonly #log: Logger;
   readonly #owner: SessionOwner;
   readonly #framer = new Framer();
-  readonly #outbox: Outbox;
+  readonly #wire: Wire;
   readonly #requests: Requests;
   readonly #errorReplies: ErrorReplies;
   readonly #gate = new LogGate();
+  readonly #watch: Watch;
   readonly #timer: NodeJS.Timeout;
-  readonly #openedAt = performance.now();
   #state: 'hello' | 'features' | 'open' | 'closing' | 'closed' = 'hello';
-  #xid = 0;
-  #lastHeard = performance.now();
-  #echoSent = false;
-  /** When the message that is not complete yet began. */
-  #partialSince = 0;
+  /** 1 is that of HELLO. */
+  #xid = 1;
   #wholeMessages = 0;
 
   constructor(socket: Socket, options: SessionOptions) {
@@ -83,13 +82,14 @@ export class Session {
     this.#log = options.log;
     this.#owner = options.owner;
     this.remote = `${socket.remoteAddress ?? 'local'}:${socket.remotePort ?? 0}`;
-    this.#outbox = new Outbox(socket, options.limits.maxOutgoingBytes);
+    this.#wire = new Wire(socket, options.limits.maxOutgoingBytes);
     this.#requests = new Requests(options.limits.maxRequests, options.limits.maxMultipartBytes);
+    this.#watch = new Watch(options.limits, options.counters);
     this.#errorReplies = new ErrorReplies(options.limits.maxErrorRepliesPerSecond);
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#received(chunk));
     socket.on('drain', () => {
-      this.#lastHeard = performance.now();
+      this.#watch.heard(performance.now());
       socket.resume();
     });
     socket.on('end', () => this.close('the device closed the connection'));
@@ -97,38 +97,45 @@ export class Session {
     socket.on('close', () => this.#gone('connection closed'));
     this.#timer = setInterval(() => this.#tick(), tickInterval(options.limits));
     this.#timer.unref();
-    this.send({ type: 'hello', elements: [{ type: 'versionbitmap', versions: [OFP_VERSION] }] });
+    this.#offered = options.offered;
+    this.#sendBytes(helloBytes(this.#offered));
   }
 
   get open(): boolean {
     return this.#state === 'open';
   }
 
-  /** Sends a message under a new transaction id and returns that. What is sent in one turn leaves in one write. */
+  /** Wire version that is spoken (4 is OpenFlow 1.3); that of our HELLO as long as none is agreed. */
+  get version(): WireVersion {
+    return this.#wire.version;
+  }
+
+  /**
+   * Sends a message under a new transaction id and returns that. What is sent in one turn leaves in one write.
+   * What the version cannot say goes to the owner (`unsent`).
+   *
+   * @throws EncodeError
+   */
   send(message: MessageInit): number {
     const xid = this.#nextXid();
     this.sendAs(message, xid);
     return xid;
   }
 
-  /** Sends a message under this transaction id: answers have that of the question. */
+  /** Sends a message under this transaction id: answers have that of the question. As `send` otherwise. */
   sendAs(message: MessageInit, xid: number): void {
     if (this.#state === 'closed' || this.#state === 'closing') return;
-    if (!this.#outbox.push(message, xid)) {
-      this.#counters.outgoing_overflows++;
-      this.#abort(
-        `the device does not read: ${this.#outbox.backlog} bytes wait for it (limit ${this.#limits.maxOutgoingBytes})`,
-      );
-      return;
-    }
-    this.#counters.messages_out++;
+    const refusal = this.#put(message, xid);
+    if (refusal !== undefined) this.#guard(() => this.#owner.unsent(refusal));
   }
 
   /**
    * Sends a request and calls `done` once: with the reply (all parts of a multipart reply joined), with the
    * device's error, at the time limit, or when the connection ends. Returns the transaction id (0: not sent).
+   *
+   * @throws EncodeError; `done` is not called then.
    */
-  call(message: MessageInit, done: ReplyCallback, timeoutMs = this.#limits.requestMs): number {
+  call(request: Request, done: ReplyCallback, timeoutMs = this.#limits.requestMs): number {
     if (this.#state === 'closed' || this.#state === 'closing') {
       done(new FlowcellError('FC_DISCONNECTED', 'the device is not connected any more'), undefined);
       return 0;
@@ -145,25 +152,67 @@ export class Session {
       return 0;
     }
     const xid = this.#nextXid();
-    this.sendAs(message, xid);
-    this.#requests.add(xid, performance.now() + timeoutMs, done);
-    return xid;
+    const message = typeof request === 'function' ? request(xid) : request;
+    this.#requests.add(xid, performance.now() + timeoutMs, done, message.type === 'experimenter');
+    let refusal: FlowcellError | undefined;
+    try {
+      refusal = this.#put(message, xid);
+    } catch (error) {
+      this.#requests.drop(xid);
+      throw error;
+    }
+    if (refusal === undefined) return xid;
+    this.#requests.drop(xid);
+    done(refusal, undefined);
+    return 0;
   }
 
-  request(message: MessageInit, timeoutMs?: number): Promise<Message> {
+  /** Ends the waiting for what has no reply unless it fails; `done` is not called any more. */
+  forget(xid: number): void {
+    this.#requests.drop(xid);
+  }
+
+  request(request: Request, timeoutMs?: number): Promise<Message> {
     return new Promise((resolve, reject) => {
       this.call(
-        message,
+        request,
         (error, reply) => (error === undefined ? resolve(reply!) : reject(error)),
         timeoutMs,
       );
     });
   }
 
+  /** What the version cannot say comes back as an error. */
+  #put(message: MessageInit, xid: number): FlowcellError | undefined {
+    try {
+      this.#written(this.#wire.write(message, xid));
+    } catch (error) {
+      if (!(error instanceof FlowcellError)) throw error;
+      this.#counters.messages_not_in_version++;
+      return error;
+    }
+    return undefined;
+  }
+
+  #sendBytes(bytes: Uint8Array): void {
+    this.#written(this.#wire.outbox.pushBytes(bytes));
+  }
+
+  #written(fits: boolean): void {
+    if (fits) {
+      this.#counters.messages_out++;
+      return;
+    }
+    this.#counters.outgoing_overflows++;
+    this.#abort(
+      `the device does not read: ${this.#wire.outbox.backlog} bytes wait for it (limit ${this.#limits.maxOutgoingBytes})`,
+    );
+  }
+
   /** Ends the connection after what is queued has been written. */
   close(reason: string): void {
     if (this.#state === 'closed' || this.#state === 'closing') return;
-    this.#outbox.release();
+    this.#wire.outbox.release();
     this.#state = 'closing';
     this.#socket.destroySoon();
     // A peer that does not read would keep the socket for ever.
@@ -197,12 +246,11 @@ export class Session {
   #received(chunk: Uint8Array): void {
     if (this.#state === 'closed' || this.#state === 'closing') return;
     const now = performance.now();
-    this.#lastHeard = now;
-    this.#echoSent = false;
+    this.#watch.heard(now);
     this.#counters.bytes_in += chunk.length;
     const partial = this.#framer.buffered > 0;
     const messages = this.#wholeMessages;
-    this.#outbox.hold();
+    this.#wire.outbox.hold();
     try {
       this.#framer.push(chunk, this.#onBytes);
     } catch (error) {
@@ -212,20 +260,13 @@ export class Session {
       this.close(`the message stream is broken (${errorText(error)})`);
       return;
     }
-    this.#outbox.release();
-    if (!partial || this.#wholeMessages !== messages) this.#partialSince = now;
-    this.#account();
-    if (this.#outbox.backlog > this.#limits.pauseOutgoingBytes && !this.#socket.isPaused()) {
+    this.#wire.outbox.release();
+    if (!partial || this.#wholeMessages !== messages) this.#watch.progressed(now);
+    this.#wire.account(this.#counters);
+    if (this.#wire.outbox.backlog > this.#limits.pauseOutgoingBytes && !this.#socket.isPaused()) {
       this.#counters.reads_paused++;
       this.#socket.pause();
     }
-  }
-
-  #account(): void {
-    this.#counters.bytes_out += this.#outbox.bytes;
-    this.#counters.writes += this.#outbox.writes;
-    this.#outbox.bytes = 0;
-    this.#outbox.writes = 0;
   }
 
   readonly #onBytes = (bytes: Uint8Array): void => {
@@ -233,20 +274,17 @@ export class Session {
     if (this.#state === 'closed' || this.#state === 'closing') return;
     this.#counters.messages_in++;
     if (this.#state === 'hello') {
-      this.#hello(bytes);
+      firstMessage(bytes, this.#handshake());
       return;
     }
-    let message: Message;
     try {
-      message = decode(bytes);
+      this.#wire.read(bytes, this.#dispatch);
     } catch (error) {
       this.#malformed(error, bytes);
-      return;
     }
-    this.#dispatch(message, bytes);
   };
 
-  #dispatch(message: Message, bytes: Uint8Array): void {
+  readonly #dispatch = (message: Message, bytes: Uint8Array): void => {
     switch (message.type) {
       case 'echo_request':
         this.sendAs({ type: 'echo_reply', data: message.data }, message.xid);
@@ -267,7 +305,7 @@ export class Session {
       this.#counters.unexpected_messages++;
       return;
     }
-    if (!FROM_DEVICE.has(message.type)) {
+    if (!FROM_DEVICE.has(message.type) && !(message.type === 'experimenter' && isRoleStatus(message))) {
       this.#counters.unexpected_messages++;
       const code =
         message.type === 'experimenter' ? BadRequestCode.BAD_EXPERIMENTER : BadRequestCode.BAD_TYPE;
@@ -278,58 +316,25 @@ export class Session {
       return;
     }
     this.#guard(() => this.#owner.message(message));
-  }
+  };
 
-  #hello(bytes: Uint8Array): void {
-    if (messageType(bytes) === ERROR) {
-      const text = new TextDecoder().decode(bytes.subarray(12, 12 + 256));
-      this.#counters.errors_in++;
-      this.#counters.handshakes_failed++;
-      this.close(`it refused our HELLO: ${JSON.stringify(text)}`);
-      return;
-    }
-    if (messageType(bytes) !== HELLO) {
-      this.#helloFailed(bytes, 'the first message must be HELLO');
-      return;
-    }
-    let why: string | undefined;
-    try {
-      why = incompatible(bytes);
-    } catch (error) {
-      this.#malformed(error, bytes);
-      this.close(`its HELLO is malformed (${errorText(error)})`);
-      return;
-    }
-    if (why !== undefined) {
-      this.#helloFailed(bytes, why);
-      return;
-    }
-    this.#state = 'features';
-    this.call(
-      { type: 'features_request' },
-      (error, reply) => {
-        if (error !== undefined) {
-          this.close(`no features reply (${error.message})`);
-        } else if (reply?.type !== 'features_reply') {
-          this.close(`it answered FEATURES_REQUEST with ${reply?.type}`);
-        } else if (reply.auxiliary_id !== 0) {
-          this.close('auxiliary connections are not supported; use one connection per device');
-        } else {
-          this.#state = 'open';
-          this.#guard(() => this.#owner.opened(reply));
-        }
+  #handshake(): HandshakeLink {
+    return {
+      offered: this.#offered,
+      counters: this.#counters,
+      sendBytes: (bytes) => this.#sendBytes(bytes),
+      agreed: (version) => {
+        this.#wire.agree(version);
+        this.#state = 'features';
       },
-      this.#limits.handshakeMs,
-    );
-  }
-
-  #helloFailed(hello: Uint8Array, sentence: string): void {
-    this.#counters.handshakes_failed++;
-    this.#counters.errors_out++;
-    const data = new TextEncoder().encode(sentence);
-    const { INCOMPATIBLE: code } = HelloFailedCode;
-    this.sendAs({ type: 'error', error_type: ErrorType.HELLO_FAILED, code, data }, messageXid(hello));
-    this.close(`no version in common: ${sentence}`);
+      askFeatures: (done) => this.call({ type: 'features_request' }, done, this.#limits.handshakeMs),
+      opened: (features) => {
+        this.#state = 'open';
+        this.#guard(() => this.#owner.opened(features));
+      },
+      malformed: (error, bytes) => this.#malformed(error, bytes),
+      close: (reason) => this.close(reason),
+    };
   }
 
   #malformed(error: unknown, bytes: Uint8Array): void {
@@ -341,9 +346,18 @@ export class Session {
         `malformed message from the device: ${errorText(error)}`,
       );
     }
-    // An ERROR is never answered by an ERROR: two ends would do that for ever.
-    const isError = messageType(bytes) === ERROR;
-    if (error instanceof OpenFlowError && !isError) this.#replyError(error, bytes);
+    const reply = new FlowcellError(
+      'FC_MALFORMED_REPLY',
+      `the device's answer cannot be understood: ${errorText(error)}`,
+      { cause: error },
+    );
+    let answered = false;
+    this.#guard(() => {
+      answered = !UNASKED.has(messageType(bytes)) && this.#requests.fail(messageXid(bytes), reply);
+    });
+    // An ERROR is never answered by an ERROR: two ends would do that for ever. Nor is a reply.
+    if (answered || messageType(bytes) === ERROR) return;
+    if (error instanceof OpenFlowError) this.#replyError(error, bytes);
   }
 
   #replyError(error: OpenFlowError, request: Uint8Array): void {
@@ -358,38 +372,24 @@ export class Session {
 
   #tick(): void {
     const now = performance.now();
-    this.#account();
+    this.#wire.account(this.#counters);
     this.#guard(() => {
       this.#counters.request_timeouts += this.#requests.expire(now);
     });
-    if (this.#state !== 'open') {
-      if (now - this.#openedAt > this.#limits.handshakeMs) {
-        this.#counters.handshakes_failed++;
-        this.close(`the handshake did not finish in ${this.#limits.handshakeMs} ms`);
-      }
-      return;
-    }
-    if (this.#framer.buffered > 0 && now - this.#partialSince > this.#limits.partialMessageMs) {
-      this.#counters.partial_message_timeouts++;
-      this.close(
-        `the rest of a message (${this.#framer.buffered} bytes came) did not arrive in ${this.#limits.partialMessageMs} ms`,
-      );
-      return;
-    }
-    const silent = now - this.#lastHeard;
-    if (silent > this.#limits.echoTimeoutMs) {
-      this.#counters.keepalive_timeouts++;
-      if (this.#socket.isPaused()) {
-        this.#abort(`the device has not read for ${this.#limits.echoTimeoutMs} ms`);
+    const { open } = this;
+    const paused = this.#socket.isPaused();
+    const verdict = this.#watch.check(now, { open, buffered: this.#framer.buffered, paused });
+    switch (verdict.what) {
+      case 'close':
+        this.close(verdict.reason);
         return;
-      }
-      this.#abort(`not a word from the device in ${this.#limits.echoTimeoutMs} ms`);
-      return;
+      case 'abort':
+        this.#abort(verdict.reason);
+        return;
+      case 'echo':
+        this.send({ type: 'echo_request', data: new Uint8Array(0) });
     }
-    if (silent > this.#limits.echoIdleMs && !this.#echoSent) {
-      this.#echoSent = true;
-      this.send({ type: 'echo_request', data: new Uint8Array(0) });
-    }
+    if (!open) return;
     this.#guard(() => this.#owner.tick(now));
   }
 
@@ -408,20 +408,3 @@ export class Session {
     }
   }
 }
-
-/** What a device may send to a controller beyond replies (table of section 7.1.1, and our extension). */
-const FROM_DEVICE: ReadonlySet<Message['type']> = new Set<Message['type']>([
-  'error',
-  'packet_in',
-  'flow_removed',
-  'port_status',
-  'features_reply',
-  'get_config_reply',
-  'barrier_reply',
-  'role_reply',
-  'multipart_reply',
-  'dispatch_config',
-  'dispatch_query',
-  'cell_status',
-  'program_reply',
-]);

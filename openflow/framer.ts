@@ -2,10 +2,6 @@ import { HEADER_BYTES, MAX_MESSAGE } from './codec.ts';
 import { OpenFlowError } from './errors.ts';
 import { BadRequestCode, ErrorType } from './v13/errors.ts';
 
-/** Sockets give Buffers, whose slice() is no copy: whoever keeps a message would keep what others write to. */
-const plain = (bytes: Uint8Array): Uint8Array =>
-  bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
-
 /**
  * Cuts a byte stream into OpenFlow messages. Whole messages in a chunk are handed on without a copy; only a
  * message that ends in a later chunk is put together in a buffer, which grows with the bytes received, not
@@ -28,12 +24,11 @@ export class Framer {
 
   /**
    * Takes the next bytes of the stream and calls `onMessage` for every message that is now complete. The bytes
-   * it gets (never a Buffer) are valid during the call only. If it throws, the rest of the chunk is lost with the connection.
+   * it gets are valid during the call only. If it throws, the rest of the chunk is lost with the connection.
    * @throws OpenFlowError BAD_REQUEST/BAD_LEN where the header says less than 8 bytes or more than
    * `maxBuffered`: the stream cannot be followed any further
    */
-  push(received: Uint8Array, onMessage: (bytes: Uint8Array) => void): void {
-    const chunk = plain(received);
+  push(chunk: Uint8Array, onMessage: (bytes: Uint8Array) => void): void {
     let at = 0;
     if (this.#length > 0) {
       at = this.#take(chunk, 0, HEADER_BYTES);
@@ -50,7 +45,8 @@ export class Framer {
     while (chunk.length - at >= HEADER_BYTES) {
       const length = this.#check(chunk, at);
       if (length > chunk.length - at) break;
-      onMessage(chunk.subarray(at, at + length));
+      // Not chunk.subarray: of a Node Buffer that is a Buffer, whose slice() shares memory where others' copies.
+      onMessage(new Uint8Array(chunk.buffer, chunk.byteOffset + at, length));
       at += length;
     }
     if (at < chunk.length) {

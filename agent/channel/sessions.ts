@@ -86,11 +86,7 @@ export class Sessions {
       if (!session.role.wants('packet_in_mask', packet.reason)) continue;
       if (unasked && session.version !== OPENFLOW_10) continue;
       message ??= packetInOf(packet);
-      const length = unasked ? session.missSendLen : packet.data.length;
-      const sent = session.offer(
-        length < packet.data.length ? { ...message, data: packet.data.subarray(0, length) } : message,
-      );
-      if (sent) this.counters.packetIns++;
+      if (session.offer(message)) this.counters.packetIns++;
     }
   }
 

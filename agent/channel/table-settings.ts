@@ -19,7 +19,6 @@ const NOTHING: Omit<TableConfig, 'type' | 'xid'> = {
   vacancy_down: 0,
   vacancy_up: 0,
   vacancy: 0,
-  miss_send_len: 0,
   eviction_flags: 0,
 };
 
@@ -28,19 +27,19 @@ export class TableSettings {
   readonly #sessions: Iterable<Session>;
   /** What was last said of the first table. */
   #first = NOTHING;
-  /** Bytes of a packet that matches nothing; undefined: it is dropped. */
-  #missSendLen: number | undefined;
+  /** Whether packets that match nothing go to the controller. */
+  #missToController = false;
 
   constructor(cells: Cells, sessions: Iterable<Session>) {
     this.#cells = cells;
     this.#sessions = sessions;
   }
 
-  /** A controller has come or gone, or has said how much of a packet it wants. */
+  /** A controller has come or gone. */
   update(): void {
-    const wanted = this.#wanted();
-    if (wanted === this.#missSendLen || this.#cells.get(DEFAULT_CELL) === undefined) return;
-    this.#missSendLen = wanted;
+    const wanted = [...this.#sessions].some(({ version }) => version === OPENFLOW_10);
+    if (wanted === this.#missToController || this.#cells.get(DEFAULT_CELL) === undefined) return;
+    this.#missToController = wanted;
     this.#tellFirst();
   }
 
@@ -49,24 +48,15 @@ export class TableSettings {
     this.#cells.get(DEFAULT_CELL)?.log.objects.table(message.table_id, bytes);
     if (message.table_id !== FIRST_TABLE && message.table_id !== Table.ALL) return;
     this.#first = { ...message, table_id: FIRST_TABLE };
-    if (this.#missSendLen !== undefined) this.#tellFirst();
+    if (this.#missToController) this.#tellFirst();
   }
 
   #tellFirst(): void {
     const cell = this.#cells.get(DEFAULT_CELL);
-    const miss_send_len = this.#missSendLen;
-    const miss = miss_send_len === undefined ? 0 : TableConfigFlag.MISS_TO_CONTROLLER;
+    const miss = this.#missToController ? TableConfigFlag.MISS_TO_CONTROLLER : 0;
     const flags = this.#first.flags | miss;
-    const bytes = encode({ ...this.#first, type: 'table_config', flags, miss_send_len });
+    const bytes = encode({ ...this.#first, type: 'table_config', flags });
     cell?.control.tell(bytes);
     cell?.log.objects.table(FIRST_TABLE, bytes);
-  }
-
-  #wanted(): number | undefined {
-    let longest: number | undefined;
-    for (const { version, missSendLen } of this.#sessions) {
-      if (version === OPENFLOW_10) longest = Math.max(longest ?? 0, missSendLen);
-    }
-    return longest;
   }
 }

@@ -35,14 +35,12 @@ export type OutputVerdict = Pick<
   | 'headOffset'
   | 'headLength'
   | 'headConsumed'
-  | 'maxLen'
   | 'queue'
   | 'tableId'
   | 'cookie'
   | 'metadata'
 >;
 
-const NO_BUFFER_LENGTH = 0xffff;
 const FORWARDING_OFF = PortConfig.PORT_DOWN | PortConfig.NO_FWD;
 const FLOODING_OFF = FORWARDING_OFF | NO_FLOOD;
 
@@ -151,7 +149,6 @@ export class Output {
     if (frame.flags & SLOT_FLAG.CSUM_PARTIAL) {
       finishChecksum(packet, frame.csumStart + verdict.headLength - verdict.headConsumed, frame.csumOffset);
     }
-    const limit = verdict.maxLen === NO_BUFFER_LENGTH ? packet.length : verdict.maxLen;
     this.counters.toController++;
     this.#packetIn({
       cell,
@@ -161,7 +158,8 @@ export class Output {
       cookie: verdict.cookie,
       metadata: verdict.metadata,
       totalLength: Math.min(packet.length, 0xffff),
-      data: packet.subarray(0, Math.min(limit, MAX_PACKET_IN_DATA)),
+      // Whole, whatever max_len says: that is for packets of which the switch keeps a copy (section 7.4.1).
+      data: packet.subarray(0, MAX_PACKET_IN_DATA),
     });
   }
 }

@@ -65,7 +65,6 @@ export function askTables({ asked }: Connection, xid: number): Message[] {
     vacancy_down: 0,
     vacancy_up: 0,
     vacancy: 0,
-    miss_send_len: 0,
     eviction_flags: 0,
   };
   return [query, { type: 'barrier_request', xid }];

@@ -26,7 +26,6 @@ function settings(properties: Properties) {
     vacancy_up: vacancy?.vacancy_up ?? 0,
     vacancy: vacancy?.vacancy ?? 0,
     eviction_flags: property(properties, 'eviction')?.flags ?? 0,
-    miss_send_len: 0,
   };
 }
 

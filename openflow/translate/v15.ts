@@ -9,7 +9,7 @@ import { BAD_MULTIPART } from '../v13/multipart.ts';
 import { Capability } from '../v15/constants.ts';
 import { BundleFailedCode, errorName, RoleRequestFailedCode } from '../v15/errors.ts';
 import { messagesOf } from '../v15/messages.ts';
-import type { DialectContext } from './dialect.ts';
+import type { Dialect, DialectContext } from './dialect.ts';
 import { KINDS_OF_15, packetInReasonTo13 } from './later-async.ts';
 import { type Asked, type Connection, laterDialect } from './later-connection.ts';
 import { bundleFail } from './later-errors.ts';
@@ -311,5 +311,22 @@ function from13(connection: Connection): Translation<MessageInit, Init15, Init15
 }
 
 /** OpenFlow 1.5 on one connection. */
-export const dialect15 = (context: DialectContext | undefined) =>
-  laterDialect({ version: 6, errorName, codec, to13, from13 }, context);
+export const dialect15 = (context: DialectContext | undefined): Dialect => {
+  const dialect = laterDialect({ version: 6, errorName, codec, to13, from13 }, context);
+  return { ...dialect, decode: (bytes) => dialect.decode(wholeMeterFeatures(bytes)) };
+};
+
+/** Length of a meter features reply as it was before 1.5, of one in 1.5, and where it begins: bytes. */
+const METER_FEATURES = { before: 32, now: 40, head: [6, 19, 0, 32] } as const;
+const METER_FEATURES_TYPE = 11;
+
+/** Open vSwitch 3.1 leaves out the features that 1.5 has added to a meter features reply: it has none of them. */
+function wholeMeterFeatures(bytes: Uint8Array): Uint8Array {
+  const { before, now, head } = METER_FEATURES;
+  if (bytes.length !== before || bytes[9] !== METER_FEATURES_TYPE || bytes[8] !== 0) return bytes;
+  if (head.some((byte, at) => bytes[at] !== byte)) return bytes;
+  const whole = new Uint8Array(now);
+  whole.set(bytes);
+  whole[3] = now;
+  return whole;
+}

@@ -6,7 +6,8 @@ import { NX_EXPERIMENTER, nxFields } from '../nicira/fields.ts';
 import { nxMessages, nxMessagesBefore14 } from '../nicira/messages.ts';
 import { nxReplies, nxRequests } from '../nicira/statistics.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
-import { type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
+import { inSections, type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
+import { APPENDIX_A } from '../schema/sections.ts';
 import type { In, Out } from '../schema/types.ts';
 import { union } from '../schema/types.ts';
 import { instructionVariants } from '../v12/messages.ts';
@@ -22,7 +23,7 @@ const kit = {
   instruction: union(instructionOptions, instructionVariants(action)),
 } as const;
 
-const own = messagesOf(kit);
+const own = inSections(messagesOf(kit), APPENDIX_A);
 
 /** Every message of this version, by name. */
 export const messages = {

@@ -6,7 +6,8 @@ import { NX_EXPERIMENTER, nxFields, onfFields, packetRegisters } from '../nicira
 import { nxMessages, nxMessagesBefore14 } from '../nicira/messages.ts';
 import { nxReplies, nxRequests } from '../nicira/statistics.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
-import { type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
+import { inSections, type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
+import { APPENDIX_A } from '../schema/sections.ts';
 import type { In, Out } from '../schema/types.ts';
 import { match, union } from '../schema/types.ts';
 import { actionOptions, instructionOptions } from '../v13/actions.ts';
@@ -23,7 +24,7 @@ const kit = {
   instruction: union(instructionOptions, instructionVariants(action)),
 } as const;
 
-const own = messagesOf(kit);
+const own = inSections(messagesOf(kit), APPENDIX_A);
 
 /** Every message of this version, by name. */
 export const messages = {

@@ -6,7 +6,8 @@ import { NX_EXPERIMENTER, nxFields, packetRegisters } from '../nicira/fields.ts'
 import { nxMessages } from '../nicira/messages.ts';
 import { nxReplies, nxRequests } from '../nicira/statistics.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
-import { type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
+import { inSections, type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
+import { SINCE_14 } from '../schema/sections.ts';
 import type { In, Out } from '../schema/types.ts';
 import { match, union } from '../schema/types.ts';
 import { actionOptions, instructionOptions } from '../v13/actions.ts';
@@ -31,7 +32,7 @@ const kit = {
   instruction: union(instructionOptions, instructionVariants(action)),
 } as const;
 
-const own = messagesOf(kit);
+const own = inSections(messagesOf(kit), SINCE_14);
 
 /** Every message of this version, by name. */
 export const messages = {

@@ -108,9 +108,7 @@ export const TX = {
   HEAD_LEN: 4,
   /** How many bytes of the received frame that head stands for; the agent appends frame[HEAD_CONSUMED..]. */
   HEAD_CONSUMED: 5,
-  /** TO_CONTROLLER: max_len of the action (OFPCML_NO_BUFFER 0xffff: the whole packet). */
-  MAX_LEN: 6,
-  /** OUTPUT: the queue of the port, or NO_QUEUE. The same word as MAX_LEN. */
+  /** OUTPUT: the queue of the port, or NO_QUEUE. */
   QUEUE: 6,
   TABLE_ID: 7,
   COOKIE_LO: 8,

@@ -218,7 +218,6 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
       if (kind === TX_KIND.OUTPUT) {
         verdict.queue = words[at + TX.QUEUE]! >>> 0;
       } else {
-        verdict.maxLen = words[at + TX.MAX_LEN]! & 0xffff;
         verdict.tableId = words[at + TX.TABLE_ID]! & 0xff;
         verdict.cookie = u64(words[at + TX.COOKIE_LO]!, words[at + TX.COOKIE_HI]!);
         verdict.metadata = u64(words[at + TX.METADATA_LO]!, words[at + TX.METADATA_HI]!);

@@ -166,7 +166,6 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       headOffset: 0,
       headLength: 0,
       headConsumed: 0,
-      maxLen: 0,
       queue: NO_QUEUE,
       tableId: 0,
       cookie: 0n,

@@ -63,7 +63,6 @@ export interface Verdict<F extends FrameRef> {
   headOffset: number;
   headLength: number;
   headConsumed: number;
-  maxLen: number;
   /** OUTPUT: the queue of the port, or NO_QUEUE. */
   queue: number;
   tableId: number;

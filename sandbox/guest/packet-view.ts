@@ -142,16 +142,15 @@ export class PacketView implements Packet {
     if (transmit.recordAt >= 0) transmit.recordWords[transmit.recordAt + TX.QUEUE] = queue;
   }
 
-  toController(reason: number, maxLen: number, tableId: number, cookie: bigint, metadata: bigint): void {
+  toController(reason: number, tableId: number, cookie: bigint, metadata: bigint): void {
     const [cookieHi, cookieLo] = halves(cookie);
     const [metadataHi, metadataLo] = halves(metadata);
-    this.sendToController(reason, maxLen, tableId, cookieHi, cookieLo, metadataHi, metadataLo);
+    this.sendToController(reason, tableId, cookieHi, cookieLo, metadataHi, metadataLo);
   }
 
   /** toController without bigint: allocates nothing. */
   sendToController(
     reason: number,
-    maxLen: number,
     tableId: number,
     cookieHi: number,
     cookieLo: number,
@@ -164,7 +163,6 @@ export class PacketView implements Packet {
     const at = transmit.recordAt;
     if (at < 0) return;
     const words = transmit.recordWords;
-    words[at + TX.MAX_LEN] = maxLen;
     words[at + TX.TABLE_ID] = tableId;
     words[at + TX.COOKIE_LO] = cookieLo;
     words[at + TX.COOKIE_HI] = cookieHi;

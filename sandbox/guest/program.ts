@@ -32,7 +32,7 @@ export interface Packet {
    */
   output(port: number, queue?: number): void;
   /** Sends the packet as it is now to the controller. */
-  toController(reason: number, maxLen: number, tableId: number, cookie: bigint, metadata: bigint): void;
+  toController(reason: number, tableId: number, cookie: bigint, metadata: bigint): void;
   /** Declares that this verdict depends on nothing but the flow key. */
   cacheable(): void;
 }
@@ -59,5 +59,10 @@ export interface Program {
    * are refused. Barriers of uploaded programs are answered for them.
    */
   message?(message: Uint8Array): void;
+  /**
+   * What a message has begun and one run is too short for, a piece at a time. As long as it returns true, nothing else
+   * comes: no packet, message or timer.
+   */
+  work?(): boolean;
   timer?(now: number): void;
 }

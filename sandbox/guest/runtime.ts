@@ -113,7 +113,7 @@ export class Runtime {
 
     // Packets are counted before control messages are read: the messages that came before them are seen.
     const rxHead = load(words, H.RX_HEAD);
-    this.messages();
+    if (!this.messages()) return result | RUN.MORE;
     if (result === 0) result = this.packets(rxHead, budget);
     if (this.timerSet && ((this.nowMs - this.timerAt) | 0) >= 0 && !this.controlOut.blocked) {
       this.setTimer(false, 0);
@@ -130,10 +130,13 @@ export class Runtime {
     return !done;
   }
 
-  private messages(): void {
-    while (!this.controlOut.blocked) {
+  /** False: one message takes more time than a run has. */
+  private messages(): boolean {
+    for (;;) {
+      if (this.program.work?.() === true) return false;
+      if (this.controlOut.blocked) return true;
       const message = this.controlIn.next();
-      if (message === undefined) return;
+      if (message === undefined) return true;
       if (this.program.message === undefined) this.send(answerFor(message));
       else this.program.message(message);
     }

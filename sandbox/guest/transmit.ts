@@ -26,6 +26,9 @@ import {
 const TX_BASE = TX_OFFSET / 4;
 const NONE = -1;
 
+/** Heads with bytes of their own that one packet may have: a group may change each of its copies in another way. */
+export const MAX_HEADS = 128;
+
 /** Where a packet's head is: the slot it came in, a scratch head, or private memory. */
 export interface HeadBuffer {
   bytes: Uint8Array;
@@ -146,10 +149,10 @@ export class Transmit {
       return;
     }
     // One head more than can ever be sent: what a cut packet goes on writing to.
-    this.privateHeads ??= new Uint8Array((SCRATCH_COUNT + 1) * SCRATCH_BYTES);
-    if (this.versions > SCRATCH_COUNT) {
+    this.privateHeads ??= new Uint8Array((MAX_HEADS + 1) * SCRATCH_BYTES);
+    if (this.versions > MAX_HEADS) {
       this.markCut();
-      into.base = SCRATCH_COUNT * SCRATCH_BYTES;
+      into.base = MAX_HEADS * SCRATCH_BYTES;
     } else {
       into.base = this.privateCount++ * SCRATCH_BYTES;
     }

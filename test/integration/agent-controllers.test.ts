@@ -9,6 +9,7 @@ import {
   FlowModCommand,
   type MessageInit,
   type MessageInitOf,
+  type MessageOf,
   Port,
 } from '../../openflow/index.ts';
 import { BundleCtrlType } from '../../openflow/v14/constants.ts';
@@ -50,10 +51,14 @@ describeNetwork('an agent and three controllers', () => {
     peer.call('role_reply', { type: 'role_request', role, generation_id });
   /** Nothing more comes: everything that the device said before is here. */
   const settled = (peer: Peer) => peer.call('barrier_reply', { type: 'barrier_request' });
+  /** Of packet-ins only those of a ping: hosts say other things, too, and when they like. */
+  const isPing = (message: MessageOf<'packet_in'>) => message.data[23] === 1 && message.match.in_port === 1;
   const heard = async (type: string) => {
     await Promise.all(peers.map(settled));
     return peers.map(({ received }) => {
-      const count = received.filter((message) => message.type === type).length;
+      const count = received.filter(
+        (message) => message.type === type && (message.type !== 'packet_in' || isPing(message)),
+      ).length;
       received.length = 0;
       return count;
     });
@@ -92,10 +97,7 @@ describeNetwork('an agent and three controllers', () => {
     await role(peers[2], SLAVE, 1n);
     await peers[0].entries({ priority: 0, instructions: output(Port.CONTROLLER) });
     await ping();
-    const packetIns = await heard('packet_in');
-    expect(packetIns[0]).toBeGreaterThan(0);
-    expect(packetIns[1]).toBe(packetIns[0]);
-    expect(packetIns[2]).toBe(0);
+    expect(await heard('packet_in')).toEqual([1, 1, 0]);
 
     await peers[0].entries({ priority: 9, flags: 1, match: { in_port: 7 } });
     await peers[1].entries({ command: FlowModCommand.DELETE, match: { in_port: 7 } });
@@ -121,9 +123,7 @@ describeNetwork('an agent and three controllers', () => {
     });
     await heard('');
     await ping();
-    const [master, none, slave] = await heard('packet_in');
-    expect(master).toBeGreaterThan(0);
-    expect([none, slave]).toEqual([0, master]);
+    expect(await heard('packet_in')).toEqual([1, 0, 1]);
   });
 
   test('a slave changes nothing; the master can be replaced, and knows by its next request', async () => {
@@ -197,7 +197,7 @@ describeNetwork('an agent and three controllers', () => {
 
   test.each([1, 5, 6])('another version beside: wire version %i', async (version) => {
     for (const peer of peers) peer.socket.destroy();
-    const [mine] = await Promise.all([controllers[0].device(version), controllers[1].idle()]);
+    const mine = await controllers[0].device(version);
     peers = [mine, await controllers[1].device(), await controllers[2].device()];
     await peers[1].entries({ command: FlowModCommand.DELETE, table_id: 0xff });
     expect((await status()).controllers.map(({ version }) => version)).toEqual([version, 4, 4]);
@@ -216,8 +216,8 @@ describeNetwork('an agent and three controllers', () => {
     await peers[1].entries({ command: FlowModCommand.DELETE, table_id: 0xff });
     await mine.entries({ priority: 1, instructions: output(Port.CONTROLLER) });
     await ping();
-    const here = await mine.next('packet_in');
-    const there = await peers[1].next('packet_in');
+    const here = await mine.next('packet_in', isPing);
+    const there = await peers[1].next('packet_in', isPing);
     expect(here.data).toEqual(there.data);
     // The error has the bytes of the request as they were sent.
     const request: MessageInit = {

@@ -8,83 +8,13 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { exec } from '../../mininet/run.ts';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Network, singleSwitch } from '../../mininet/topology.ts';
+import { OpenVSwitch, OVS_PROTOCOLS } from '../support/open-vswitch.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const root = join(import.meta.dirname, '../..');
-const SCHEMA = '/usr/share/openvswitch/vswitch.ovsschema';
 const PORT = 6653;
-const BRIDGE = 'br0';
-
-/** Open vSwitch with a user-space datapath and all its files in one folder. */
-class OpenVSwitch {
-  readonly #folder: string;
-  readonly #net: Network<'s1', string>;
-  readonly #env: NodeJS.ProcessEnv;
-  readonly #daemons: ChildProcess[] = [];
-
-  constructor(net: Network<'s1', string>, folder: string) {
-    this.#net = net;
-    this.#folder = folder;
-    this.#env = { ...process.env, OVS_RUNDIR: folder, OVS_DBDIR: folder, OVS_LOGDIR: folder };
-  }
-
-  async start(): Promise<void> {
-    const database = join(this.#folder, 'conf.db');
-    const socket = `unix:${join(this.#folder, 'db.sock')}`;
-    await exec(['ovsdb-tool', 'create', database, SCHEMA], { env: this.#env });
-    this.#daemon(['ovsdb-server', database, `--remote=p${socket}`, '--no-chdir']);
-    await this.#vsctl('--no-wait', 'init');
-    this.#daemon(['ovs-vswitchd', socket, '--no-chdir']);
-    const bridge = `add-br ${BRIDGE} -- set bridge ${BRIDGE} datapath_type=netdev fail-mode=secure protocols=OpenFlow13`;
-    await this.#vsctl(...bridge.split(' '), 'other-config:disable-in-band=true');
-    for (const [index, port] of this.#net.switches.s1.ports.entries()) {
-      await this.#vsctl(
-        'add-port',
-        BRIDGE,
-        port,
-        '--',
-        'set',
-        'Interface',
-        port,
-        `ofport_request=${index + 1}`,
-      );
-    }
-    const set = ['set', 'Controller', BRIDGE, 'max_backoff=1000', 'inactivity_probe=2000'];
-    await this.#vsctl('set-controller', BRIDGE, `tcp:127.0.0.1:${PORT}`, '--', ...set);
-  }
-
-  /** Entries as ovs-ofctl shows them. */
-  async flows(): Promise<string> {
-    const { stdout } = await this.#net.switches.s1.exec(
-      ['ovs-ofctl', '-O', 'OpenFlow13', 'dump-flows', BRIDGE],
-      { env: this.#env },
-    );
-    return stdout;
-  }
-
-  async stop(): Promise<void> {
-    for (const daemon of this.#daemons.reverse()) {
-      if (daemon.exitCode !== null || daemon.signalCode !== null) continue;
-      const ended = once(daemon, 'exit');
-      daemon.kill('SIGTERM');
-      await ended;
-    }
-  }
-
-  async #vsctl(...args: string[]): Promise<void> {
-    const database = `--db=unix:${join(this.#folder, 'db.sock')}`;
-    await this.#net.switches.s1.exec(['ovs-vsctl', '--retry', '-t', '20', database, ...args], {
-      env: this.#env,
-    });
-  }
-
-  #daemon(argv: string[]): void {
-    this.#daemons.push(this.#net.switches.s1.spawn(argv, { env: this.#env, stdio: 'ignore' }));
-  }
-}
 
 let net: Network<'s1', string>;
 let folder: string;
@@ -116,7 +46,9 @@ async function killController(signal: NodeJS.Signals): Promise<void> {
 }
 
 /** GET on the controller's local socket. */
-function local(path: string): Promise<{ datapaths: { flow_mode: boolean; ports: object[] }[] }> {
+function local(
+  path: string,
+): Promise<{ datapaths: { openflow: string; flow_mode: boolean; ports: object[] }[] }> {
   return new Promise((resolve, reject) => {
     request({ socketPath: join(folder, `controller-${PORT}.sock`), path }, async (response) => {
       let text = '';
@@ -128,10 +60,10 @@ function local(path: string): Promise<{ datapaths: { flow_mode: boolean; ports: 
   });
 }
 
-const connected = () =>
+const connected = (openflow: string) =>
   vi.waitFor(
     async () => {
-      expect((await local('/datapaths')).datapaths).toMatchObject([{ flow_mode: false }]);
+      expect((await local('/datapaths')).datapaths).toMatchObject([{ flow_mode: false, openflow }]);
     },
     { timeout: 20_000, interval: 50 },
   );
@@ -150,10 +82,16 @@ describeNetwork(
       for (const host of [net.hosts.h1, net.hosts.h2]) {
         await host.exec(['ethtool', '-K', host.interface, 'tx', 'off']);
       }
-      ovs = new OpenVSwitch(net, folder);
+      const node = net.switches.s1;
+      ovs = new OpenVSwitch({
+        folder,
+        ports: node.ports,
+        datapath: 'netdev',
+        exec: (argv, options) => node.exec(argv, options),
+        spawn: (argv, options) => node.spawn(argv, options),
+      });
       await ovs.start();
       controller = await startController();
-      await connected();
     });
 
     afterAll(async () => {
@@ -163,69 +101,85 @@ describeNetwork(
       if (folder !== undefined) await rm(folder, { recursive: true });
     });
 
-    test('is an ordinary switch to us, with its ports', async () => {
-      const { datapaths } = await local('/datapaths');
-      expect(datapaths).toMatchObject([{ flow_mode: false }]);
-      // Two ports and the bridge's own.
-      expect(datapaths[0].ports.length).toBe(3);
-    });
+    describe.each(OVS_PROTOCOLS)('over OpenFlow $openflow', ({ openflow, version, protocol }) => {
+      // OpenFlow 1.0 has no masks for addresses: an entry for each.
+      const reserved = `dl_dst=01:80:c2:00:00:0${version === 1 ? 'f ' : '0/ff:ff:ff:ff:ff:f0'}`;
 
-    test('ping gets through, and leaves entries for both directions', async () => {
-      const { stdout } = await ping();
-      expect(stdout).toContain(' 0% packet loss');
-      const flows = await ovs.flows();
-      expect(flows).toMatch(new RegExp(`in_port=1.*dl_src=${net.hosts.h1.mac}.*actions=output:2`));
-      expect(flows).toMatch(new RegExp(`in_port=2.*dl_src=${net.hosts.h2.mac}.*actions=output:1`));
-      expect(flows).toContain('dl_dst=01:80:c2:00:00:00/ff:ff:ff:ff:ff:f0');
-    });
-
-    test('a TCP transfer arrives whole', async () => {
-      const bytes = randomBytes(8 << 20);
-      await writeFile(join(folder, 'sent'), bytes);
-      const node = join(root, 'bin/node');
-      const receive = `require('net').createServer({}, s => s.pipe(require('fs').createWriteStream(process.argv[1])).on('finish', () => process.exit())).listen(7000, () => console.log('ready'))`;
-      const send = `require('fs').createReadStream(process.argv[1]).pipe(require('net').connect(7000, process.argv[2]))`;
-      const server = net.hosts.h2.spawn([node, '-e', receive, join(folder, 'received')], {
-        stdio: ['ignore', 'pipe', 'inherit'],
+      beforeAll(async () => {
+        await ovs.connect(protocol, `tcp:127.0.0.1:${PORT}`);
+        await connected(openflow);
       });
-      const done = once(server, 'exit');
-      await once(server.stdout!, 'data');
-      await net.hosts.h1.exec([node, '-e', send, join(folder, 'sent'), net.hosts.h2.ip]);
-      await done;
-      const received = await readFile(join(folder, 'received'));
-      const hash = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
-      expect(hash(received)).toBe(hash(bytes));
-    });
 
-    test('the controller killed: flows that have entries go on; started again: it takes over, new ones work', async () => {
-      await ping(1);
-      await killController('SIGKILL');
-      expect((await ping()).stdout).toContain(' 0% packet loss');
+      afterAll(async () => {
+        const { h1, h2 } = net.hosts;
+        await h2.exec(['ip', 'link', 'set', 'dev', h2.interface, 'address', h2.mac]);
+        await h1.exec(['ip', 'neigh', 'flush', 'all']);
+      });
 
-      controller = await startController();
-      await connected();
-      expect((await ping()).stdout).toContain(' 0% packet loss');
-      // A station nobody has heard of: flooding and learning work again.
-      await net.hosts.h2.exec([
-        'ip',
-        'link',
-        'set',
-        'dev',
-        net.hosts.h2.interface,
-        'address',
-        '02:00:00:00:00:99',
-      ]);
-      await net.hosts.h1.exec(['ip', 'neigh', 'flush', 'all']);
-      expect((await ping(5)).stdout).toMatch(/ [0-9]+ received/);
-      await ping(1);
-      expect(await ovs.flows()).toContain('dl_src=02:00:00:00:00:99');
-    });
+      test('is an ordinary switch to us, with its ports', async () => {
+        const { datapaths } = await local('/datapaths');
+        expect(datapaths).toMatchObject([{ flow_mode: false, openflow }]);
+        // Two ports and the bridge's own.
+        expect(datapaths[0].ports.length).toBe(3);
+      });
 
-    test('an orderly stop leaves the local socket gone', async () => {
-      await killController('SIGTERM');
-      await expect(local('/status')).rejects.toThrow();
-      controller = await startController();
-      await connected();
+      test('ping gets through, and leaves entries for both directions', async () => {
+        const { stdout } = await ping();
+        expect(stdout).toContain(' 0% packet loss');
+        const flows = await ovs.flows(protocol);
+        expect(flows).toMatch(new RegExp(`in_port=1.*dl_src=${net.hosts.h1.mac}.*actions=output:2`));
+        expect(flows).toMatch(new RegExp(`in_port=2.*dl_src=${net.hosts.h2.mac}.*actions=output:1`));
+        expect(flows).toContain(reserved);
+      });
+
+      test('a TCP transfer arrives whole', async () => {
+        const bytes = randomBytes(8 << 20);
+        await writeFile(join(folder, 'sent'), bytes);
+        const node = join(root, 'bin/node');
+        const receive = `require('net').createServer({}, s => s.pipe(require('fs').createWriteStream(process.argv[1])).on('finish', () => process.exit())).listen(7000, () => console.log('ready'))`;
+        const send = `require('fs').createReadStream(process.argv[1]).pipe(require('net').connect(7000, process.argv[2]))`;
+        const server = net.hosts.h2.spawn([node, '-e', receive, join(folder, 'received')], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        const done = once(server, 'exit');
+        await once(server.stdout!, 'data');
+        await net.hosts.h1.exec([node, '-e', send, join(folder, 'sent'), net.hosts.h2.ip]);
+        await done;
+        const received = await readFile(join(folder, 'received'));
+        const hash = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
+        expect(hash(received)).toBe(hash(bytes));
+      });
+
+      test('the controller killed: flows that have entries go on; started again: it takes over, new ones work', async () => {
+        await ping(1);
+        await killController('SIGKILL');
+        expect((await ping()).stdout).toContain(' 0% packet loss');
+
+        controller = await startController();
+        await connected(openflow);
+        expect((await ping()).stdout).toContain(' 0% packet loss');
+        // A station nobody has heard of: flooding and learning work again.
+        await net.hosts.h2.exec([
+          'ip',
+          'link',
+          'set',
+          'dev',
+          net.hosts.h2.interface,
+          'address',
+          '02:00:00:00:00:99',
+        ]);
+        await net.hosts.h1.exec(['ip', 'neigh', 'flush', 'all']);
+        expect((await ping(5)).stdout).toMatch(/ [0-9]+ received/);
+        await ping(1);
+        expect(await ovs.flows(protocol)).toContain('dl_src=02:00:00:00:00:99');
+      });
+
+      test('an orderly stop leaves the local socket gone', async () => {
+        await killController('SIGTERM');
+        await expect(local('/status')).rejects.toThrow();
+        controller = await startController();
+        await connected(openflow);
+      });
     });
   },
 );

@@ -115,7 +115,6 @@ export class FakeCell implements CellHandle<Frame> {
       headOffset: DATA_OFFSET,
       headLength: head,
       headConsumed: head,
-      maxLen: 0xffff,
       queue: NO_QUEUE,
       tableId: 0,
       cookie: 0n,

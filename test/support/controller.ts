@@ -13,13 +13,22 @@ import {
   type MessageInitOf,
   type MessageOf,
   type MessageType,
+  messageType,
+  OFP_VERSION,
   type PortDesc,
 } from '../../openflow/index.ts';
+import { createDialect, type Dialect } from '../../openflow/translate/index.ts';
+import type { WireVersion } from '../../openflow/versions.ts';
+
+const HELLO = 0;
+const ERROR = 1;
 
 export type Mode = 'flow' | 'plain' | 'silent';
 
 export interface DeviceOptions {
   id?: bigint;
+  /** Wire version it speaks, as a switch does that knows no other; default 4 (its HELLO offers 1.0 and 1.3). */
+  version?: WireVersion;
   /** flow: answers DISPATCH_CONFIG; plain: BAD_EXPERIMENTER; silent: not at all. */
   mode?: Mode;
   ports?: readonly number[];
@@ -58,6 +67,7 @@ export class FakeDevice {
   readonly closed: Promise<void>;
   readonly #options: DeviceOptions;
   readonly #framer = new Framer();
+  readonly #dialect: Dialect;
   #taken = 0;
   #wake: (() => void) | undefined;
   #ended = false;
@@ -65,9 +75,12 @@ export class FakeDevice {
   constructor(socket: Socket, options: DeviceOptions) {
     this.socket = socket;
     this.#options = options;
+    this.#dialect = createDialect(options.version ?? OFP_VERSION, { ports: () => this.#ports() })!;
     socket.on('data', (chunk: Buffer) => {
       this.chunks.push(chunk.length);
-      this.#framer.push(chunk, (bytes) => this.#message(decode(bytes.slice())));
+      this.#framer.push(chunk, (bytes) => {
+        for (const message of this.#decode(bytes.slice())) this.#message(message);
+      });
       this.#wake?.();
     });
     socket.on('error', () => undefined);
@@ -85,13 +98,15 @@ export class FakeDevice {
     const device = new FakeDevice(socket, options);
     await once(socket, 'connect');
     if (options.handshake !== false) {
-      device.send({ type: 'hello', elements: [{ type: 'versionbitmap', versions: [1, 4] }] });
+      const { version } = options;
+      const elements = [{ type: 'versionbitmap' as const, versions: version ? [version] : [1, OFP_VERSION] }];
+      device.sendBytes(encode({ type: 'hello', version: version ?? OFP_VERSION, elements }));
     }
     return device;
   }
 
   send(...messages: MessageInit[]): void {
-    this.socket.write(Buffer.concat(messages.map((message) => encode(message))));
+    this.socket.write(Buffer.concat(messages.flatMap((message) => this.#dialect.encode(message))));
   }
 
   sendBytes(bytes: Uint8Array): void {
@@ -156,6 +171,17 @@ export class FakeDevice {
     await this.closed;
   }
 
+  #decode(bytes: Uint8Array): Message[] {
+    if (messageType(bytes) === HELLO) return [decode(bytes)];
+    // HELLO_FAILED comes before versions are agreed; an error is the same in all of them.
+    if (messageType(bytes) === ERROR) return [decode(bytes.with(0, OFP_VERSION))];
+    return this.#dialect.decode(bytes);
+  }
+
+  #ports(): PortDesc[] {
+    return (this.#options.ports ?? [1, 2, 3]).map((port) => portDesc(port));
+  }
+
   #message(message: Message): void {
     this.received.push(message);
     if (this.#options.handshake === false) return;
@@ -180,12 +206,12 @@ export class FakeDevice {
 
   #multipart({ xid, body }: MessageOf<'multipart_request'>): void {
     if (body.type === 'port_desc') {
-      const ports = (this.#options.ports ?? [1, 2, 3]).map((port) => portDesc(port));
-      this.send({ type: 'multipart_reply', xid, body: { type: 'port_desc', ports } });
+      this.send({ type: 'multipart_reply', xid, body: { type: 'port_desc', ports: this.#ports() } });
     } else if (body.type === 'flow') {
       const entries = this.#options.entries?.get(body.match.cell ?? 0) ?? [];
       const flows = entries.map((entry) => ({
         table_id: entry.table_id ?? 0,
+        cookie: entry.cookie,
         priority: entry.priority,
         match: entry.match,
         instructions: entry.instructions,

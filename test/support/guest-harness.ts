@@ -43,7 +43,6 @@ export interface Sent {
   last: boolean;
   cacheable: boolean;
   /** To the controller. */
-  maxLen: number;
   /** Of an output. */
   queue: number;
   tableId: number;
@@ -190,7 +189,6 @@ export class GuestHarness {
       frame,
       last: (record[TX.KIND] & TX_FLAG.LAST) !== 0,
       cacheable: (record[TX.KIND] & TX_FLAG.CACHEABLE) !== 0,
-      maxLen: record[TX.MAX_LEN],
       queue: record[TX.QUEUE] >>> 0,
       tableId: record[TX.TABLE_ID],
       cookie: join(record[TX.COOKIE_HI], record[TX.COOKIE_LO]),
@@ -224,7 +222,7 @@ export class GuestHarness {
     do {
       bits = this.run(0);
       answers.push(...this.messages());
-    } while (this.toSend.length > 0 || (bits & RUN.PRODUCED) !== 0);
+    } while (this.toSend.length > 0 || (bits & (RUN.PRODUCED | RUN.MORE)) !== 0);
     return answers;
   }
 

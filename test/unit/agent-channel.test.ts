@@ -345,42 +345,38 @@ describe('a controller of OpenFlow 1.0', () => {
     const channel = new Channel();
     const told = (cell = channel.cell) =>
       cell.messages.flatMap((message) =>
-        message.type === 'table_config' ? [[message.table_id, message.flags, message.miss_send_len]] : [],
+        message.type === 'table_config' ? [[message.table_id, message.flags]] : [],
       );
     channel.connect(4);
     expect(told()).toEqual([]);
     const [a, b] = [channel.connect(1), channel.connect(1)];
-    a.say({ type: 'set_config', miss_send_len: 200 });
     b.leave();
-    expect(told()).toEqual([
-      [0, 1, 128],
-      [0, 1, 200],
-    ]);
+    expect(told()).toEqual([[0, 1]]);
     channel.cell.end('host-died');
     channel.world.clock.now += 1000;
     channel.world.flows.sweep();
     const fresh = channel.world.host.last;
     expect(fresh).not.toBe(channel.cell);
-    expect(told(fresh)).toEqual([[0, 1, 200]]);
+    expect(told(fresh)).toEqual([[0, 1]]);
     a.leave();
-    expect(told(fresh).at(-1)).toEqual([0, 0, 0]);
+    expect(told(fresh).at(-1)).toEqual([0, 0]);
   });
 
-  test('such packets are for it only, each controller as many bytes as it wants', () => {
+  test('such packets are for it only, and whole', () => {
     const channel = new Channel();
-    const [now, all, some] = [channel.connect(4), channel.connect(1), channel.connect(1)];
-    some.say({ type: 'set_config', miss_send_len: 20 });
+    const [now, then] = [channel.connect(4), channel.connect(1)];
+    then.say({ type: 'set_config', miss_send_len: 20 });
     const send = (cookie: bigint) =>
       channel.sessions.packetIn({ ...packetIn, reason: 0, cookie, data, totalLength: data.length } as never);
     const lengths = () =>
-      [now, all, some].map(({ received }) =>
+      [now, then].map(({ received }) =>
         received.splice(0).map((message) => message.type === 'packet_in' && message.data.length),
       );
     send(0xffffffffffffffffn);
-    expect(lengths()).toEqual([[], [60], [20]]);
+    expect(lengths()).toEqual([[], [60]]);
     // A table-miss entry is a matter of whoever made it.
     send(0n);
-    expect(lengths()).toEqual([[60], [60], [60]]);
+    expect(lengths()).toEqual([[60], [60]]);
   });
 });
 

@@ -33,7 +33,6 @@ const setUp = (allowed?: Map<number, Set<number>>) => {
       headOffset: DATA_OFFSET,
       headLength: 256,
       headConsumed: 256,
-      maxLen: 0xffff,
       queue: NO_QUEUE,
       tableId: 3,
       cookie: 9n,
@@ -118,17 +117,15 @@ describe('output', () => {
     expect(output.counters.notAllowed).toBe(2);
   });
 
-  test('to the controller: cut to max_len, and not at all from a port that says NO_PACKET_IN', () => {
+  test('to the controller: the whole packet, and nothing from a port that says NO_PACKET_IN', () => {
     const { ports, packetIns, output, verdict } = setUp();
     output.handle(8, 0, verdict(1, TX_KIND.TO_CONTROLLER));
-    output.handle(8, 0, verdict(0, TX_KIND.TO_CONTROLLER, 1, { maxLen: 20 }));
     expect(packetIns[0]).toMatchObject({ cell: 8, inPort: 1, reason: 1, tableId: 3, cookie: 9n });
     expect(packetIns[0].data).toEqual(DATA);
-    expect(packetIns[1].data).toEqual(DATA.subarray(0, 20));
-    expect(packetIns[1].totalLength).toBe(DATA.length);
+    expect(packetIns[0].totalLength).toBe(DATA.length);
     ports[0].config = PortConfig.NO_PACKET_IN;
     output.handle(8, 0, verdict(1, TX_KIND.TO_CONTROLLER));
-    expect(packetIns).toHaveLength(2);
+    expect(packetIns).toHaveLength(1);
     expect(output.counters.noPacketIn).toBe(1);
   });
 

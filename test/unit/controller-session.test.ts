@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import type { ControllerOptions, Datapath, DeviceError } from '../../controller/index.ts';
 import { encode, type MessageInit } from '../../openflow/index.ts';
+import { FLOWCELL_VERSION } from '../../openflow/translate/negotiate.ts';
 import { Bench, portDesc } from '../support/controller.ts';
 
 const benches: Bench[] = [];
@@ -28,7 +29,9 @@ const hello = (version: number, versions?: number[]): Uint8Array => {
 test('the handshake: hello with bitmap, features, ports, then the device is there', async () => {
   const bench = await start();
   const device = await bench.device({ id: 0xabn, ports: [1, 7] });
-  expect((await device.next('hello')).elements).toEqual([{ type: 'versionbitmap', versions: [4] }]);
+  const offer = await device.next('hello');
+  expect(offer.version).toBe(6);
+  expect(offer.elements).toEqual([{ type: 'versionbitmap', versions: [1, 4, 5, 6, FLOWCELL_VERSION] }]);
   const datapath = only(bench);
   expect(datapath.name).toBe('00000000000000ab');
   expect([...datapath.ports.keys()]).toEqual([1, 7]);
@@ -40,18 +43,21 @@ test.each([
   ['a bitmap with 1.3 under a newer header', 6, [4, 6]],
   ['no bitmap and version 1.3', 4, undefined],
   ['no bitmap and a newer version', 5, undefined],
-])('negotiates 1.3 with %s', async (_title, version, versions) => {
-  const bench = await start();
+])('speaks 1.3, where it is the only one, with %s', async (_title, version, versions) => {
+  const bench = await start({ protocols: [4] });
   const device = await bench.connect({ handshake: false });
   device.sendBytes(hello(version, versions));
   expect((await device.next('features_request')).type).toBe('features_request');
 });
 
 test.each([
-  ['a bitmap without 1.3', 6, [1, 6], 'the device offers 1.0, 1.5'],
-  ['OpenFlow 1.0 without a bitmap', 1, undefined, 'the device offers up to 1.0'],
-])('answers HELLO_FAILED to %s, says why, and closes', async (_title, version, versions, why) => {
-  const bench = await start();
+  ['a bitmap without 1.3', [4], 6, [1, 6], 'speaks OpenFlow 1.3, the device offers 1.0, 1.5'],
+  ['OpenFlow 1.0 without a bitmap', [4], 1, undefined, 'the device offers up to 1.0'],
+  ['1.1 and 1.2', [6, 1, 4], 3, [2, 3], 'speaks OpenFlow 1.0, 1.3, 1.5, the device offers 1.1, 1.2'],
+  ['a version that we do not have', undefined, 3, undefined, 'the device offers up to 1.2'],
+  ['an empty bitmap', undefined, 4, [], 'the device offers none'],
+])('answers HELLO_FAILED to %s, says why, and closes', async (_title, protocols, version, versions, why) => {
+  const bench = await start({ protocols });
   const device = await bench.connect({ handshake: false });
   device.sendBytes(hello(version, versions));
   const error = await device.next('error');
@@ -59,6 +65,11 @@ test.each([
   expect(new TextDecoder().decode(error.data)).toContain(why);
   await device.closed;
   expect(bench.controller.counters.handshakes_failed).toBe(1);
+  expect(bench.log.lines.some(({ sentence }) => sentence.includes(why))).toBe(true);
+});
+
+test.each([[[]], [[2]], [[4, 7]]])('there is no controller that speaks %j', async (protocols) => {
+  await expect(Bench.start({ protocols })).rejects.toMatchObject({ code: 'FC_PROTOCOL_UNKNOWN' });
 });
 
 test('a first message that is no hello fails the handshake', async () => {

@@ -13,6 +13,7 @@ import {
 } from '../../sandbox/channel/layout.ts';
 import type { Cell, Packet, Program } from '../../sandbox/guest/program.ts';
 import { Runtime } from '../../sandbox/guest/runtime.ts';
+import { MAX_HEADS } from '../../sandbox/guest/transmit.ts';
 import { GuestHarness } from '../support/guest-harness.ts';
 
 const frame = (n = 0) =>
@@ -132,12 +133,12 @@ describe('packets', () => {
     });
     expect(records.send(frame())).toHaveLength(TX_RECORDS);
     expect(records.words[H.CUT]).toBe(1);
-    const heads = new GuestHarness(new Copier(SCRATCH_COUNT + 10));
+    const heads = new GuestHarness(new Copier(MAX_HEADS + 10));
     const sent = heads.send(frame());
-    expect(sent).toHaveLength(SCRATCH_COUNT + 1);
+    expect(sent).toHaveLength(MAX_HEADS + 1);
     expect(sent.map((record) => record.frame[0])).toEqual(sent.map((_, i) => i));
     expect(heads.words[H.CUT]).toBe(1);
-    expect(heads.send(frame())).toHaveLength(SCRATCH_COUNT + 1);
+    expect(heads.send(frame())).toHaveLength(MAX_HEADS + 1);
   });
 
   it('name the queue of an output, or none', () => {
@@ -159,7 +160,7 @@ describe('packets', () => {
     const cookie = 0xfedcba9876543210n;
     const harness = new GuestHarness({
       packet(packet) {
-        packet.toController(1, 128, 9, cookie, 0x8000000000000001n);
+        packet.toController(1, 9, cookie, 0x8000000000000001n);
         packet.cacheable();
       },
     });
@@ -167,7 +168,6 @@ describe('packets', () => {
       {
         kind: 'controller',
         port: 1,
-        maxLen: 128,
         tableId: 9,
         cookie,
         metadata: 0x8000000000000001n,

@@ -187,7 +187,7 @@ describe('table_config', () => {
     const harness = harnessOf(4);
     ask(harness, entry(1));
     const flags = TableConfigFlag.EVICTION | TableConfigFlag.MISS_TO_CONTROLLER;
-    const set = { table_id: 3, flags, vacancy_down: 1, vacancy_up: 2, miss_send_len: 99, eviction_flags: 6 };
+    const set = { table_id: 3, flags, vacancy_down: 1, vacancy_up: 2, eviction_flags: 6 };
     ask(harness, config(set));
     const query = (table_id: number) =>
       harness.ask(config({ table_id, xid: 12, flags: TableConfigFlag.QUERY }));
@@ -210,11 +210,10 @@ describe('table_config', () => {
   it('sends what matches nothing to the controller, if it is told to', () => {
     const harness = harnessOf(4);
     expect(harness.send(frame(1))).toEqual([]);
-    ask(harness, config({ table_id: 0, flags: TableConfigFlag.MISS_TO_CONTROLLER, miss_send_len: 77 }));
+    ask(harness, config({ table_id: 0, flags: TableConfigFlag.MISS_TO_CONTROLLER }));
     const miss = {
       kind: 'controller',
       port: PacketInReason.NO_MATCH,
-      maxLen: 77,
       tableId: 0,
       cookie: 2n ** 64n - 1n,
     };

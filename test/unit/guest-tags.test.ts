@@ -196,7 +196,7 @@ describe('TTL', () => {
   it.each([0, 1])('of a label that is %i goes to the controller as invalid', (ttl) => {
     const packet = labelled(shim(5, 0, 1, ttl, ip()));
     const { sent } = run(packet, [{ type: 'dec_mpls_ttl' }, output]);
-    expect(sent).toMatchObject([{ kind: 'controller', port: PacketInReason.INVALID_TTL, maxLen: 128 }]);
+    expect(sent).toMatchObject([{ kind: 'controller', port: PacketInReason.INVALID_TTL }]);
     expect(Buffer.from(sent[0].frame)).toEqual(packet);
   });
 

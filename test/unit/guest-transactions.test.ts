@@ -15,6 +15,7 @@ import {
   TransactionPhase,
 } from '../../openflow/index.ts';
 import { ethernet, ipv4, udp } from '../../packet/index.ts';
+import { RUN } from '../../sandbox/channel/layout.ts';
 import { OpenFlowProgram } from '../../sandbox/guest/openflow/program.ts';
 import { MAX_TRANSACTION_BYTES } from '../../sandbox/guest/openflow/transaction.ts';
 import { GuestHarness } from '../support/guest-harness.ts';
@@ -97,7 +98,7 @@ describe('a transaction', () => {
         group_id: 4,
         buckets: [{ actions: [{ type: 'group', group_id: 1 }] }],
       },
-      { type: 'table_config', table_id: 255, flags: TableConfigFlag.MISS_TO_CONTROLLER, miss_send_len: 9 },
+      { type: 'table_config', table_id: 255, flags: TableConfigFlag.MISS_TO_CONTROLLER },
       { type: 'meter_mod', command: 2, meter_id: 0xffffffff },
       { type: 'group_mod', command: 2, group_id: 0xfffffffc },
       flow({ command: 3, table_id: 255 }),
@@ -118,6 +119,22 @@ describe('a transaction', () => {
     harness.now = 5000;
     harness.run(0);
     expect(harness.messages()).toMatchObject([{ type: 'flow_removed', cookie: 1n, packet_count: 2n }]);
+  });
+
+  it('takes several runs if it is long, and no packet or message comes in between', () => {
+    const harness = new GuestHarness();
+    harness.ask(flow({ instructions: outputTo(2) }));
+    const mods = Array.from({ length: 100 }, (_, n) => flow({ priority: n + 1, table_id: 1 }));
+    harness.ask(begin, flow({ flags: 0, instructions: outputTo(3) }), ...mods);
+    harness.push(frame);
+    harness.control(commit, barrier(1));
+    const runs: number[] = [];
+    do runs.push(harness.run());
+    while ((runs.at(-1)! & RUN.MORE) !== 0);
+    expect(runs.length).toBeGreaterThan(2);
+    expect(runs.slice(0, -1)).toEqual(runs.slice(0, -1).map(() => RUN.MORE));
+    expect(brief(harness.messages())).toEqual([['barrier_reply', 1]]);
+    expect(harness.take().map(({ port }) => port)).toEqual([3]);
   });
 
   it('sends what was removed when it succeeds', () => {
@@ -161,6 +178,7 @@ describe('a transaction', () => {
     const harness = new GuestHarness();
     const before = state(harness);
     harness.ask(begin);
+    harness.ask(flow({}));
     const actions = Array.from({ length: 4000 }, () => ({ type: 'output', port: 1 }) as const);
     const large = flow({ xid: 3, instructions: [{ type: 'apply_actions', actions }] });
     const count = Math.floor(MAX_TRANSACTION_BYTES / (64 + 4000 * 16));

@@ -303,30 +303,30 @@ describe('every message', () => {
   });
 });
 
-describe('recorded messages', () => {
-  const vectors = resolve(process.env.FLOWCELL_SHARED ?? '../shared', 'vectors');
-  const folders = ['os-ken/packet_data/of10', 'kytos-python-openflow/raw/v0x01'].map((name) =>
-    resolve(vectors, name),
-  );
-  const files = folders.flatMap((folder) =>
-    existsSync(folder) ? readdirSync(folder).map((name) => [name, resolve(folder, name)] as const) : [],
-  );
-  /** Not messages (see openflow-vectors.test.ts), and a vendor's that names no type. */
-  const REFUSED = new Set([
-    'ofpt_flow_stats_reply.dat',
-    'ofpt_queue_get_config_reply.dat',
-    'ofpt_stats_request.dat',
-    'ofpt_vendor_header.dat',
-  ]);
+// Recorded messages ------------------------------------------------------------------------------------------
 
-  test.runIf(files.length > 0).for(files)('%s', ([name, path]) => {
-    const bytes = new Uint8Array(readFileSync(path));
-    const messages = orRefused(() => dialect().decode(bytes));
-    expect(messages === undefined).toBe(REFUSED.has(name));
-    for (const message of messages ?? []) {
-      const [back] = dialect().encode(message);
-      expect(back.length).toBe(message.type === 'features_reply' ? 32 : bytes.length);
-      expect(dialect().encode(dialect().decode(back)[0])).toEqual([back]);
-    }
-  });
+const vectors = resolve(process.env.FLOWCELL_SHARED ?? '../shared', 'vectors');
+const folders = ['os-ken/packet_data/of10', 'kytos-python-openflow/raw/v0x01'].map((name) =>
+  resolve(vectors, name),
+);
+const files = folders.flatMap((folder) =>
+  existsSync(folder) ? readdirSync(folder).map((name) => [name, resolve(folder, name)] as const) : [],
+);
+/** Not messages (see openflow-vectors.test.ts), and a vendor's that names no type. */
+const REFUSED = new Set([
+  'ofpt_flow_stats_reply.dat',
+  'ofpt_queue_get_config_reply.dat',
+  'ofpt_stats_request.dat',
+  'ofpt_vendor_header.dat',
+]);
+
+test.runIf(files.length > 0).for(files)('recorded: %s', ([name, path]) => {
+  const bytes = new Uint8Array(readFileSync(path));
+  const messages = orRefused(() => dialect().decode(bytes));
+  expect(messages === undefined).toBe(REFUSED.has(name));
+  for (const message of messages ?? []) {
+    const [back] = dialect().encode(message);
+    expect(back.length).toBe(message.type === 'features_reply' ? 32 : bytes.length);
+    expect(dialect().encode(dialect().decode(back)[0])).toEqual([back]);
+  }
 });

@@ -132,7 +132,7 @@ function compileAction(action: Action, context: CompileContext, known: Known): O
   known.checkAction(action.type);
   switch (action.type) {
     case 'output':
-      return compileOutput(action.port, action.max_len, context);
+      return compileOutput(action.port, context);
     case 'set_field':
       return compileSetField(action.field, known);
     case 'push_vlan':
@@ -210,14 +210,14 @@ function checkType(action: { type: string; ethertype: number }, valid: boolean):
   );
 }
 
-function compileOutput(port: number, maxLen: number, context: CompileContext): Op {
+function compileOutput(port: number, context: CompileContext): Op {
   switch (port) {
     case Port.CONTROLLER:
+      // max_len is for packets of which the switch keeps a copy, which this one does not.
       return op(
         OP.CONTROLLER,
         ORDER.output,
         context.tableMiss ? PacketInReason.NO_MATCH : PacketInReason.ACTION,
-        maxLen,
       );
     case Port.TABLE:
       if (!context.packetOut)

@@ -38,6 +38,18 @@ interface PendingPacketOut {
   ops: Op[] | undefined;
 }
 
+/** Messages of a transaction that are carried out in one go: a few milliseconds at most. */
+const COMMIT_STEP = 32;
+
+interface Commit {
+  readonly request: Uint8Array;
+  readonly messages: readonly Uint8Array[];
+  /** How many of them are carried out. */
+  done: number;
+  /** What is to be sent if all succeed. */
+  readonly answers: Uint8Array[];
+}
+
 /** What the messages work on, but for how to answer. */
 export type MessageParts = Omit<Parts, 'send' | 'hasGroup' | 'hasMeter'>;
 
@@ -47,8 +59,8 @@ export class Messages {
   private readonly output: (message: Uint8Array) => void;
   private readonly statistics: Statistics;
   private readonly transaction = new Transaction();
-  /** While a transaction is carried out: what is to be sent if it succeeds. */
-  private held: Uint8Array[] | undefined;
+  /** The transaction that is being carried out. */
+  private commit: Commit | undefined;
   private packetOuts: PendingPacketOut[] = [];
 
   constructor(parts: MessageParts, output: (message: Uint8Array) => void) {
@@ -70,7 +82,7 @@ export class Messages {
     } catch (error) {
       this.refuse(error, bytes);
     }
-    this.reportVacancy();
+    if (this.commit === undefined) this.reportVacancy();
   }
 
   /** The actions for the packet of a PACKET_OUT; undefined: refused, or never heard of. */
@@ -91,15 +103,15 @@ export class Messages {
 
   private send(message: MessageInit): void {
     const bytes = encode(message);
-    if (this.held === undefined) this.output(bytes);
-    else this.held.push(bytes);
+    if (this.commit === undefined) this.output(bytes);
+    else this.commit.answers.push(bytes);
   }
 
   private carryOut(bytes: Uint8Array): void {
     const type = messageType(bytes);
     // Entries and groups keep parts of their message, and the bytes are only lent.
     const kept = type === OFPT_FLOW_MOD || type === OFPT_GROUP_MOD ? bytes.slice() : bytes;
-    this.dispatch(decode(kept), bytes.length);
+    this.dispatch(decode(kept), bytes);
   }
 
   private refuse(error: unknown, bytes: Uint8Array): void {
@@ -108,11 +120,11 @@ export class Messages {
     this.send(toErrorMessage(error, bytes));
   }
 
-  private dispatch(message: Message, length: number): void {
+  private dispatch(message: Message, bytes: Uint8Array): void {
     const { groups, meters, liveness } = this.parts;
     switch (message.type) {
       case 'flow_mod':
-        this.flowMods.mod(message, length);
+        this.flowMods.mod(message, bytes.length);
         break;
       case 'barrier_request':
         this.send({ type: 'barrier_reply', xid: message.xid });
@@ -124,7 +136,7 @@ export class Messages {
         this.packetOut(message);
         break;
       case 'group_mod': {
-        const gone = new Set(groups.mod(message, length).map(({ id }) => id));
+        const gone = new Set(groups.mod(message, bytes.length).map(({ id }) => id));
         const uses = ({ compiled }: FlowEntry) => compiled.groups.some((id) => gone.has(id));
         if (gone.size > 0) this.removeEntries(uses, FlowRemovedReason.GROUP_DELETE);
         break;
@@ -145,7 +157,7 @@ export class Messages {
         this.tableConfig(message);
         break;
       case 'transaction':
-        this.transactionPhase(message.phase);
+        this.transactionPhase(message.phase, bytes);
         break;
       default:
         throw badRequest(BadRequestCode.BAD_TYPE, `a cell does not answer ${message.type}`);
@@ -176,13 +188,13 @@ export class Messages {
     else for (const answer of settings.describe(message, tables.vacancy)) this.send(answer);
   }
 
-  private transactionPhase(phase: number): void {
+  private transactionPhase(phase: number, bytes: Uint8Array): void {
     switch (phase) {
       case TransactionPhase.BEGIN:
         this.transaction.begin();
         break;
       case TransactionPhase.COMMIT:
-        this.commit();
+        this.beginCommit(bytes);
         break;
       case TransactionPhase.ABORT:
         this.answerBarriers(this.transaction.end().messages);
@@ -192,31 +204,43 @@ export class Messages {
     }
   }
 
-  /** Carries out what waited. If one message fails, all is as before, and nobody has heard of what was done. */
-  private commit(): void {
+  private beginCommit(bytes: Uint8Array): void {
     const { messages, complete } = this.transaction.end();
     if (!complete) {
       this.answerBarriers(messages);
       throw notNow('not all messages of the transaction are here');
     }
-    const { journal } = this.parts;
-    journal.begin();
-    this.held = [];
-    let done = 0;
+    this.parts.journal.begin();
+    this.commit = { request: bytes.slice(), messages, done: 0, answers: [] };
+  }
+
+  /**
+   * Carries out some more of what waited for a commit; true: there is still something left. If a message fails, all is as
+   * before, and nobody has heard of what was done.
+   */
+  work(): boolean {
+    const { commit } = this;
+    if (commit === undefined) return false;
+    const { messages, request } = commit;
+    this.parts.clock.update();
+    const end = Math.min(commit.done + COMMIT_STEP, messages.length);
     try {
-      for (; done < messages.length; done++) this.carryOut(messages[done]);
+      for (; commit.done < end; commit.done++) this.carryOut(messages[commit.done]);
     } catch (error) {
-      journal.rollBack();
-      this.held = undefined;
-      this.answerBarriers(messages.slice(0, done));
-      this.refuse(error, messages[done]);
-      this.answerBarriers(messages.slice(done + 1));
-      throw notNow('a message of the transaction failed');
+      this.commit = undefined;
+      this.parts.journal.rollBack();
+      this.answerBarriers(messages.slice(0, commit.done));
+      this.refuse(error, messages[commit.done]);
+      this.answerBarriers(messages.slice(commit.done + 1));
+      this.refuse(notNow('a message of the transaction failed'), request);
+      return false;
     }
-    journal.commit();
-    const answers = this.held;
-    this.held = undefined;
-    for (const answer of answers) this.output(answer);
+    if (end < messages.length) return true;
+    this.commit = undefined;
+    this.parts.journal.commit();
+    for (const answer of commit.answers) this.output(answer);
+    this.reportVacancy();
+    return false;
   }
 
   /** Whatever becomes of the other messages, somebody waits for these. */

@@ -14,9 +14,6 @@ import type { Parts } from './parts.ts';
 import type { Tables } from './table.ts';
 import type { Clock } from './timeouts.ts';
 
-/** Bytes of a packet with invalid TTL that go to the controller (OFP_DEFAULT_MISS_SEND_LEN). */
-const INVALID_TTL_LEN = 128;
-
 /** Set-fields after which the rest of the packet is another: the key is extracted anew at once. */
 const OP_SET_ETH_TYPE = OP.SET_FIELD + FIELD_BY_NAME.get('eth_type')!.oxm;
 const OP_SET_IP_PROTO = OP.SET_FIELD + FIELD_BY_NAME.get('ip_proto')!.oxm;
@@ -46,7 +43,7 @@ export class Pipeline {
   private readonly clock: Clock;
   private readonly groups: Groups;
   private readonly meters: Meters;
-  private readonly missLength: Int32Array;
+  private readonly missToController: Uint8Array;
 
   /** The packet in hand: its key, and whether the packet was edited since that was extracted. */
   private key: Uint32Array = new Uint32Array(KEY_WORDS);
@@ -80,7 +77,7 @@ export class Pipeline {
     this.clock = clock;
     this.groups = groups;
     this.meters = meters;
-    this.missLength = settings.missLength;
+    this.missToController = settings.missToController;
   }
 
   /** A packet from a port, from table 0 on. */
@@ -152,11 +149,10 @@ export class Pipeline {
    * OpenFlow 1.0 does.
    */
   private miss(packet: PacketView): void {
-    const length = this.missLength[this.tableId];
-    if (length < 0) return;
+    if (this.missToController[this.tableId] === 0) return;
     this.cookieHi = -1;
     this.cookieLo = -1;
-    this.toController(packet, PacketInReason.NO_MATCH, length);
+    this.toController(packet, PacketInReason.NO_MATCH);
   }
 
   /** False: the meter drops the packet. */
@@ -240,7 +236,7 @@ export class Pipeline {
         this.group(packet, op.a, last);
         return true;
       case OP.CONTROLLER:
-        this.toController(packet, op.a, op.b);
+        this.toController(packet, op.a);
         return true;
       case OP.TABLE:
         this.table(packet, last);
@@ -309,7 +305,7 @@ export class Pipeline {
     this.cacheable = false;
     if (ttl < 0) return true;
     if (ttl <= 1) {
-      this.toController(packet, PacketInReason.INVALID_TTL, INVALID_TTL_LEN);
+      this.toController(packet, PacketInReason.INVALID_TTL);
       return false;
     }
     packet.edit();
@@ -323,11 +319,10 @@ export class Pipeline {
     return true;
   }
 
-  private toController(packet: PacketView, reason: number, maxLen: number): void {
+  private toController(packet: PacketView, reason: number): void {
     this.cacheable = false;
     packet.sendToController(
       reason,
-      maxLen,
       this.tableId,
       this.cookieHi,
       this.cookieLo,

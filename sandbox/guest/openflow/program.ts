@@ -62,6 +62,10 @@ export class OpenFlowProgram implements Program {
     this.messages.handle(message);
   }
 
+  work(): boolean {
+    return this.messages.work();
+  }
+
   timer(): void {
     this.timeouts.run();
     this.messages.reportVacancy();

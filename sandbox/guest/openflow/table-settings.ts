@@ -20,14 +20,13 @@ interface Setting {
   readonly flags: number;
   readonly vacancyDown: number;
   readonly vacancyUp: number;
-  readonly missSendLen: number;
   readonly evictionFlags: number;
 }
-const DEFAULT: Setting = { flags: 0, vacancyDown: 0, vacancyUp: 0, missSendLen: 0, evictionFlags: 0 };
+const DEFAULT: Setting = { flags: 0, vacancyDown: 0, vacancyUp: 0, evictionFlags: 0 };
 
 export class TableSettings {
-  /** Bytes of a packet that matches nothing in the table that go to the controller; -1: it is dropped. */
-  readonly missLength = new Int32Array(TABLES).fill(-1);
+  /** 1: packets that match nothing in the table go to the controller; 0: they are dropped. */
+  readonly missToController = new Uint8Array(TABLES);
   private readonly journal: Journal;
   /** Where they are not DEFAULT. */
   private readonly settings = new Map<number, Setting>();
@@ -53,8 +52,8 @@ export class TableSettings {
     if ((flags & ~KEPT) !== 0 || vacancyDown > vacancyUp || vacancyUp > 100) {
       throw failed(TableModFailedCode.BAD_CONFIG, `flags ${flags}, vacancy ${vacancyDown} to ${vacancyUp} %`);
     }
-    const { miss_send_len: missSendLen, eviction_flags: evictionFlags } = message;
-    const setting = { flags, vacancyDown, vacancyUp, missSendLen, evictionFlags };
+    const { eviction_flags: evictionFlags } = message;
+    const setting = { flags, vacancyDown, vacancyUp, evictionFlags };
     for (const tableId of tablesOf(message.table_id)) {
       const before = this.settings.get(tableId) ?? DEFAULT;
       this.set(tableId, setting);
@@ -75,7 +74,6 @@ export class TableSettings {
         vacancy_down: setting.vacancyDown,
         vacancy_up: setting.vacancyUp,
         vacancy,
-        miss_send_len: setting.missSendLen,
         eviction_flags: setting.evictionFlags,
       };
     });
@@ -102,8 +100,7 @@ export class TableSettings {
 
   private set(tableId: number, setting: Setting): void {
     this.settings.set(tableId, setting);
-    const toController = (setting.flags & TableConfigFlag.MISS_TO_CONTROLLER) !== 0;
-    this.missLength[tableId] = toController ? setting.missSendLen : -1;
+    this.missToController[tableId] = setting.flags & TableConfigFlag.MISS_TO_CONTROLLER ? 1 : 0;
     if ((setting.flags & TableConfigFlag.VACANCY_EVENTS) === 0) this.watched.delete(tableId);
     else if (!this.watched.has(tableId)) this.watched.set(tableId, false);
   }

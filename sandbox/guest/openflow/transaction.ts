@@ -7,8 +7,8 @@ import {
   OpenFlowError,
 } from '../../../openflow/index.ts';
 
-/** Of the messages in one transaction: as much as the agent lets wait for a cell. */
-export const MAX_TRANSACTION_BYTES = 256 * 1024;
+/** Of the messages in one transaction, which the cell keeps until the commit. */
+export const MAX_TRANSACTION_BYTES = 1024 * 1024;
 
 const OFPT_EXPERIMENTER = 4;
 const OFPT_PORT_STATUS = 12;

@@ -1,0 +1,98 @@
+/** HELLO and the features handshake, up to the point where apps may use the device. OpenFlow 1.3.5, 6.3.1, 7.3.1. */
+
+import {
+  ErrorType,
+  encode,
+  HelloFailedCode,
+  type MessageOf,
+  messageType,
+  messageVersion,
+  messageXid,
+} from '../openflow/index.ts';
+import { helloVersions } from '../openflow/translate/negotiate.ts';
+import type { WireVersion } from '../openflow/versions.ts';
+import { errorText } from './errors.ts';
+import type { Counters } from './metrics.ts';
+import { negotiate } from './negotiation.ts';
+import type { ReplyCallback } from './requests.ts';
+
+export type FeaturesReply = MessageOf<'features_reply'>;
+
+/** ofp_type of the two messages that matter before anything is decoded. */
+const HELLO = 0;
+export const ERROR = 1;
+
+/** What the handshake needs of its session. */
+export interface HandshakeLink {
+  readonly offered: readonly WireVersion[];
+  readonly counters: Counters;
+  sendBytes(bytes: Uint8Array): void;
+  /** This version is spoken from now on. */
+  agreed(version: WireVersion): void;
+  askFeatures(done: ReplyCallback): void;
+  opened(features: FeaturesReply): void;
+  malformed(error: unknown, bytes: Uint8Array): void;
+  close(reason: string): void;
+}
+
+/** Our HELLO: the highest version in the header, all of them in the bitmap. */
+export function helloBytes(offered: readonly WireVersion[]): Uint8Array {
+  const highest = offered[offered.length - 1];
+  const elements = [{ type: 'versionbitmap' as const, versions: helloVersions(offered) }];
+  return encode({ type: 'hello', version: highest, elements, xid: 1 });
+}
+
+/** Takes the first message of a device. */
+export function firstMessage(bytes: Uint8Array, link: HandshakeLink): void {
+  if (messageType(bytes) === ERROR) {
+    const text = new TextDecoder().decode(bytes.subarray(12, 12 + 256));
+    link.counters.errors_in++;
+    link.counters.handshakes_failed++;
+    link.close(`it refused our HELLO: ${JSON.stringify(text)}`);
+    return;
+  }
+  if (messageType(bytes) !== HELLO) {
+    refuse(bytes, 'the first message must be HELLO', link);
+    return;
+  }
+  let agreement: ReturnType<typeof negotiate>;
+  try {
+    agreement = negotiate(bytes, link.offered);
+  } catch (error) {
+    link.malformed(error, bytes);
+    link.close(`its HELLO is malformed (${errorText(error)})`);
+    return;
+  }
+  if ('why' in agreement) {
+    refuse(bytes, agreement.why, link);
+    return;
+  }
+  link.agreed(agreement.version);
+  link.askFeatures((error, reply) => {
+    if (error !== undefined) {
+      link.close(`no features reply (${error.message})`);
+    } else if (reply?.type !== 'features_reply') {
+      link.close(`it answered FEATURES_REQUEST with ${reply?.type}`);
+    } else if (reply.auxiliary_id !== 0) {
+      link.close('auxiliary connections are not supported; use one connection per device');
+    } else {
+      link.opened(reply);
+    }
+  });
+}
+
+/**
+ * HELLO_FAILED/INCOMPATIBLE, with a sentence. Type and code are the same in every version; the header has one
+ * that the peer may know: its own, if that is not above ours.
+ */
+function refuse(first: Uint8Array, sentence: string, link: HandshakeLink): void {
+  link.counters.handshakes_failed++;
+  link.counters.errors_out++;
+  const { INCOMPATIBLE: code } = HelloFailedCode;
+  const data = new TextEncoder().encode(sentence);
+  const xid = messageXid(first);
+  const bytes = encode({ type: 'error', error_type: ErrorType.HELLO_FAILED, code, data, xid });
+  bytes[0] = Math.max(1, Math.min(messageVersion(first), link.offered[link.offered.length - 1]));
+  link.sendBytes(bytes);
+  link.close(`no version in common: ${sentence}`);
+}
