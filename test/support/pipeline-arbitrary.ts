@@ -92,7 +92,7 @@ const mpls = fc.record({
   bos: fc.constant(1),
   ttl: ttls,
 });
-const pbb = fc.record({ kind: kind('pbb'), pcp: bits(3), isid: isids, src: macs, dst: macs });
+const pbb = fc.record({ kind: kind('pbb'), pcp: bits(3), uca: bits(1), isid: isids, src: macs, dst: macs });
 const vlans = fc.array(vlan, { maxLength: 2 });
 const labelled = (entry: fc.Arbitrary<Extract<Tag, { kind: 'mpls' }>>): fc.Arbitrary<Tag[]> =>
   fc
@@ -187,7 +187,7 @@ const kinds: Kind[] = [
   of({ eth_type: 0x0806 }, arpFields, describe(arp)),
   of({ eth_type: 0x8847 }, shim, mplsOf(0x8847)),
   of({ eth_type: 0x8848 }, shim, mplsOf(0x8848)),
-  of({ eth_type: 0x88e7 }, { pbb_isid: isids }, describe(anyPayload, bridged)),
+  of({ eth_type: 0x88e7 }, { pbb_isid: isids, pbb_uca: bits(1) }, describe(anyPayload, bridged)),
 ];
 /** ipv4_masked stands for ipv4_src, phy_port for in_port and in_phy_port. */
 const matchOnly = {
@@ -261,7 +261,7 @@ const present = vids.map((vid) => vid | 0x1000);
 /** Tags set right after they are pushed. */
 const pushed = fc.oneof(
   fc.tuple(pushVlan, setOf({ vlan_vid: present }), setOf({ vlan_pcp: bits(3) })),
-  fc.tuple(push, setOf({ ...shim, pbb_isid: isids })),
+  fc.tuple(push, setOf({ ...shim, pbb_isid: isids, pbb_uca: bits(1) })),
 );
 
 function actionsFor(fields: Fields): fc.Arbitrary<ActionInit[]> {
@@ -368,7 +368,7 @@ class Knowledge {
     if (name === 'vlan_vid') return this.tagged !== false;
     if (name === 'vlan_pcp') return this.tagged === true;
     if (name.startsWith('mpls_')) return MPLS.includes(this.type ?? 0);
-    if (name === 'pbb_isid') return this.type === 0x88e7;
+    if (name.startsWith('pbb_')) return this.type === 0x88e7;
     // Of the others those of the match's own kind are tried, while the packet is what the match says.
     if (this.match.eth_type === undefined) return false;
     if (name === 'ip_proto') this.match = { ...this.match, ip_proto: OTHER_PROTO };

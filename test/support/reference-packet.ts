@@ -33,7 +33,7 @@ type Vlan = { kind: 'vlan'; tpid: number; vid: number; pcp: number };
 /** `type`: how the Ethernet type before it names it. */
 export type Mpls = { kind: 'mpls'; type: number; label: number; tc: number; bos: number; ttl: number };
 /** With the addresses of the customer's frame, which begins here. */
-type Pbb = { kind: 'pbb'; pcp: number; isid: number; src: string; dst: string };
+type Pbb = { kind: 'pbb'; pcp: number; uca: number; isid: number; src: string; dst: string };
 export type Tag = Vlan | Mpls | Pbb;
 
 type Ip = {
@@ -172,8 +172,8 @@ function body([tag, ...inner]: Tag[], payload: Payload): Uint8Array {
     const { label, tc, bos, ttl } = tag;
     return Uint8Array.from([label >> 12, label >> 4, (label << 4) | (tc << 1) | bos, ttl, ...rest]);
   }
-  const { pcp, isid, src, dst } = tag;
-  const tci = [pcp << 5, isid >> 16, isid >> 8, isid];
+  const { pcp, uca, isid, src, dst } = tag;
+  const tci = [(pcp << 5) | (uca << 3), isid >> 16, isid >> 8, isid];
   return Uint8Array.from([...tci, ...ethernet({ src, dst, type, payload: rest })]);
 }
 
@@ -259,7 +259,10 @@ export class ReferencePacket {
     if (inner?.kind === 'mpls') {
       for (const name of ['label', 'tc', 'bos'] as const) fields[`mpls_${name}`] = BigInt(inner[name]);
     }
-    if (inner?.kind === 'pbb') fields.pbb_isid = BigInt(inner.isid);
+    if (inner?.kind === 'pbb') {
+      fields.pbb_isid = BigInt(inner.isid);
+      fields.pbb_uca = BigInt(inner.uca);
+    }
     if (this.arp !== undefined) {
       fields.arp_op = BigInt(this.arp.op);
       fields.arp_spa = BigInt(parseIpv4(this.arp.spa));
@@ -287,7 +290,7 @@ export class ReferencePacket {
       }
       case 'push_pbb': {
         const isid = this.inner?.kind === 'pbb' ? this.inner.isid : 0;
-        this.push({ kind: 'pbb', pcp: vlan?.pcp ?? 0, isid, src: packet.src, dst: packet.dst });
+        this.push({ kind: 'pbb', pcp: vlan?.pcp ?? 0, uca: 0, isid, src: packet.src, dst: packet.dst });
         break;
       }
       case 'pop_vlan':
@@ -422,6 +425,7 @@ export class ReferencePacket {
     if (mpls !== undefined && name === 'mpls_tc') mpls.tc = value;
     if (mpls !== undefined && name === 'mpls_bos') mpls.bos = value;
     if (inner?.kind === 'pbb' && name === 'pbb_isid') inner.isid = value;
+    if (inner?.kind === 'pbb' && name === 'pbb_uca') inner.uca = value;
     if (ip !== undefined && name === 'ip_dscp') ip.dscp = value;
     if (ip !== undefined && name === 'ip_ecn') ip.ecn = value;
     if (ip !== undefined && name === `${ip.kind}_src`) ip.src = value;

@@ -266,7 +266,7 @@ it('tables, groups and meters are what the messages so far make them', () => {
         compare(harness, model, filter);
       }
     }),
-    { numRuns: 100 },
+    { numRuns: 80 },
   );
   // Every error and every reason that the model knows was met.
   expect([...seen.errors].sort()).toEqual(
