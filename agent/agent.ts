@@ -198,7 +198,6 @@ export class Agent {
       cells: this.cells,
       flows: this.flows,
       dispatcher: this.dispatcher,
-      ports: this.ports,
       pool: this.pool,
       clock: this.clock,
       liveness: this.liveness,

@@ -19,11 +19,8 @@ const FIXED_BYTES = 24;
 const LENGTH_OFFSET = 2;
 const ACTIONS_LENGTH_OFFSET = 16;
 const ETHERNET_HEADER = 14;
-/** CONTROLLER is the specification's; some controllers say ANY, and Open vSwitch takes it. */
-const WITHOUT_PORT: ReadonlySet<number> = new Set([Port.CONTROLLER, Port.ANY]);
 
 interface Parts {
-  ports: { get(number: number): unknown };
   pool: FramePool;
   cells: Cells;
   dispatcher: Dispatcher;
@@ -33,16 +30,16 @@ interface Parts {
 export const handlePacketOut = (
   session: Session,
   { message, bytes, original }: Received<MessageOf<'packet_out'>>,
-  { ports, pool, cells, dispatcher }: Parts,
+  { pool, cells, dispatcher }: Parts,
 ): CellRecord | undefined => {
   const { data } = message;
   if (message.buffer_id !== NO_BUFFER) {
     const text = 'this device keeps no buffers for packet-ins';
     throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BUFFER_UNKNOWN, text);
   }
-  const { in_port } = message;
-  if (!WITHOUT_PORT.has(in_port) && ports.get(in_port) === undefined) {
-    throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_PORT, `no port ${in_port}`);
+  if (!isIngress(message.in_port)) {
+    const text = `no packet comes in by port 0x${message.in_port.toString(16)}`;
+    throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_PORT, text);
   }
   if (data.length < ETHERNET_HEADER || data.length > FRAME_CAPACITY) {
     const text = `${data.length} bytes are no Ethernet frame`;
@@ -50,7 +47,7 @@ export const handlePacketOut = (
   }
   const frame = pool.take();
   if (frame === null) return undefined;
-  frame.load(data, in_port);
+  frame.load(data, message.in_port);
   const cell = chooseCell(message, frame, cells, dispatcher);
   // The cell does not see all of the message, so it cannot show it in an error.
   const request = { asker: session, xid: message.xid, head: headOf(original) };
@@ -63,6 +60,10 @@ export const handlePacketOut = (
   dispatcher.deliver(cell, frame);
   return cell;
 };
+
+/** A port, or the controller (section 7.3.7). ANY is not in the specification, but some controllers say so. */
+const isIngress = (port: number): boolean =>
+  (port > 0 && port <= Port.MAX) || port === Port.LOCAL || port === Port.CONTROLLER || port === Port.ANY;
 
 /** "Submit it to the tables" means those of the packet's own flow; any other action needs no tables. */
 const chooseCell = (

@@ -16,7 +16,6 @@ import type { Dispatcher } from '../dispatcher/dispatcher.ts';
 import type { Flows } from '../dispatcher/flows.ts';
 import type { Liveness } from '../liveness.ts';
 import type { FramePool } from '../ports/frames.ts';
-import type { Port } from '../ports/port.ts';
 import { Barriers } from './barriers.ts';
 import { BundleRequests } from './bundle-requests.ts';
 import { CellMessages, type Received } from './cell-messages.ts';
@@ -39,7 +38,6 @@ export interface SwitchOptions {
   cells: Cells;
   flows: Flows;
   dispatcher: Dispatcher;
-  ports: { get(number: number): Port | undefined };
   pool: FramePool;
   clock: Clock;
   liveness: Liveness;

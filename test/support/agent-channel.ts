@@ -121,7 +121,6 @@ export class Channel {
     const { holding, admission } = world;
     this.extension = new Extension({ dispatcher, flows, programs, holding, admission, frames: 256 });
     const list = world.ports;
-    const ports = { list, get: (number: number) => list.find((port) => port.number === number) };
     this.switch = new Switch({
       sessions,
       requests: new Requests({
@@ -129,7 +128,7 @@ export class Channel {
         description: 'test',
         version: '0',
         tables: 254,
-        ports,
+        ports: { list, get: (number) => list.find((port) => port.number === number) },
         clock,
         dispatcher,
       }),
@@ -138,7 +137,6 @@ export class Channel {
       cells,
       flows,
       dispatcher,
-      ports,
       pool,
       clock,
       liveness: world.liveness,

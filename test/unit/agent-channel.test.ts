@@ -267,11 +267,6 @@ describe('requests', () => {
     ],
     ['what is between agent and cell', { type: 'table_config', table_id: 0 }, 'BAD_REQUEST/BAD_EXP_TYPE'],
     ['a transaction', { type: 'transaction', phase: 0 }, 'BAD_REQUEST/BAD_EXP_TYPE'],
-    [
-      'a packet-out from a port that there is not',
-      { type: 'packet_out', in_port: 99, data },
-      'BAD_REQUEST/BAD_PORT',
-    ],
     ['what devices send', { type: 'barrier_reply' }, 'BAD_REQUEST/BAD_TYPE'],
     [
       'a cell_message for no cell',

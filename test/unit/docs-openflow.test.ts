@@ -125,7 +125,7 @@ const features = (more: object) => ({ table_id: 1, name: '', properties: [], ...
 
 /** By the words of the table: a request, and the version that it is in. What only a cell refuses is tested with cells. */
 const requests: Record<string, readonly [Spoken, Uint8Array]> = {
-  'a packet_out from a port that there is not': of13({ type: 'packet_out', in_port: 77, data: frame }),
+  'a packet_out from a port that cannot be': of13({ type: 'packet_out', in_port: 0, data: frame }),
   'reassembly of fragments': of13({ type: 'set_config', flags: 2 }),
   'config bits that a version does not have': of13({
     type: 'port_mod',
