@@ -22,7 +22,7 @@ import { type Limits, tickInterval } from './limits.ts';
 import type { Logger } from './log.ts';
 import { FROM_DEVICE } from './message-kinds.ts';
 import type { Counters } from './metrics.ts';
-import { isRoleStatus } from './onf.ts';
+import { roleStatus } from './onf.ts';
 import { type ReplyCallback, Requests } from './requests.ts';
 import { Watch } from './watch.ts';
 import { Wire } from './wire.ts';
@@ -309,7 +309,10 @@ export class Session {
       this.#counters.unexpected_messages++;
       return;
     }
-    if (!FROM_DEVICE.has(message.type) && !(message.type === 'experimenter' && isRoleStatus(message))) {
+    if (
+      !FROM_DEVICE.has(message.type) &&
+      !(message.type === 'experimenter' && roleStatus(message) !== undefined)
+    ) {
       this.#counters.unexpected_messages++;
       const code =
         message.type === 'experimenter' ? BadRequestCode.BAD_EXPERIMENTER : BadRequestCode.BAD_TYPE;
