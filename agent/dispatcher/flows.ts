@@ -283,8 +283,7 @@ export class Flows implements CellListener {
 
   #replay(cell: CellRecord): void {
     this.#options.liveness.restored(cell);
-    for (const message of cell.log.replay(this.#options.clock.now)) cell.control.tell(message);
-    cell.control.barrier(() => this.run(cell));
+    cell.control.restore(cell.log.replay(this.#options.clock.now), () => this.run(cell));
   }
 
   #applyPolicy(rule: Rule, cell: CellRecord): void {
