@@ -112,9 +112,14 @@ export class CellMessages {
     this.#parts.barriers.touched(cell);
     if (cell.control.forward(received.bytes, requestOf(session, received, refused))) return;
     const text = `cell ${cell.id} does not take in messages fast enough`;
-    throw new OpenFlowError(ErrorType.FLOW_MOD_FAILED, FlowModFailedCode.UNKNOWN, text);
+    // The specification has no words for it; the type at least is to fit the request.
+    const [type, code] = received.message.type === 'flow_mod' ? FLOW_MOD_UNKNOWN : NOT_PERMITTED;
+    throw new OpenFlowError(type, code, text);
   }
 }
+
+const FLOW_MOD_UNKNOWN = [ErrorType.FLOW_MOD_FAILED, FlowModFailedCode.UNKNOWN] as const;
+const NOT_PERMITTED = [ErrorType.BAD_REQUEST, BadRequestCode.EPERM] as const;
 
 /** A cell shows in its errors what it was given, so that there is nothing to keep where that is what was received. */
 const requestOf = (session: Session, { message, original }: Received, refused?: () => void): Request => ({

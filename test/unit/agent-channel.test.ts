@@ -243,6 +243,27 @@ describe('requests', () => {
     expect(channel.cell.messages).toMatchObject([{ type: 'multipart_request' }]);
   });
 
+  test('a cell that takes in nothing: the error fits the request, and what was noted of it is taken back', () => {
+    const channel = new Channel();
+    const controller = channel.connect();
+    channel.cell.takesMessages = false;
+    for (let i = 0; controller.received.length === 0 && i < 5000; i++) {
+      controller.say({ type: 'flow_mod', priority: i });
+    }
+    const { log } = channel.world.cells.get(0)!;
+    const { size } = log;
+    controller.say({ type: 'flow_mod', priority: 9999 });
+    controller.say({ type: 'group_mod', command: 0, group_id: 1 });
+    controller.say({ type: 'multipart_request', body: { type: 'group_desc' } });
+    expect(controller.heard()).toEqual([
+      'FLOW_MOD_FAILED/UNKNOWN',
+      'FLOW_MOD_FAILED/UNKNOWN',
+      'BAD_REQUEST/EPERM',
+      'BAD_REQUEST/EPERM',
+    ]);
+    expect([log.size, log.objects.size]).toEqual([size, 0]);
+  });
+
   test('fragments: dropped or not, never reassembled', () => {
     const channel = new Channel();
     const controller = channel.connect();
