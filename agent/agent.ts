@@ -96,6 +96,7 @@ export class Agent {
   readonly #each = (): void => {
     this.clock.tick();
     this.ports.flush();
+    this.channel.pace.turn();
     this.controllers.flush();
   };
   readonly #wake = (): void => {
@@ -328,7 +329,7 @@ export class Agent {
       control: this.cells.control,
       flows: this.flows.counters,
       connection: this.controllers.counters(),
-      channel: { ...this.channel.counters, ...this.sessions.counters },
+      channel: { ...this.channel.counters, ...this.sessions.counters, ...this.channel.pace.counters },
       bundles: this.channel.bundles.counters,
       loop: { turns: this.loop.turns, sleeps: this.loop.sleeps },
     };

@@ -71,6 +71,8 @@ const ALLOWED = new Set<number>(Object.values(OFPT));
 
 /** Messages that wait because the cell's queue is full or the cell is still starting. */
 const MAX_BACKLOG = 4096;
+/** When so many wait, who sends them had better pause. */
+const CROWDED = 1024;
 /** Barriers may wait beyond that: one that is said to be answered while messages before it wait would be a lie. */
 const MAX_BACKLOG_OF_BARRIERS = 2 * MAX_BACKLOG;
 /** Unanswered messages after which the agent puts in a barrier of its own, so that they can be forgotten. */
@@ -118,6 +120,15 @@ export class CellControl {
   /** Messages wait to be sent: call pump() every now and then. */
   get waiting(): boolean {
     return this.#backlog.length > 0;
+  }
+
+  /** How many of them. */
+  get backlog(): number {
+    return this.#backlog.length;
+  }
+
+  get crowded(): boolean {
+    return this.#backlog.length >= CROWDED;
   }
 
   /** The cell is there: what waited goes out. */

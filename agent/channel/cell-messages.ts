@@ -16,6 +16,7 @@ import { type CellRecord, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';
 import type { Liveness } from '../liveness.ts';
 import type { Barriers } from './barriers.ts';
+import type { Pace } from './pace.ts';
 import type { Session } from './session.ts';
 
 /** A message from a controller: of OpenFlow 1.3, and as it was received. */
@@ -30,6 +31,7 @@ interface Parts {
   barriers: Barriers;
   clock: Clock;
   liveness: Liveness;
+  pace: Pace;
 }
 
 /** Messages of a controller that change nothing, by what is asked. */
@@ -110,7 +112,9 @@ export class CellMessages {
   /** Throws OpenFlowError when the cell has too many messages waiting. */
   hand(session: Session, cell: CellRecord, received: Received, refused?: () => void): void {
     this.#parts.barriers.touched(cell);
-    if (cell.control.forward(received.bytes, requestOf(session, received, refused))) return;
+    const taken = cell.control.forward(received.bytes, requestOf(session, received, refused));
+    this.#parts.pace.sent(session, cell);
+    if (taken) return;
     const text = `cell ${cell.id} does not take in messages fast enough`;
     // The specification has no words for it; the type at least is to fit the request.
     const [type, code] = received.message.type === 'flow_mod' ? FLOW_MOD_UNKNOWN : NOT_PERMITTED;

@@ -107,6 +107,7 @@ export class Connection {
   #heardAt = 0;
   #partialSince = 0;
   #echoSent = false;
+  #paused = false;
   /** The socket's: what could not be sent to a controller is not sent to the next one. */
   #out: Outgoing | undefined;
 
@@ -172,6 +173,18 @@ export class Connection {
     if (this.#out?.flush() === false) this.#close(NOT_READ, false);
   }
 
+  /** What the controller sends stays in its socket while this is off; it is not taken for silent then. */
+  read(on: boolean): void {
+    this.#paused = !on;
+    if (!on) {
+      this.#socket?.pause();
+      return;
+    }
+    this.#heardAt = performance.now();
+    if (this.#partialSince > 0) this.#partialSince = this.#heardAt;
+    this.#socket?.resume();
+  }
+
   #connect(): void {
     const { host, port } = this.#options;
     this.#state = 'connecting';
@@ -192,6 +205,7 @@ export class Connection {
     this.#connectedAt = now;
     this.#heardAt = now;
     this.#echoSent = false;
+    this.#paused = false;
     this.#framer = new Framer();
     this.#dialect = undefined;
     this.#queue(helloBytes(this.versions));
@@ -304,7 +318,7 @@ export class Connection {
     const silent = now - this.#heardAt;
     if (this.#state === 'connecting' || this.#state === 'greeting') {
       if (now - this.#connectedAt >= handshakeMs) this.#close('no hello in time', false);
-    } else if (this.#state === 'established') {
+    } else if (this.#state === 'established' && !this.#paused) {
       if (this.#partialSince > 0 && now - this.#partialSince >= partialMs) {
         this.#close('a message was begun and not finished', false);
       } else if (silent >= deadMs) {

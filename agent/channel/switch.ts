@@ -21,6 +21,7 @@ import { BundleRequests } from './bundle-requests.ts';
 import { CellMessages, type Received } from './cell-messages.ts';
 import type { Extension } from './extension.ts';
 import { ONF_EXPERIMENTER, OnfType } from './onf.ts';
+import { Pace } from './pace.ts';
 import { handlePacketOut } from './packet-out.ts';
 import type { Requests } from './requests.ts';
 import { type Link, Session } from './session.ts';
@@ -55,6 +56,7 @@ type Handlers = { [T in MessageType]?: (session: Session, received: Received<Mes
 export class Switch {
   readonly counters = { packetOuts: 0, lostPacketOuts: 0 };
   readonly bundles: BundleRequests;
+  readonly pace: Pace;
   readonly #options: SwitchOptions;
   readonly #barriers: Barriers;
   readonly #toCells: CellMessages;
@@ -64,8 +66,9 @@ export class Switch {
   constructor(options: SwitchOptions) {
     const { cells, clock, flows, liveness, requests } = options;
     this.#options = options;
+    this.pace = new Pace(clock);
     this.#barriers = new Barriers((cell) => flows.run(cell));
-    this.#toCells = new CellMessages({ cells, clock, liveness, barriers: this.#barriers });
+    this.#toCells = new CellMessages({ cells, clock, liveness, barriers: this.#barriers, pace: this.pace });
     this.bundles = new BundleRequests({
       cells,
       clock,

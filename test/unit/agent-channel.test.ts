@@ -243,6 +243,35 @@ describe('requests', () => {
     expect(channel.cell.messages).toMatchObject([{ type: 'multipart_request' }]);
   });
 
+  test('whoever sends more than a cell takes in is read again when it has; a cell that is stuck holds up nobody', () => {
+    const channel = new Channel();
+    const [controller, other] = [channel.connect(), channel.connect()];
+    const { pace } = channel.switch;
+    const push = (count: number) => {
+      for (let i = 0; i < count; i++) controller.say({ type: 'flow_mod', priority: i });
+    };
+    channel.cell.takesMessages = false;
+    push(1000);
+    expect(controller.reading).toBe(true);
+    push(100);
+    expect([controller.reading, other.reading]).toEqual([false, true]);
+    pace.turn();
+    expect(controller.reading).toBe(false);
+    channel.cell.takesMessages = true;
+    pace.turn();
+    expect(controller.reading).toBe(true);
+    expect(channel.cell.sent).toHaveLength(1100 + Math.floor(1100 / 256));
+    channel.cell.takesMessages = false;
+    push(1100);
+    expect(controller.reading).toBe(false);
+    channel.world.clock.now += 1000;
+    pace.turn();
+    push(1);
+    expect(controller.reading).toBe(true);
+    expect(pace.counters).toEqual({ paused: 2, givenUp: 1 });
+    expect(controller.heard()).toEqual([]);
+  });
+
   test('a cell that takes in nothing: the error fits the request, and what was noted of it is taken back', () => {
     const channel = new Channel();
     const controller = channel.connect();
