@@ -118,7 +118,7 @@ export const messagesOf = <M extends AnyMatch, A extends AnyUnion, I extends Any
       message: messageIn('properties', MSG_BAD_LEN),
       properties: bundleProperties,
     }),
-    controller_status: message(35, '7.4.6', { status: controllerStatus }),
+    controller_status: message(35, '7.4.7', { status: controllerStatus }),
     multipart_request: message(18, '7.3.5', {
       body_type: tagOf('body'),
       flags: opt(u16, 0),
