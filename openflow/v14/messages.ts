@@ -92,14 +92,14 @@ export const laterMessages = {
   /** request: the group_mod or meter_mod of another controller, as bytes; see `forwardedRequest`. */
   requestforward: message(32, '7.4.6', { request: messageIn() }),
   /** ctrl_type: the specification's `type`, BundleCtrlType. */
-  bundle_control: message(33, '7.3.9.2', {
+  bundle_control: message(33, '7.3.9.1', {
     bundle_id: u32,
     ctrl_type: u16,
     flags: opt(u16, 0),
     properties: bundleProperties,
   }),
   /** message: the message that is added, as bytes; see `bundledMessage`. */
-  bundle_add_message: message(34, '7.3.9.6', {
+  bundle_add_message: message(34, '7.3.9.2', {
     bundle_id: u32,
     pad1: pad(2),
     flags: opt(u16, 0),

@@ -60,7 +60,13 @@ const examples = async () => {
 };
 
 test('the package has its licence and README, JavaScript and declarations, and no sources', async () => {
-  expect((await readdir(installed)).sort()).toEqual(['LICENSE', 'README.md', 'dist', 'package.json']);
+  expect((await readdir(installed)).sort()).toEqual([
+    'LICENSE',
+    'README.md',
+    'REFERENCE.md',
+    'dist',
+    'package.json',
+  ]);
   const files = await readdir(join(installed, 'dist'), { recursive: true });
   expect(files.filter((name) => name.includes('.') && !/\.(d\.ts|js)$/.test(name))).toEqual([]);
   expect((await manifest()).dependencies).toBeUndefined();
@@ -80,9 +86,19 @@ test('nothing in it imports what is not in it', async () => {
 test('every entry is there, and loads', async () => {
   const names = Object.keys((await manifest()).exports);
   expect(names).toEqual(
-    ['', '/versions', '/translate', '/nicira', '/v10', '/v11', '/v12', '/v13', '/v14', '/v15'].map(
-      (name) => `.${name}`,
-    ),
+    [
+      '',
+      '/versions',
+      '/translate',
+      '/nicira',
+      '/v10',
+      '/v11',
+      '/v12',
+      '/v13',
+      '/v14',
+      '/v15',
+      '/reference',
+    ].map((name) => `.${name}`),
   );
   const imports = names.map(
     (name, at) =>
