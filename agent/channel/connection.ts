@@ -85,10 +85,15 @@ export interface ConnectionOptions {
 }
 
 /** The connection to a controller as this class uses it: a TCP socket, or what a test has in its place. */
-export type ControllerSocket = Pick<
-  net.Socket,
-  'on' | 'write' | 'writableLength' | 'destroy' | 'destroySoon'
->;
+export interface ControllerSocket {
+  readonly writableLength: number;
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'connect' | 'close', listener: () => void): unknown;
+  write(bytes: Uint8Array): unknown;
+  destroySoon(): void;
+  destroy(): unknown;
+}
 /** Begins to connect; `connect` or `error` is emitted later. */
 export type Connect = (address: { host: string; port: number }) => ControllerSocket;
 
