@@ -68,6 +68,8 @@ export class VirtualHost implements LinkEnd {
   /** What has arrived, in its order. */
   readonly heard: Heard[] = [];
   readonly datagrams: Datagram[] = [];
+  /** False: it keeps what it hears, and neither answers nor learns. */
+  answers = true;
   /** Called for every frame that arrives, before the host itself looks at it. */
   onFrame: ((frame: Uint8Array) => void) | undefined;
   /** Sequence numbers of the echo replies that came, by identifier. */
@@ -150,7 +152,7 @@ export class VirtualHost implements LinkEnd {
     const accepted = isFor(this.mac, bytes);
     keep(this.heard, { frame: bytes, packet, accepted });
     this.onFrame?.(bytes);
-    if (!accepted) return;
+    if (!accepted || !this.answers) return;
     const fields = fieldsOf(bytes);
     // Tagged frames are for nobody here.
     if (fields.vlan_vid !== undefined && fields.vlan_vid !== 0) return;

@@ -45,7 +45,7 @@ export class PingOutcome extends Outcome {
 }
 
 /** Frames that may go through cables until all is quiet: beyond it they go round in circles. */
-const MAX_FRAMES = 20_000;
+const MAX_FRAMES = 10_000;
 /** Frames as they were last seen, to know them again when a controller sends them. */
 const MAX_SEEN = 4096;
 /** Longest time that everything is done for at once. */
