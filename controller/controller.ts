@@ -158,8 +158,12 @@ export class Controller {
     await closed;
   }
 
-  /** Takes a device whose connection was made without this controller's server. */
+  /** Takes a device whose connection was made without this controller's server; ends it when this controller has stopped. */
   accept(socket: Transport): void {
+    if (this.#stopping !== undefined) {
+      socket.destroy();
+      return;
+    }
     let device: Device | undefined;
     const session: Session = new Session(socket, {
       offered: this.#offered,

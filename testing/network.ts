@@ -65,6 +65,7 @@ export class VirtualNetwork<S extends string = string, H extends string = string
   readonly #linkOf = new Map<unknown, VirtualLink>();
   /** Connections of switches that no controller has taken yet. */
   readonly #untaken = new Map<FakeDatapath, MemorySocket>();
+  readonly #controllerOptions: NetworkOptions<S, H>['controller'];
   #controller: Controller | undefined;
   #lastPacket = 0;
   /** The packet that moved last. */
@@ -79,15 +80,7 @@ export class VirtualNetwork<S extends string = string, H extends string = string
     options: NetworkOptions<S, H>,
   ): Promise<VirtualNetwork<S, H>> {
     const net = new VirtualNetwork<S, H>(options);
-    if (options.apps !== undefined) {
-      net.#controller = await Controller.start({
-        ...options.controller,
-        apps: options.apps,
-        listen: false,
-        time: net.time,
-        log: options.controller?.log ?? noting((text) => net.#problem(text)),
-      });
-    }
+    if (options.apps !== undefined) net.#controller = await net.#startController(options.apps);
     for (const datapath of net.#datapaths) datapath.start();
     await net.settle();
     return net;
@@ -96,6 +89,7 @@ export class VirtualNetwork<S extends string = string, H extends string = string
   private constructor(options: NetworkOptions<S, H>) {
     const planned = plan(options, '');
     this.time = options.time ?? new VirtualTime();
+    this.#controllerOptions = options.controller;
     const switches = {} as Record<S, FakeDatapath>;
     const hosts = {} as Record<H, VirtualHost>;
     for (const [index, [name, node]] of Object.entries<{ ports: readonly string[] }>(
@@ -171,6 +165,17 @@ export class VirtualNetwork<S extends string = string, H extends string = string
     await this.settle();
   }
 
+  /**
+   * Ends the controller and puts another with these apps in its place, as after a crash: the switches keep what they have,
+   * and connect again. Time passes for that.
+   */
+  async restartController(apps: readonly App[]): Promise<void> {
+    const before = this.controller;
+    this.#controller = await this.#startController(apps);
+    await before.stop();
+    await this.advance(RECONNECT_MS);
+  }
+
   /** Sends a packet and waits until all is quiet. */
   async send(packet: TestPacket): Promise<Outcome> {
     const mark = this.trace.mark();
@@ -236,6 +241,16 @@ export class VirtualNetwork<S extends string = string, H extends string = string
     for (const datapath of this.#datapaths) datapath.stop();
     await this.#controller?.stop();
     await this.settle();
+  }
+
+  #startController(apps: readonly App[]): Promise<Controller> {
+    return Controller.start({
+      log: noting((text) => this.#problem(text)),
+      ...this.#controllerOptions,
+      apps,
+      listen: false,
+      time: this.time,
+    });
   }
 
   get #datapaths(): FakeDatapath[] {
@@ -309,6 +324,9 @@ export class VirtualNetwork<S extends string = string, H extends string = string
     this.trace.add({ time: this.time.now(), node: 'apps', packet: 0, type: 'note', text });
   }
 }
+
+/** The first attempt to connect again comes within this time (agent/channel/connection.ts). */
+const RECONNECT_MS = 250;
 
 const key = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 

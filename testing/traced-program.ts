@@ -6,6 +6,7 @@ import type { Bucket } from '../sandbox/guest/openflow/groups.ts';
 import { Pipeline, type PipelineParts } from '../sandbox/guest/openflow/pipeline.ts';
 import { OpenFlowProgram } from '../sandbox/guest/openflow/program.ts';
 import type { PacketView } from '../sandbox/guest/packet-view.ts';
+import type { Packet } from '../sandbox/guest/program.ts';
 import { describeOp } from './describe-op.ts';
 import type { InstalledEntry, MatchedEntry, Step } from './steps.ts';
 
@@ -32,6 +33,11 @@ export class TracedProgram extends OpenFlowProgram {
     return entries.map((entry) => ({ ...described(entry), packets: entry.packets, bytes: entry.bytes }));
   }
 
+  override packet(packet: Packet): void {
+    this.#step({ type: 'begin', in_port: packet.inPort, packetOut: packet.packetOutXid !== 0 });
+    super.packet(packet);
+  }
+
   protected override makePipeline(parts: PipelineParts): Pipeline {
     this.#parts = parts;
     return new TracedPipeline(parts, this.#step);
@@ -47,16 +53,6 @@ class TracedPipeline extends Pipeline {
     super(parts);
     this.#step = step;
     this.#bucketsOf = (group) => parts.groups.get(group)?.buckets ?? [];
-  }
-
-  override packet(packet: PacketView): void {
-    this.#step({ type: 'begin', in_port: packet.inPort, packetOut: false });
-    super.packet(packet);
-  }
-
-  override packetOut(packet: PacketView, ops: readonly Op[]): void {
-    this.#step({ type: 'begin', in_port: packet.inPort, packetOut: true });
-    super.packetOut(packet, ops);
   }
 
   protected override lookup(tableId: number): FlowEntry | undefined {

@@ -77,6 +77,35 @@ describe.each(['flow', 'plain'] as const)('the learning switch in %s mode', (mod
   });
 });
 
+test('a controller that is started again finds the cells of the one before', async () => {
+  const states: string[] = [];
+  const watch = { name: 'watch', onDatapathGone: () => states.push('gone') };
+  const net = await create({ ...single(2), apps: [watch as App, learningSwitch()] });
+  await expect(net.hosts.h1).toReach(net.hosts.h2);
+  const { cells } = net.switches.s1;
+  await net.restartController([learningSwitch()]);
+  expect(states).toEqual(['gone']);
+  expect([...net.controller.datapaths.values()].map((datapath) => [...datapath.cells.keys()])).toEqual([
+    cells,
+  ]);
+  await expect(net.hosts.h1).toReach(net.hosts.h2);
+  expect(net.switches.s1.cells).toEqual(cells);
+});
+
+test('switches whose controller has stopped work by their fail mode', async () => {
+  const net = await create({ ...single(2), mode: 'plain', failMode: 'standalone', apps: [] });
+  await expect(net.hosts.h1).not.toReach(net.hosts.h2);
+  await net.controller.stop();
+  await net.advance(20_000);
+  await expect(net.hosts.h1).toReach(net.hosts.h2);
+  expect(net.controller.datapaths.size).toBe(0);
+});
+
+test('the package exports the kit', async () => {
+  const name = 'flowcell/testing';
+  expect(((await import(name)) as { VirtualNetwork: unknown }).VirtualNetwork).toBe(VirtualNetwork);
+});
+
 test('a ping by hand', async () => {
   const net = await create({ ...single(2), apps: [learningSwitch()] });
   const pings = await net.ping(net.hosts.h1, net.hosts.h2, 3);
