@@ -162,7 +162,7 @@ export class Dispatch {
       }
       flow.stage = 'live';
       this.#counters.barriers++;
-      const micros = (performance.now() - flow.startedAt) * 1000;
+      const micros = (this.#c.time.now() - flow.startedAt) * 1000;
       if (!flow.adopted) this.#c.setup.add(micros);
       if (this.#report.watched) {
         this.#report.event('barrier', { cell, cookie: flow.cookie, setup_us: Math.round(micros) });
@@ -246,7 +246,7 @@ export class Dispatch {
       this.#counters.cells_over_limit++;
       return undefined;
     }
-    const flow = new Flow(message.match, message.tenant, 0, '', true);
+    const flow = new Flow(message.match, message.tenant, 0, '', true, this.#c.time.now());
     flow.cookie = message.cookie;
     flow.app = this.#c.apps.owner(message.cookie);
     flow.stage = 'live';
@@ -290,7 +290,7 @@ export class Dispatch {
   }
 
   #linger(flow: Flow): void {
-    flow.deadline = performance.now() + this.#c.limits.cellReadyMs;
+    flow.deadline = this.#c.time.now() + this.#c.limits.cellReadyMs;
     this.#flows.lingering.add(flow);
   }
 }

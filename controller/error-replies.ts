@@ -15,6 +15,7 @@ import { ERROR } from './handshake.ts';
 import { LogGate, type Logger } from './log.ts';
 import { UNASKED } from './message-kinds.ts';
 import type { Counters } from './metrics.ts';
+import type { Time } from './time.ts';
 
 export interface ErrorRepliesOptions {
   /** Errors sent at most. */
@@ -23,6 +24,7 @@ export interface ErrorRepliesOptions {
   remote: string;
   counters: Counters;
   log: Logger;
+  time: Time;
   send(message: MessageInit, xid: number): void;
   /** Fails the request that waits for an answer with this xid. False when none does. */
   fail(xid: number, error: FlowcellError): boolean;
@@ -40,8 +42,8 @@ export class ErrorReplies {
 
   /** Answers a message, of which `request` is at least the header, with an error. */
   reply(error: OpenFlowError, request: Uint8Array): void {
-    const { counters, send } = this.#options;
-    if (!this.#mayReply(performance.now())) {
+    const { counters, send, time } = this.#options;
+    if (!this.#mayReply(time.now())) {
       counters.error_replies_suppressed++;
       return;
     }

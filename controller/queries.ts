@@ -19,6 +19,7 @@ import type { Counters, Durations } from './metrics.ts';
 import type { Report } from './report.ts';
 import { bareRule, DEFAULT_PRIORITY, type ProgramLookup, ruleMessage } from './rules.ts';
 import type { Session } from './session.ts';
+import type { Time } from './time.ts';
 
 export type DispatchQuery = MessageOf<'dispatch_query'>;
 
@@ -34,6 +35,7 @@ export interface DispatchContext {
   setup: Durations;
   events: EventHub;
   log: Logger;
+  time: Time;
 }
 
 export class Queries {
@@ -76,7 +78,7 @@ export class Queries {
       this.refuse(message.query_id, 'too many flows are being set up');
       return;
     }
-    const flow = new Flow(message.match, tenant, message.query_id, key, false);
+    const flow = new Flow(message.match, tenant, message.query_id, key, false, this.#c.time.now());
     flow.deadline = flow.startedAt + this.#c.limits.appAnswerMs;
     this.#flows.addAsked(flow);
     const query: FlowQuery = {
@@ -143,7 +145,7 @@ export class Queries {
     flow.priority = priority;
     flow.bothDirections = answer.bothDirections === true;
     flow.entries = answer.entries;
-    flow.deadline = performance.now() + this.#c.limits.cellReadyMs;
+    flow.deadline = this.#c.time.now() + this.#c.limits.cellReadyMs;
     this.#flows.addRule(flow);
     this.#c.apps.notify(app, 'onRule', this.#c.datapath, flow);
     if (this.#report.watched) {

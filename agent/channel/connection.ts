@@ -20,6 +20,7 @@ import {
 import { createDialect, type Dialect, type DialectContext } from '../../openflow/translate/index.ts';
 import { helloBytes } from '../../openflow/translate/negotiate.ts';
 import type { WireVersion } from '../../openflow/versions.ts';
+import { SYSTEM_TIME, type Time } from '../clock.ts';
 import { greeting, spokenVersions } from './negotiate.ts';
 import { errorReply } from './onf.ts';
 import { Outgoing } from './outgoing.ts';
@@ -75,10 +76,30 @@ export interface ConnectionOptions {
   context: DialectContext;
   logger: Logger;
   limits?: Partial<ConnectionLimits>;
+  time?: Time;
+  /** Default: over TCP. */
+  connect?: Connect;
 }
 
 /** How long what was said last may take to leave when a connection ends, ms. */
 const LINGER_MS = 1000;
+
+/** The connection to a controller as this class uses it: a TCP socket, or what a test has in its place. */
+export interface ControllerSocket {
+  readonly writableLength: number;
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'connect' | 'close', listener: () => void): unknown;
+  write(bytes: Uint8Array): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  destroySoon(): void;
+  destroy(): unknown;
+}
+/** Begins to connect; `connect` or `error` is emitted later. */
+export type Connect = (address: { host: string; port: number }) => ControllerSocket;
+
+const connectTcp: Connect = (address) => net.connect({ ...address, noDelay: true });
 
 export class Connection {
   readonly counters = {
@@ -96,13 +117,14 @@ export class Connection {
   readonly versions: readonly WireVersion[];
   readonly #options: ConnectionOptions;
   readonly #limits: ConnectionLimits;
-  #socket: net.Socket | undefined;
+  readonly #time: Time;
+  #socket: ControllerSocket | undefined;
   #dialect: Dialect | undefined;
   #framer = new Framer();
   #state: 'stopped' | 'waiting' | 'connecting' | 'greeting' | 'established' = 'stopped';
   #attempts = 0;
-  #retry: NodeJS.Timeout | undefined;
-  #watch: NodeJS.Timeout | undefined;
+  #endRetry: () => void = nothing;
+  #endWatch: () => void = nothing;
   #connectedAt = 0;
   #heardAt = 0;
   #partialSince = 0;
@@ -113,6 +135,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#time = options.time ?? SYSTEM_TIME;
     this.versions = spokenVersions(options.protocols);
     this.#limits = { ...DEFAULT_CONNECTION_LIMITS, ...options.limits };
   }
@@ -136,15 +159,15 @@ export class Connection {
 
   start(): void {
     if (this.#state !== 'stopped') return;
-    this.#watch = setInterval(() => this.#check(), Math.min(1000, this.#limits.idleMs / 4));
+    this.#endWatch = this.#time.every(Math.min(1000, this.#limits.idleMs / 4), () => this.#check());
     this.#connect();
   }
 
   stop(): void {
     this.#close('the agent stops', true);
     this.#state = 'stopped';
-    clearTimeout(this.#retry);
-    clearInterval(this.#watch);
+    this.#endRetry();
+    this.#endWatch();
   }
 
   /** Queues a message; lost when there is no connection. Throws EncodeError for one that is too long. */
@@ -180,16 +203,16 @@ export class Connection {
       this.#socket?.pause();
       return;
     }
-    this.#heardAt = performance.now();
+    this.#heardAt = this.#time.now();
     if (this.#partialSince > 0) this.#partialSince = this.#heardAt;
     this.#socket?.resume();
   }
 
   #connect(): void {
-    const { host, port } = this.#options;
+    const { host, port, connect = connectTcp } = this.#options;
     this.#state = 'connecting';
-    this.#connectedAt = performance.now();
-    const socket = net.connect({ host, port, noDelay: true });
+    this.#connectedAt = this.#time.now();
+    const socket = connect({ host, port });
     this.#socket = socket;
     this.#out = new Outgoing(socket, this.#limits.hardBytes);
     socket.on('connect', () => this.#greet(socket));
@@ -198,9 +221,9 @@ export class Connection {
     socket.on('close', () => this.#closeFrom(socket, 'closed by the controller'));
   }
 
-  #greet(socket: net.Socket): void {
+  #greet(socket: ControllerSocket): void {
     if (socket !== this.#socket) return;
-    const now = performance.now();
+    const now = this.#time.now();
     this.#state = 'greeting';
     this.#connectedAt = now;
     this.#heardAt = now;
@@ -212,9 +235,9 @@ export class Connection {
     this.flush();
   }
 
-  #receive(socket: net.Socket, chunk: Uint8Array): void {
+  #receive(socket: ControllerSocket, chunk: Uint8Array): void {
     if (socket !== this.#socket) return;
-    this.#heardAt = performance.now();
+    this.#heardAt = this.#time.now();
     this.#echoSent = false;
     try {
       this.#framer.push(chunk, (bytes) => {
@@ -313,7 +336,7 @@ export class Connection {
   }
 
   #check(): void {
-    const now = performance.now();
+    const now = this.#time.now();
     const { handshakeMs, idleMs, deadMs, partialMs } = this.#limits;
     const silent = now - this.#heardAt;
     if (this.#state === 'connecting' || this.#state === 'greeting') {
@@ -331,7 +354,7 @@ export class Connection {
     }
   }
 
-  #closeFrom(socket: net.Socket, reason: string): void {
+  #closeFrom(socket: ControllerSocket, reason: string): void {
     if (socket === this.#socket) this.#close(reason, false);
   }
 
@@ -349,8 +372,8 @@ export class Connection {
       // What was said last (an error) still goes out; then the socket goes, whatever the peer does.
       out?.flush();
       socket.destroySoon();
-      const last = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-      socket.once('close', () => clearTimeout(last));
+      const endWait = this.#time.after(LINGER_MS, () => socket.destroy());
+      socket.on('close', endWait);
     }
     if (!stopping) this.#retryLater(reason);
     if (was === 'established') this.#options.events.closed(reason);
@@ -367,12 +390,13 @@ export class Connection {
       { controller: this.peer, reason, retryMs: Math.round(delay) },
       'no controller',
     );
-    this.#retry = setTimeout(() => this.#connect(), delay);
+    this.#endRetry = this.#time.after(delay, () => this.#connect());
   }
 }
 
 const NOT_READ = 'the controller does not read';
 const NO_BYTES = new Uint8Array(0);
+const nothing = (): void => {};
 
 /** A translated message as bytes of OpenFlow 1.3. */
 const canonical = (message: Message): Uint8Array => {

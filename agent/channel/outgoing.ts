@@ -1,17 +1,22 @@
 /** What waits to be written to one socket: several messages leave in one write, and a peer that does not read has a limit. */
-import type { Socket } from 'node:net';
 
 /** Written at once when this many bytes wait; else at the end of the loop's turn. */
 const WRITE_BYTES = 65536;
 
+/** As far as it is written to. */
+interface Writable {
+  readonly writableLength: number;
+  write(bytes: Uint8Array): unknown;
+}
+
 export class Outgoing {
-  readonly #socket: Socket;
+  readonly #socket: Writable;
   readonly #limit: number;
   #messages: Uint8Array[] = [];
   #bytes = 0;
 
   /** `limit`: bytes that the peer may leave unread. */
-  constructor(socket: Socket, limit: number) {
+  constructor(socket: Writable, limit: number) {
     this.#socket = socket;
     this.#limit = limit;
   }

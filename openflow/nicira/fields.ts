@@ -6,7 +6,7 @@ import { ONF_EXPERIMENTER } from '../pbb-uca.ts';
 import { fixedSize } from '../schema/source.ts';
 import type { OxmField, OxmValueNode } from '../schema/types.ts';
 import { ipv4, ipv6, mac, u8, u16, u32, u64 } from '../schema/types.ts';
-import { hex128 } from '../schema/values.ts';
+import { hex128, hexBytes } from '../schema/values.ts';
 
 /** Experimenter id of Nicira. */
 export const NX_EXPERIMENTER = 0x2320;
@@ -47,6 +47,17 @@ export const packetRegisters = {
   xreg6: packetReg(6, u64),
   xreg7: packetReg(7, u64),
 } as const;
+
+type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9';
+type TunMetadata =
+  `tun_metadata${Digit | `${'1' | '2' | '3' | '4' | '5'}${Digit}` | `6${'0' | '1' | '2' | '3'}`}`;
+/** Options of tunnels, as nx_tlv_table_mod maps them: as many bytes as the option has, in hexadecimal digits. */
+const tunMetadata = Object.fromEntries(
+  Array.from({ length: 64 }, (_, index) => [
+    `tun_metadata${index}`,
+    { ...nxm1(40 + index, hexBytes), bits: 8 * 255 },
+  ]),
+) as { readonly [N in TunMetadata]: OxmField<typeof hexBytes, true> };
 
 export const nxFields = {
   in_port_nxm: nxm0(0, u16),
@@ -107,6 +118,7 @@ export const nxFields = {
   conj_id: nxm1(37, u32),
   tun_gbp_id: nxm1(38, u16),
   tun_gbp_flags: nxm1(39, u8),
+  ...tunMetadata,
   tun_flags: nxm1(104, u16),
   ct_state: nxm1(105, u32),
   ct_zone: nxm1(106, u16),
