@@ -94,7 +94,7 @@ export interface CompileContext {
 
 /** Checks an action list and decodes it. Throws OpenFlowError (OFPET_BAD_ACTION). */
 export function compileActions(actions: readonly Action[], context: CompileContext): Op[] {
-  const known = new Known(context.packetOut ? undefined : context.match);
+  const known = knownOf(context);
   return actions.map((action) => compileAction(action, context, known));
 }
 
@@ -114,9 +114,13 @@ export function compileActionSet(
     slots.set(order, action);
   }
   const set = [...slots].sort(([x], [y]) => x - y).map(([, action]) => action);
-  const known = new Known(context.match);
+  const known = knownOf(context);
   for (const action of before) compileAction(action, context, known);
   return set.map((action) => compileAction(action, context, known));
+}
+
+function knownOf({ packetOut, match }: CompileContext): Known {
+  return new Known(packetOut ? undefined : match);
 }
 
 function badAction(code: number, text: string): OpenFlowError {
