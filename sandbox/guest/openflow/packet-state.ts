@@ -3,9 +3,6 @@ import { extractKey, K, KEY_WORDS } from '../../../packet/index.ts';
 import { NO_QUEUE } from '../../channel/layout.ts';
 import { type PacketView, type SavedPacket, savedPacket } from '../packet-view.ts';
 
-/** As a small integer, which needs no heap. */
-const NO_SET_QUEUE = NO_QUEUE | 0;
-
 /** A packet and its state, while a copy goes its own way. */
 interface Saved {
   readonly packet: SavedPacket;
@@ -26,7 +23,7 @@ export class PacketState {
   metadataHi = 0;
   metadataLo = 0;
   /** As set_queue set it. */
-  queue = NO_SET_QUEUE;
+  queue = NO_QUEUE;
   private tunnelHi = 0;
   private tunnelLo = 0;
   private readonly ownKey = new Uint32Array(KEY_WORDS);
@@ -41,7 +38,7 @@ export class PacketState {
     this.metadataLo = 0;
     this.tunnelHi = key[K.TUNNEL_HI];
     this.tunnelLo = key[K.TUNNEL_LO];
-    this.queue = NO_SET_QUEUE;
+    this.queue = NO_QUEUE;
     this.depth = 0;
   }
 
