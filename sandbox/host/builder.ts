@@ -148,8 +148,8 @@ async function evaluate(isolate: ivm.Isolate, context: ivm.Context, source: Sour
 
 /**
  * Keeps what V8 has compiled of a script that has run in this isolate: the isolates after it need not compile those
- * functions again, which halves what it takes to load and warm them. (Compiled once more, the script is found as it is in
- * V8's own cache, so nothing foreign may have run here.)
+ * functions again, which halves what it takes to load and warm them. (Compiled once more, the script is found in V8's own
+ * cache as it is by now. Nothing foreign has run in the isolate yet.)
  */
 async function keepWarmed(isolate: ivm.Isolate, source: Source): Promise<void> {
   if (source.warmed) return;
