@@ -3,14 +3,7 @@ import type { Codec } from '../codec.ts';
 import { createCodec } from '../codec.ts';
 import { flowcellMessages } from '../flowcell-messages.ts';
 import { withNxActions } from '../nicira/actions.ts';
-import {
-  NX_EXPERIMENTER,
-  nxFields,
-  ONF_EXPERIMENTER,
-  onfFields,
-  packetRegisters,
-  pbbUcaField,
-} from '../nicira/fields.ts';
+import { NX_EXPERIMENTER, nxFields, ONF_EXPERIMENTER, onfFields, packetRegisters } from '../nicira/fields.ts';
 import { nxMessages, nxMessagesBefore14 } from '../nicira/messages.ts';
 import { onfActions, onfMessages } from '../nicira/onf.ts';
 import { nxReplies, nxRequests, onfReplies, onfRequests } from '../nicira/statistics.ts';
@@ -31,7 +24,6 @@ import { messagesOf } from './messages.ts';
 export const fields = {
   ...oxmFields,
   ...onfFields,
-  ...pbbUcaField,
   ...packetRegisters,
   ...nxFields,
 } as const;
