@@ -141,21 +141,6 @@ describe('types of groups', () => {
     expect(sent.map(({ port, frame }) => [port, frame[5]])).toEqual(addresses.map((_, n) => [n + 2, n]));
   });
 
-  it('buckets set fields of any header: what packets come is not known when the group is made', () => {
-    const harness = new GuestHarness();
-    const actions: ActionInit[] = [
-      { type: 'set_field', field: { ipv4_dst: '10.0.0.9' } },
-      { type: 'set_field', field: { udp_dst: 53 } },
-      { type: 'set_field', field: { arp_tpa: '10.0.0.9' } },
-      output(2),
-    ];
-    ask(harness, groupMod({ group_type: GroupType.SELECT, buckets: [{ weight: 1, actions }] }), useGroup());
-    const payload = ipv4({ proto: 17, dst: '10.0.0.9', payload: udp({ src: 1, dst: 53 }) });
-    expect(harness.send(udpFrame(1)).map(({ frame }) => frame)).toEqual([
-      ethernet({ type: 0x0800, payload }),
-    ]);
-  });
-
   it('all: a copy does not go back to the port it came in by', () => {
     const harness = new GuestHarness();
     ask(harness, groupMod({ buckets: to(1, 2, 0xfffffff8) }), useGroup());

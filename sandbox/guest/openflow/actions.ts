@@ -122,10 +122,6 @@ export function compileActionSet(
   return set.map((action) => compileAction(action, context, known));
 }
 
-function knownOf({ packetOut, match }: CompileContext): Known {
-  return new Known(packetOut ? undefined : match);
-}
-
 function badAction(code: number, text: string): OpenFlowError {
   return new OpenFlowError(ErrorType.BAD_ACTION, code, text);
 }
