@@ -105,7 +105,7 @@ type Mode = 'plain' | 'flow';
 
 interface Device {
   readonly started: Promise<Agent>;
-  /** As far as the present controllers have come. */
+  /** As far as a controller has come since the start. */
   mode: Mode | undefined;
   waiting: { for: Mode; done: () => void }[];
 }

@@ -4,28 +4,27 @@
  * cells. OpenFlow 1.3.5 sections 6.3 (channel), 7.3.1 (handshake), 7.4.4 (errors), 7.5.1 (hello).
  */
 
-import type { Socket } from 'node:net';
 import {
   BadRequestCode,
   ErrorType,
   Framer,
   type Message,
   type MessageInit,
-  messageType,
-  messageXid,
   OpenFlowError,
-  toErrorMessage,
 } from '../openflow/index.ts';
+import { helloBytes } from '../openflow/translate/negotiate.ts';
 import type { WireVersion } from '../openflow/versions.ts';
 import { ErrorReplies } from './error-replies.ts';
 import { errorCode, errorText, FlowcellError } from './errors.ts';
-import { ERROR, type FeaturesReply, firstMessage, type HandshakeLink, helloBytes } from './handshake.ts';
+import { type FeaturesReply, firstMessage, type HandshakeLink } from './handshake.ts';
 import { type Limits, tickInterval } from './limits.ts';
-import { LogGate, type Logger } from './log.ts';
-import { FROM_DEVICE, UNASKED } from './message-kinds.ts';
+import type { Logger } from './log.ts';
+import { FROM_DEVICE } from './message-kinds.ts';
 import type { Counters } from './metrics.ts';
-import { isRoleStatus } from './onf.ts';
+import { roleStatus } from './onf.ts';
 import { type ReplyCallback, Requests } from './requests.ts';
+import type { Time } from './time.ts';
+import type { Transport } from './transport.ts';
 import { Watch } from './watch.ts';
 import { Wire } from './wire.ts';
 
@@ -37,7 +36,7 @@ export interface SessionOwner {
   message(message: Message): void;
   /** What was sent without waiting for anything could not be said in the connection's version. */
   unsent(error: FlowcellError): void;
-  /** About four times a second, for time limits. `now` is in ms (performance.now()). */
+  /** About four times a second, for time limits. `now` is in ms (Time). */
   tick(now: number): void;
   /** Called once; nothing follows. */
   closed(reason: string): void;
@@ -52,12 +51,13 @@ export interface SessionOptions {
   limits: Limits;
   counters: Counters;
   log: Logger;
+  time: Time;
   owner: SessionOwner;
 }
 
 export class Session {
   readonly remote: string;
-  readonly #socket: Socket;
+  readonly #socket: Transport;
   readonly #limits: Limits;
   readonly #offered: readonly WireVersion[];
   readonly #counters: Counters;
@@ -67,36 +67,44 @@ export class Session {
   readonly #wire: Wire;
   readonly #requests: Requests;
   readonly #errorReplies: ErrorReplies;
-  readonly #gate = new LogGate();
   readonly #watch: Watch;
-  readonly #timer: NodeJS.Timeout;
+  readonly #time: Time;
+  readonly #endTicks: () => void;
   #state: 'hello' | 'features' | 'open' | 'closing' | 'closed' = 'hello';
   /** 1 is that of HELLO. */
   #xid = 1;
   #wholeMessages = 0;
 
-  constructor(socket: Socket, options: SessionOptions) {
+  constructor(socket: Transport, options: SessionOptions) {
     this.#socket = socket;
     this.#limits = options.limits;
     this.#counters = options.counters;
     this.#log = options.log;
+    this.#time = options.time;
     this.#owner = options.owner;
     this.remote = `${socket.remoteAddress ?? 'local'}:${socket.remotePort ?? 0}`;
     this.#wire = new Wire(socket, options.limits.maxOutgoingBytes);
-    this.#requests = new Requests(options.limits.maxRequests, options.limits.maxMultipartBytes);
-    this.#watch = new Watch(options.limits, options.counters);
-    this.#errorReplies = new ErrorReplies(options.limits.maxErrorRepliesPerSecond);
+    this.#requests = new Requests(options.limits, options.counters);
+    this.#watch = new Watch(options.limits, options.counters, options.time.now());
+    this.#errorReplies = new ErrorReplies({
+      perSecond: options.limits.maxErrorRepliesPerSecond,
+      remote: this.remote,
+      counters: options.counters,
+      log: options.log,
+      time: options.time,
+      send: (message, xid) => this.sendAs(message, xid),
+      fail: (xid, error) => this.#fail(xid, error),
+    });
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#received(chunk));
     socket.on('drain', () => {
-      this.#watch.heard(performance.now());
+      this.#watch.heard(this.#time.now());
       socket.resume();
     });
     socket.on('end', () => this.close('the device closed the connection'));
     socket.on('error', (error) => this.#gone(`connection lost (${errorText(error)})`));
     socket.on('close', () => this.#gone('connection closed'));
-    this.#timer = setInterval(() => this.#tick(), tickInterval(options.limits));
-    this.#timer.unref();
+    this.#endTicks = this.#time.every(tickInterval(options.limits), () => this.#tick());
     this.#offered = options.offered;
     this.#sendBytes(helloBytes(this.#offered));
   }
@@ -153,7 +161,7 @@ export class Session {
     }
     const xid = this.#nextXid();
     const message = typeof request === 'function' ? request(xid) : request;
-    this.#requests.add(xid, performance.now() + timeoutMs, done, message.type === 'experimenter');
+    this.#requests.add(xid, this.#time.now() + timeoutMs, done, message.type === 'experimenter');
     let refusal: FlowcellError | undefined;
     try {
       refusal = this.#put(message, xid);
@@ -216,7 +224,7 @@ export class Session {
     this.#state = 'closing';
     this.#socket.destroySoon();
     // A peer that does not read would keep the socket for ever.
-    setTimeout(() => this.#socket.destroy(), 1000).unref();
+    this.#time.after(1000, () => this.#socket.destroy());
     this.#gone(reason);
   }
 
@@ -229,7 +237,7 @@ export class Session {
   #gone(reason: string): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    clearInterval(this.#timer);
+    this.#endTicks();
     this.#guard(() =>
       this.#requests.failAll(new FlowcellError('FC_DISCONNECTED', `the device went away: ${reason}`)),
     );
@@ -245,7 +253,7 @@ export class Session {
 
   #received(chunk: Uint8Array): void {
     if (this.#state === 'closed' || this.#state === 'closing') return;
-    const now = performance.now();
+    const now = this.#time.now();
     this.#watch.heard(now);
     this.#counters.bytes_in += chunk.length;
     const partial = this.#framer.buffered > 0;
@@ -255,7 +263,7 @@ export class Session {
       this.#framer.push(chunk, this.#onBytes);
     } catch (error) {
       // The length field is wrong, so there is no way to find the next message.
-      if (error instanceof OpenFlowError) this.#replyError(error, chunk.subarray(0, 64));
+      if (error instanceof OpenFlowError) this.#errorReplies.reply(error, this.#framer.refused);
       this.#counters.malformed_messages++;
       this.close(`the message stream is broken (${errorText(error)})`);
       return;
@@ -280,7 +288,7 @@ export class Session {
     try {
       this.#wire.read(bytes, this.#dispatch);
     } catch (error) {
-      this.#malformed(error, bytes);
+      this.#errorReplies.malformed(error, bytes);
     }
   };
 
@@ -305,14 +313,15 @@ export class Session {
       this.#counters.unexpected_messages++;
       return;
     }
-    if (!FROM_DEVICE.has(message.type) && !(message.type === 'experimenter' && isRoleStatus(message))) {
+    if (
+      !FROM_DEVICE.has(message.type) &&
+      !(message.type === 'experimenter' && roleStatus(message) !== undefined)
+    ) {
       this.#counters.unexpected_messages++;
       const code =
         message.type === 'experimenter' ? BadRequestCode.BAD_EXPERIMENTER : BadRequestCode.BAD_TYPE;
-      this.#replyError(
-        new OpenFlowError(ErrorType.BAD_REQUEST, code, `'${message.type}' is not for a controller`),
-        bytes,
-      );
+      const text = `'${message.type}' is not for a controller`;
+      this.#errorReplies.reply(new OpenFlowError(ErrorType.BAD_REQUEST, code, text), bytes);
       return;
     }
     this.#guard(() => this.#owner.message(message));
@@ -332,46 +341,21 @@ export class Session {
         this.#state = 'open';
         this.#guard(() => this.#owner.opened(features));
       },
-      malformed: (error, bytes) => this.#malformed(error, bytes),
+      malformed: (error, bytes) => this.#errorReplies.malformed(error, bytes),
       close: (reason) => this.close(reason),
     };
   }
 
-  #malformed(error: unknown, bytes: Uint8Array): void {
-    this.#counters.malformed_messages++;
-    const held = this.#gate.pass('malformed');
-    if (held >= 0) {
-      this.#log.warn(
-        { code: errorCode(error, 'FC_MALFORMED'), device: this.remote, type: messageType(bytes), held },
-        `malformed message from the device: ${errorText(error)}`,
-      );
-    }
-    const reply = new FlowcellError(
-      'FC_MALFORMED_REPLY',
-      `the device's answer cannot be understood: ${errorText(error)}`,
-      { cause: error },
-    );
-    let answered = false;
+  #fail(xid: number, error: FlowcellError): boolean {
+    let failed = false;
     this.#guard(() => {
-      answered = !UNASKED.has(messageType(bytes)) && this.#requests.fail(messageXid(bytes), reply);
+      failed = this.#requests.fail(xid, error);
     });
-    // An ERROR is never answered by an ERROR: two ends would do that for ever. Nor is a reply.
-    if (answered || messageType(bytes) === ERROR) return;
-    if (error instanceof OpenFlowError) this.#replyError(error, bytes);
-  }
-
-  #replyError(error: OpenFlowError, request: Uint8Array): void {
-    if (!this.#errorReplies.allow(performance.now())) {
-      this.#counters.error_replies_suppressed++;
-      return;
-    }
-    this.#counters.errors_out++;
-    const message = toErrorMessage(error, request);
-    this.sendAs(message, message.xid);
+    return failed;
   }
 
   #tick(): void {
-    const now = performance.now();
+    const now = this.#time.now();
     this.#wire.account(this.#counters);
     this.#guard(() => {
       this.#counters.request_timeouts += this.#requests.expire(now);

@@ -6,12 +6,10 @@ import net from 'node:net';
 import type { Logger } from 'pino';
 import {
   BadRequestCode,
-  decode,
   EncodeError,
   ErrorType,
   encode,
   Framer,
-  HelloFailedCode,
   type Message,
   type MessageInit,
   messageType,
@@ -20,15 +18,15 @@ import {
   OpenFlowError,
 } from '../../openflow/index.ts';
 import { createDialect, type Dialect, type DialectContext } from '../../openflow/translate/index.ts';
-import { helloVersions } from '../../openflow/translate/negotiate.ts';
+import { helloBytes } from '../../openflow/translate/negotiate.ts';
 import type { WireVersion } from '../../openflow/versions.ts';
-import { negotiate, noCommonVersion, type Offer, offerOf, spokenVersions } from './negotiate.ts';
+import { SYSTEM_TIME, type Time } from '../clock.ts';
+import { greeting, spokenVersions } from './negotiate.ts';
 import { errorReply } from './onf.ts';
+import { Outgoing } from './outgoing.ts';
 
 const OFPT_HELLO = 0;
-const VERSION_OFFSET = 0;
-/** OpenFlow 1.0 knows no elements in a hello. */
-const FIRST_WITH_BITMAP = 2;
+const OFPT_ERROR = 1;
 
 /** Milliseconds, and bytes of output. */
 export interface ConnectionLimits {
@@ -78,10 +76,30 @@ export interface ConnectionOptions {
   context: DialectContext;
   logger: Logger;
   limits?: Partial<ConnectionLimits>;
+  time?: Time;
+  /** Default: over TCP. */
+  connect?: Connect;
 }
 
-/** Several messages are written at once: at the end of the loop's turn, or when this many bytes wait. */
-const WRITE_BYTES = 65536;
+/** How long what was said last may take to leave when a connection ends, ms. */
+const LINGER_MS = 1000;
+
+/** The connection to a controller as this class uses it: a TCP socket, or what a test has in its place. */
+export interface ControllerSocket {
+  readonly writableLength: number;
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'connect' | 'close', listener: () => void): unknown;
+  write(bytes: Uint8Array): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  destroySoon(): void;
+  destroy(): unknown;
+}
+/** Begins to connect; `connect` or `error` is emitted later. */
+export type Connect = (address: { host: string; port: number }) => ControllerSocket;
+
+const connectTcp: Connect = (address) => net.connect({ ...address, noDelay: true });
 
 export class Connection {
   readonly counters = {
@@ -99,22 +117,25 @@ export class Connection {
   readonly versions: readonly WireVersion[];
   readonly #options: ConnectionOptions;
   readonly #limits: ConnectionLimits;
-  #socket: net.Socket | undefined;
+  readonly #time: Time;
+  #socket: ControllerSocket | undefined;
   #dialect: Dialect | undefined;
   #framer = new Framer();
   #state: 'stopped' | 'waiting' | 'connecting' | 'greeting' | 'established' = 'stopped';
   #attempts = 0;
-  #retry: NodeJS.Timeout | undefined;
-  #watch: NodeJS.Timeout | undefined;
+  #endRetry: () => void = nothing;
+  #endWatch: () => void = nothing;
   #connectedAt = 0;
   #heardAt = 0;
   #partialSince = 0;
   #echoSent = false;
-  #out: Uint8Array[] = [];
-  #outBytes = 0;
+  #paused = false;
+  /** The socket's: what could not be sent to a controller is not sent to the next one. */
+  #out: Outgoing | undefined;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#time = options.time ?? SYSTEM_TIME;
     this.versions = spokenVersions(options.protocols);
     this.#limits = { ...DEFAULT_CONNECTION_LIMITS, ...options.limits };
   }
@@ -138,18 +159,15 @@ export class Connection {
 
   start(): void {
     if (this.#state !== 'stopped') return;
-    this.#watch = setInterval(() => this.#check(), Math.min(1000, this.#limits.idleMs / 4));
+    this.#endWatch = this.#time.every(Math.min(1000, this.#limits.idleMs / 4), () => this.#check());
     this.#connect();
   }
 
   stop(): void {
-    const socket = this.#socket;
-    this.flush();
     this.#close('the agent stops', true);
     this.#state = 'stopped';
-    clearTimeout(this.#retry);
-    clearInterval(this.#watch);
-    socket?.destroySoon();
+    this.#endRetry();
+    this.#endWatch();
   }
 
   /** Queues a message; lost when there is no connection. Throws EncodeError for one that is too long. */
@@ -160,7 +178,7 @@ export class Connection {
   /** The same for what the controller can do without when it is slow. False: not sent. */
   offer(message: MessageInit): boolean {
     if (this.#state !== 'established') return false;
-    if (this.#outBytes + (this.#socket?.writableLength ?? 0) > this.#limits.softBytes) {
+    if ((this.#out?.waiting ?? 0) > this.#limits.softBytes) {
       this.counters.dropped++;
       return false;
     }
@@ -175,47 +193,51 @@ export class Connection {
 
   /** Writes what is queued: once per turn of the loop. */
   flush(): void {
-    if (this.#outBytes === 0 || this.#socket === undefined) return;
-    const bytes = this.#out.length === 1 ? this.#out[0] : Buffer.concat(this.#out, this.#outBytes);
-    this.#out = [];
-    this.#outBytes = 0;
-    this.#socket.write(bytes);
-    if (this.#socket.writableLength > this.#limits.hardBytes)
-      this.#close('the controller does not read', false);
+    if (this.#out?.flush() === false) this.#close(NOT_READ, false);
+  }
+
+  /** What the controller sends stays in its socket while this is off; it is not taken for silent then. */
+  read(on: boolean): void {
+    this.#paused = !on;
+    if (!on) {
+      this.#socket?.pause();
+      return;
+    }
+    this.#heardAt = this.#time.now();
+    if (this.#partialSince > 0) this.#partialSince = this.#heardAt;
+    this.#socket?.resume();
   }
 
   #connect(): void {
-    const { host, port } = this.#options;
+    const { host, port, connect = connectTcp } = this.#options;
     this.#state = 'connecting';
-    this.#connectedAt = performance.now();
-    const socket = net.connect({ host, port, noDelay: true });
+    this.#connectedAt = this.#time.now();
+    const socket = connect({ host, port });
     this.#socket = socket;
+    this.#out = new Outgoing(socket, this.#limits.hardBytes);
     socket.on('connect', () => this.#greet(socket));
     socket.on('data', (chunk: Buffer) => this.#receive(socket, chunk));
     socket.on('error', (error) => this.#closeFrom(socket, error.message));
     socket.on('close', () => this.#closeFrom(socket, 'closed by the controller'));
   }
 
-  #greet(socket: net.Socket): void {
+  #greet(socket: ControllerSocket): void {
     if (socket !== this.#socket) return;
-    const now = performance.now();
+    const now = this.#time.now();
     this.#state = 'greeting';
     this.#connectedAt = now;
     this.#heardAt = now;
     this.#echoSent = false;
+    this.#paused = false;
     this.#framer = new Framer();
     this.#dialect = undefined;
-    const { versions } = this;
-    const version = versions.at(-1) ?? OFP_VERSION;
-    const bitmap = { type: 'versionbitmap' as const, versions: helloVersions(versions) };
-    const elements = version < FIRST_WITH_BITMAP ? [] : [bitmap];
-    this.#queue(encode({ type: 'hello', version, elements }));
+    this.#queue(helloBytes(this.versions));
     this.flush();
   }
 
-  #receive(socket: net.Socket, chunk: Uint8Array): void {
+  #receive(socket: ControllerSocket, chunk: Uint8Array): void {
     if (socket !== this.#socket) return;
-    this.#heardAt = performance.now();
+    this.#heardAt = this.#time.now();
     this.#echoSent = false;
     try {
       this.#framer.push(chunk, (bytes) => {
@@ -224,7 +246,7 @@ export class Connection {
       });
     } catch (error) {
       if (!(error instanceof OpenFlowError)) throw error;
-      this.refuse(error, chunk.subarray(0, 8));
+      this.refuse(error, this.#framer.refused);
       this.#close(error.message, false);
       return;
     }
@@ -242,8 +264,10 @@ export class Connection {
     try {
       this.#understand(bytes);
     } catch (error) {
-      if (error instanceof OpenFlowError) this.refuse(error, bytes);
-      else throw error;
+      if (!(error instanceof OpenFlowError)) throw error;
+      // An error is never answered by an error: two ends would do that for ever.
+      if (messageType(bytes) === OFPT_ERROR) this.counters.malformed++;
+      else this.refuse(error, bytes);
     }
   }
 
@@ -267,43 +291,21 @@ export class Connection {
     }
   }
 
-  /** The first message must be a hello with a version of ours (OpenFlow 1.3.5, section 6.3.1). */
+  /** The first message (OpenFlow 1.3.5, section 6.3.1). */
   #hello(bytes: Uint8Array): void {
-    let offer: Offer = { version: messageVersion(bytes) };
-    let problem: string | undefined = 'the first message is no hello';
-    try {
-      const hello = decode(bytes);
-      if (hello.type === 'hello') {
-        offer = offerOf(hello);
-        problem = undefined;
-      }
-    } catch (error) {
-      if (!(error instanceof OpenFlowError)) throw error;
-    }
-    const version = problem === undefined ? negotiate(this.versions, offer) : undefined;
-    this.#dialect = version === undefined ? undefined : createDialect(version, this.#options.context);
-    if (this.#dialect === undefined) {
-      this.#incompatible(problem ?? noCommonVersion(this.versions, offer), offer.version);
+    const greeted = greeting(this.versions, bytes);
+    if (greeted.version === undefined) {
+      if (greeted.answer !== undefined) this.#queue(greeted.answer);
+      this.#close(greeted.problem, false);
       return;
     }
+    const { version } = greeted;
+    this.#dialect = createDialect(version, this.#options.context);
     this.#state = 'established';
     this.#attempts = 0;
     this.counters.connects++;
     this.#options.logger.info({ controller: this.peer, version }, 'controller connected');
     this.#options.events.established();
-  }
-
-  #incompatible(problem: string, theirs: number): void {
-    const error = encode({
-      type: 'error',
-      error_type: ErrorType.HELLO_FAILED,
-      code: HelloFailedCode.INCOMPATIBLE,
-      data: new TextEncoder().encode(problem),
-    });
-    // This error looks the same in every version: in one that the peer may understand.
-    error[VERSION_OFFSET] = Math.max(1, Math.min(theirs, this.versions.at(-1) ?? OFP_VERSION));
-    this.#queue(error);
-    this.#close(problem, false);
   }
 
   /** False when this version of OpenFlow cannot say it. */
@@ -328,19 +330,18 @@ export class Connection {
   }
 
   #queue(bytes: Uint8Array): void {
+    if (this.#out === undefined) return;
     this.counters.sent++;
-    this.#out.push(bytes);
-    this.#outBytes += bytes.length;
-    if (this.#outBytes > WRITE_BYTES) this.flush();
+    if (!this.#out.push(bytes)) this.#close(NOT_READ, false);
   }
 
   #check(): void {
-    const now = performance.now();
+    const now = this.#time.now();
     const { handshakeMs, idleMs, deadMs, partialMs } = this.#limits;
     const silent = now - this.#heardAt;
     if (this.#state === 'connecting' || this.#state === 'greeting') {
       if (now - this.#connectedAt >= handshakeMs) this.#close('no hello in time', false);
-    } else if (this.#state === 'established') {
+    } else if (this.#state === 'established' && !this.#paused) {
       if (this.#partialSince > 0 && now - this.#partialSince >= partialMs) {
         this.#close('a message was begun and not finished', false);
       } else if (silent >= deadMs) {
@@ -353,7 +354,7 @@ export class Connection {
     }
   }
 
-  #closeFrom(socket: net.Socket, reason: string): void {
+  #closeFrom(socket: ControllerSocket, reason: string): void {
     if (socket === this.#socket) this.#close(reason, false);
   }
 
@@ -361,15 +362,19 @@ export class Connection {
     const socket = this.#socket;
     if (socket === undefined) return;
     const was = this.#state;
-    this.flush();
+    const out = this.#out;
     this.#socket = undefined;
+    this.#out = undefined;
     this.#dialect = undefined;
-    this.#out = [];
-    this.#outBytes = 0;
     this.#partialSince = 0;
-    // What was said last (an error) still goes out; then the socket goes, whatever the peer does.
     if (was === 'connecting') socket.destroy();
-    else socket.destroySoon();
+    else {
+      // What was said last (an error) still goes out; then the socket goes, whatever the peer does.
+      out?.flush();
+      socket.destroySoon();
+      const endWait = this.#time.after(LINGER_MS, () => socket.destroy());
+      socket.on('close', endWait);
+    }
     if (!stopping) this.#retryLater(reason);
     if (was === 'established') this.#options.events.closed(reason);
   }
@@ -385,11 +390,13 @@ export class Connection {
       { controller: this.peer, reason, retryMs: Math.round(delay) },
       'no controller',
     );
-    this.#retry = setTimeout(() => this.#connect(), delay);
+    this.#endRetry = this.#time.after(delay, () => this.#connect());
   }
 }
 
+const NOT_READ = 'the controller does not read';
 const NO_BYTES = new Uint8Array(0);
+const nothing = (): void => {};
 
 /** A translated message as bytes of OpenFlow 1.3. */
 const canonical = (message: Message): Uint8Array => {

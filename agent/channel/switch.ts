@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import {
   BadRequestCode,
   ErrorType,
+  FLOWCELL_EXPERIMENTER,
   type MessageOf,
   type MessageType,
   OFP_VERSION,
@@ -11,7 +12,7 @@ import {
 } from '../../openflow/index.ts';
 import type { Asker } from '../cell-control.ts';
 import { type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, SYSTEM_TIME, type Time } from '../clock.ts';
 import type { Dispatcher } from '../dispatcher/dispatcher.ts';
 import type { Flows } from '../dispatcher/flows.ts';
 import type { Liveness } from '../liveness.ts';
@@ -21,6 +22,7 @@ import { BundleRequests } from './bundle-requests.ts';
 import { CellMessages, type Received } from './cell-messages.ts';
 import type { Extension } from './extension.ts';
 import { ONF_EXPERIMENTER, OnfType } from './onf.ts';
+import { Pace } from './pace.ts';
 import { handlePacketOut } from './packet-out.ts';
 import type { Requests } from './requests.ts';
 import { type Link, Session } from './session.ts';
@@ -40,12 +42,15 @@ export interface SwitchOptions {
   dispatcher: Dispatcher;
   pool: FramePool;
   clock: Clock;
+  time?: Time;
   liveness: Liveness;
   failMode: FailMode;
+  /** False: rules and programs are refused, the device is an ordinary switch for all. Default true. */
+  flowMode?: boolean;
   /** The cell that switches while no controller is there; undefined in fail mode secure. */
   standaloneCell: () => CellRecord | undefined;
   /** A controller has taken charge. */
-  inCharge: (mode: 'plain' | 'flow') => void;
+  inCharge?: (mode: 'plain' | 'flow') => void;
   logger: Logger;
 }
 
@@ -57,24 +62,26 @@ type Handlers = { [T in MessageType]?: (session: Session, received: Received<Mes
 export class Switch {
   readonly counters = { packetOuts: 0, lostPacketOuts: 0 };
   readonly bundles: BundleRequests;
+  readonly pace: Pace;
   readonly #options: SwitchOptions;
   readonly #barriers: Barriers;
   readonly #toCells: CellMessages;
   readonly #handlers: Handlers;
-  #plainTimer: NodeJS.Timeout | undefined;
+  #endPlainTimer: () => void = () => {};
 
   constructor(options: SwitchOptions) {
     const { cells, clock, flows, liveness, requests } = options;
     this.#options = options;
+    this.pace = new Pace(clock);
     this.#barriers = new Barriers((cell) => flows.run(cell));
-    this.#toCells = new CellMessages({ cells, clock, liveness, barriers: this.#barriers });
+    this.#toCells = new CellMessages({ cells, clock, liveness, barriers: this.#barriers, pace: this.pace });
     this.bundles = new BundleRequests({
       cells,
       clock,
       liveness,
       barriers: this.#barriers,
-      checkPortMod: (message) => requests.checkPortMod(message),
-      portMod: (message) => this.#portMod(message),
+      checkPortMod: (session, message) => requests.checkPortMod(session, message),
+      portMod: (session, message) => this.#portMod(session, message),
     });
     this.#handlers = this.#table();
   }
@@ -109,21 +116,24 @@ export class Switch {
     handler(session, received);
   }
 
-  /** A controller is gone. Without the last one existing cells go on; new flows wait or are switched without it. */
+  /** A controller is gone. Those that are left go on; without the last one existing cells go on; new flows wait or are switched without it. */
   closed(session: Session): void {
     const { sessions, dispatcher, failMode, standaloneCell, tableSettings } = this.#options;
     sessions.delete(session);
     tableSettings.update();
     dispatcher.askOthers(session);
-    if (sessions.size > 0) return;
-    clearTimeout(this.#plainTimer);
+    if (sessions.size > 0) {
+      this.#plainSoon();
+      return;
+    }
+    this.#endPlainTimer();
     if (failMode !== 'standalone') return;
     dispatcher.standaloneCell = standaloneCell();
     dispatcher.redispatchAll();
   }
 
   stop(): void {
-    clearTimeout(this.#plainTimer);
+    this.#endPlainTimer();
   }
 
   #table(): Handlers {
@@ -145,7 +155,7 @@ export class Switch {
       get_async_request: (session, { message }) => requests.getAsync(session, message.xid),
       set_async: (session, { message }) => requests.setAsync(session, message),
       queue_get_config_request: (session, { message }) => requests.queueConfig(session, message),
-      port_mod: (_, { message }) => this.#portMod(message),
+      port_mod: (session, { message }) => this.#portMod(session, message),
       barrier_request: (session, { message: { xid } }) =>
         this.#barriers.request(() => session.send({ type: 'barrier_reply', xid })),
       packet_out: (session, received) => this.#packetOut(session, received),
@@ -161,13 +171,20 @@ export class Switch {
       },
       experimenter: (session, { message, original }) => this.#experimenter(session, message, original),
       dispatch_config: (session, { message }) => {
-        clearTimeout(this.#plainTimer);
+        this.#needFlowMode();
+        this.#endPlainTimer();
         session.extended = true;
         extension.configure(session, message);
-        if (extension.asksController) this.#options.inCharge('flow');
+        if (extension.asksController) this.#options.inCharge?.('flow');
       },
-      dispatch_rule: (_, { message }) => extension.rule(message),
-      program: (session, { message }) => extension.program(session, message),
+      dispatch_rule: (_, { message }) => {
+        this.#needFlowMode();
+        extension.rule(message);
+      },
+      program: (session, { message }) => {
+        this.#needFlowMode();
+        extension.program(session, message);
+      },
       dispatch_query: notFromControllers,
       cell_status: notFromControllers,
       program_reply: notFromControllers,
@@ -177,17 +194,26 @@ export class Switch {
     };
   }
 
+  #needFlowMode(): void {
+    if (this.#options.flowMode === false) throw noExperimenter(FLOWCELL_EXPERIMENTER);
+  }
+
   /** The features handshake is done: the controller is in charge. */
   #greeted(): void {
-    const { dispatcher, extension, sessions, inCharge } = this.#options;
-    dispatcher.standaloneCell = undefined;
-    inCharge('plain');
+    this.#options.dispatcher.standaloneCell = undefined;
+    this.#options.inCharge?.('plain');
+    this.#plainSoon();
+  }
+
+  /** Without a Flowcell controller the device becomes an ordinary switch, unless one comes (back) shortly. */
+  #plainSoon(): void {
+    const { extension, sessions } = this.#options;
     if (sessions.some(({ extended }) => extended)) return;
-    clearTimeout(this.#plainTimer);
+    this.#endPlainTimer();
     // Flows that wait for a returning Flowcell controller are not to be lost to the default cell meanwhile.
-    this.#plainTimer = setTimeout(() => {
+    this.#endPlainTimer = (this.#options.time ?? SYSTEM_TIME).after(PLAIN_AFTER_MS, () => {
       if (!sessions.some(({ extended }) => extended)) extension.plainMode();
-    }, PLAIN_AFTER_MS);
+    });
   }
 
   #role(session: Session, message: MessageOf<'role_request'>): void {
@@ -207,13 +233,12 @@ export class Switch {
       this.bundles.handle(session, message, original);
       return;
     }
-    const text = `no experimenter 0x${experimenter.toString(16)} here`;
-    throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_EXPERIMENTER, text);
+    throw noExperimenter(experimenter);
   }
 
-  #portMod(message: MessageOf<'port_mod'>): void {
+  #portMod(session: Session, message: MessageOf<'port_mod'>): void {
     const { requests, sessions, liveness } = this.#options;
-    const port = requests.portMod(message);
+    const port = requests.portMod(session, message);
     liveness.changed(port);
     sessions.portChanged(port, 'modify');
   }
@@ -245,6 +270,11 @@ export class Switch {
     else this.#barriers.touched(result);
   }
 }
+
+const noExperimenter = (experimenter: number): OpenFlowError => {
+  const text = `no experimenter 0x${experimenter.toString(16)} here`;
+  return new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_EXPERIMENTER, text);
+};
 
 const notFromControllers = (_: Session, { message }: Received): never => {
   const text = `${message.type} is not for controllers to send`;

@@ -1,6 +1,7 @@
 /** A sandbox host for several devices in one process. */
 import { SandboxError } from './errors.ts';
-import type { OpenCallback, SandboxHost, SandboxHostStats } from './host.ts';
+import type { SandboxHost } from './host.ts';
+import type { OpenCallback, SandboxHostStats } from './host-types.ts';
 import type { CellEvents, CellLimits, FrameRef, ProgramImage } from './types.ts';
 
 /**

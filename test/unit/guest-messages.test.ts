@@ -23,6 +23,7 @@ import {
   Port,
 } from '../../openflow/index.ts';
 import { ethernet, ipv4, tcp, udp } from '../../packet/index.ts';
+import { RUN } from '../../sandbox/channel/layout.ts';
 import { GuestHarness } from '../support/guest-harness.ts';
 
 const apply = (...actions: ActionInit[]): InstructionInit[] => [{ type: 'apply_actions', actions }];
@@ -352,11 +353,10 @@ describe('statistics', () => {
 
   it('are split into messages of at most 65,535 bytes, all but the last with MORE', () => {
     const harness = new GuestHarness();
-    const count = 1500;
+    const count = 400;
+    const long = apply(...Array.from({ length: 20 }, () => output(2)));
     for (let i = 0; i < count; i++) {
-      harness.control(
-        flowMod({ match: { ...UDP, udp_dst: i }, priority: i, instructions: apply(output(2)) }),
-      );
+      harness.control(flowMod({ match: { ...UDP, udp_dst: i }, priority: i, instructions: long }));
     }
     expect(harness.ask({ type: 'barrier_request' })).toHaveLength(1);
     const answers = harness.ask({ type: 'multipart_request', xid: 8, body: { type: 'flow' } });
@@ -370,6 +370,25 @@ describe('statistics', () => {
     });
     expect(new Set(seen).size).toBe(count);
     expect(seen).toHaveLength(count);
+  });
+
+  it('of many entries are answered over several runs, before anything else is looked at', () => {
+    const harness = new GuestHarness();
+    for (let i = 0; i < 1000; i++) harness.control(flowMod({ match: { ...UDP, udp_dst: i } }));
+    harness.ask();
+    harness.control(
+      { type: 'multipart_request', body: { type: 'flow' } },
+      { type: 'flow_mod', command: FlowModCommand.DELETE, table_id: 0xff },
+      { type: 'barrier_request' },
+    );
+    expect(harness.run(0) & RUN.MORE).toBe(RUN.MORE);
+    const answers = [...harness.messages(), ...harness.ask()];
+    const flows = answers.map((answer) =>
+      answer.type === 'multipart_reply' && answer.body.type === 'flow'
+        ? answer.body.flows.length
+        : answer.type,
+    );
+    expect(flows).toEqual([256, 256, 256, 232, 'barrier_reply']);
   });
 });
 

@@ -59,6 +59,8 @@ export class Messages {
   private readonly output: (message: Uint8Array) => void;
   private readonly statistics: Statistics;
   private readonly transaction = new Transaction();
+  /** What is left of the answer to a multipart request. */
+  private answer: Iterator<void> | undefined;
   /** The transaction that is being carried out. */
   private commit: Commit | undefined;
   private packetOuts: PendingPacketOut[] = [];
@@ -130,7 +132,7 @@ export class Messages {
         this.send({ type: 'barrier_reply', xid: message.xid });
         break;
       case 'multipart_request':
-        this.statistics.answer(message);
+        this.beginAnswer(this.statistics.answer(message));
         break;
       case 'packet_out':
         this.packetOut(message);
@@ -214,13 +216,25 @@ export class Messages {
     this.commit = { request: bytes.slice(), messages, done: 0, answers: [] };
   }
 
+  /** The first reply; the others follow in work(), but within a transaction at once. */
+  private beginAnswer(answer: Iterator<void>): void {
+    let { done } = answer.next();
+    if (this.commit === undefined) this.answer = done === true ? undefined : answer;
+    else while (done !== true) done = answer.next().done;
+  }
+
+  /** Does some more of what a message began; true: there is still something left. */
+  work(): boolean {
+    if (this.commit !== undefined) return this.continueCommit(this.commit);
+    if (this.answer?.next().done === true) this.answer = undefined;
+    return this.answer !== undefined;
+  }
+
   /**
    * Carries out some more of what waited for a commit; true: there is still something left. If a message fails, all is as
    * before, and nobody has heard of what was done.
    */
-  work(): boolean {
-    const { commit } = this;
-    if (commit === undefined) return false;
+  private continueCommit(commit: Commit): boolean {
     const { messages, request } = commit;
     this.parts.clock.update();
     const end = Math.min(commit.done + COMMIT_STEP, messages.length);

@@ -24,6 +24,8 @@ type ReplyBody = MessageInitOf<'multipart_reply'>['body'];
 const REPLY_HEADER = 16;
 /** Room for the list in a multipart reply. */
 const MAX_BODY = 65535 - REPLY_HEADER;
+/** Items in one reply: what takes a few milliseconds. */
+const ITEMS_PER_REPLY = 256;
 /** Tables described in one reply: a reply of moderate size is less to hold while the controller takes it. */
 const FEATURES_PER_REPLY = 16;
 
@@ -39,12 +41,15 @@ export class Statistics {
     this.parts = parts;
   }
 
-  /** Throws OpenFlowError. */
-  answer({ body, xid }: MessageOf<'multipart_request'>): void {
+  /**
+   * Answers a request, a reply at every step: all entries of a cell are too many for one run. Throws OpenFlowError, at the
+   * first step if at all. Nothing may change between the steps.
+   */
+  *answer({ body, xid }: MessageOf<'multipart_request'>): Generator<void, void> {
     const { tables, groups } = this.parts;
     switch (body.type) {
       case 'flow':
-        this.flows(xid, tables.select(checkTable(body)));
+        yield* this.flows(xid, tables.select(checkTable(body)));
         break;
       case 'aggregate':
         this.reply(xid, aggregate(tables.select(checkTable(body))));
@@ -53,22 +58,25 @@ export class Statistics {
         this.reply(xid, this.tables());
         break;
       case 'table_features':
-        this.tableFeatures(xid, body.tables.length > 0);
+        yield* this.tableFeatures(xid, body.tables.length > 0);
         break;
       case 'group':
-        this.groups(xid, groups.select(body.group_id));
+        yield* this.groups(xid, groups.select(body.group_id));
         break;
       case 'group_desc':
-        this.inParts(xid, groups.all(), (part) => ({ type: 'group_desc', groups: part.map(describeGroup) }));
+        yield* this.inParts(xid, groups.all(), (part) => ({
+          type: 'group_desc',
+          groups: part.map(describeGroup),
+        }));
         break;
       case 'group_features':
         this.reply(xid, GROUP_FEATURES);
         break;
       case 'meter':
-        this.meters(xid, this.selectMeters(body.meter_id));
+        yield* this.meters(xid, this.selectMeters(body.meter_id));
         break;
       case 'meter_config':
-        this.inParts(xid, this.selectMeters(body.meter_id), (part) => ({
+        yield* this.inParts(xid, this.selectMeters(body.meter_id), (part) => ({
           type: 'meter_config',
           meters: part.map(({ id, flags, given }) => ({ meter_id: id, flags, bands: [...given] })),
         }));
@@ -81,9 +89,9 @@ export class Statistics {
     }
   }
 
-  private flows(xid: number, entries: readonly FlowEntry[]): void {
+  private flows(xid: number, entries: readonly FlowEntry[]): Generator<void, void> {
     const now = this.parts.clock.ms;
-    this.inParts(
+    return this.inParts(
       xid,
       entries,
       (part) => ({ type: 'flow', flows: part.map((entry) => flowStats(entry, now)) }),
@@ -103,7 +111,7 @@ export class Statistics {
   }
 
   /** A controller may ask to change features; tables here have them all, and none can be taken away. */
-  private tableFeatures(xid: number, changes: boolean): void {
+  private *tableFeatures(xid: number, changes: boolean): Generator<void, void> {
     if (changes) {
       const code = TableFeaturesFailedCode.EPERM;
       throw new OpenFlowError(ErrorType.TABLE_FEATURES_FAILED, code, 'tables cannot be configured');
@@ -113,10 +121,11 @@ export class Statistics {
       const tables = [];
       for (let id = first; id < next; id++) tables.push(tableFeatures(id, this.parts.tables.limit));
       this.reply(xid, { type: 'table_features', tables }, next < TABLES);
+      if (next < TABLES) yield;
     }
   }
 
-  private groups(xid: number, groups: readonly Group[]): void {
+  private groups(xid: number, groups: readonly Group[]): Generator<void, void> {
     const { clock } = this.parts;
     const references = this.countEntries((entry) => entry.compiled.groups);
     for (const group of this.parts.groups.all()) for (const id of group.forwardsTo) add(references, id);
@@ -124,7 +133,7 @@ export class Statistics {
       packet_count: BigInt(packets),
       byte_count: BigInt(bytes),
     });
-    this.inParts(xid, groups, (part) => ({
+    return this.inParts(xid, groups, (part) => ({
       type: 'group',
       groups: part.map((group) => ({
         group_id: group.id,
@@ -136,10 +145,10 @@ export class Statistics {
     }));
   }
 
-  private meters(xid: number, meters: readonly Meter[]): void {
+  private meters(xid: number, meters: readonly Meter[]): Generator<void, void> {
     const { clock } = this.parts;
     const flows = this.countEntries((entry) => [entry.compiled.meter]);
-    this.inParts(xid, meters, (part) => ({
+    return this.inParts(xid, meters, (part) => ({
       type: 'meter',
       meters: part.map((meter) => ({
         meter_id: meter.id,
@@ -170,21 +179,22 @@ export class Statistics {
   }
 
   /** As many items in a reply as fit, all but the last with the MORE flag. */
-  private inParts<T>(
+  private *inParts<T>(
     xid: number,
     items: readonly T[],
     body: (part: readonly T[]) => ReplyBody,
     sizeOf = (item: T) => encode({ type: 'multipart_reply', body: body([item]) }).length - REPLY_HEADER,
-  ): void {
+  ): Generator<void, void> {
     let start = 0;
     do {
       let end = start;
-      for (let size = 0; end < items.length; end++) {
+      for (let size = 0; end < items.length && end - start < ITEMS_PER_REPLY; end++) {
         size += sizeOf(items[end]);
         if (size > MAX_BODY) break;
       }
       this.reply(xid, body(items.slice(start, end)), end < items.length);
       start = end;
+      if (start < items.length) yield;
     } while (start < items.length);
   }
 

@@ -22,7 +22,8 @@ export class Table {
   readonly entries = new Set<FlowEntry>();
   private readonly classifier = new Classifier<FlowEntry>();
   private direct: ((key: Uint32Array) => FlowEntry | undefined) | undefined;
-  private sinceChange = 0;
+  /** Look-ups till the table is compiled; 0: it has too many entries. */
+  private untilDirect = 0;
   private readonly compileAfter: number;
 
   constructor(compileAfter: number) {
@@ -32,9 +33,7 @@ export class Table {
   /** The entry of highest priority that matches. */
   lookup(key: Uint32Array): FlowEntry | undefined {
     if (this.direct !== undefined) return this.direct(key);
-    if (++this.sinceChange === this.compileAfter && this.entries.size <= MAX_DIRECT_ENTRIES) {
-      this.direct = directLookup(this.entries);
-    }
+    if (this.untilDirect > 0 && --this.untilDirect === 0) this.direct = directLookup(this.entries);
     return this.classifier.lookup(key);
   }
 
@@ -45,10 +44,10 @@ export class Table {
 
   /** Adds an entry, in place of one with the same match and priority, which is returned. */
   insert(entry: FlowEntry): FlowEntry | undefined {
-    this.changed();
     const old = this.classifier.insert(entry.value, entry.mask, entry.priority, entry);
     if (old !== undefined) this.entries.delete(old);
     this.entries.add(entry);
+    this.changed();
     return old;
   }
 
@@ -62,7 +61,7 @@ export class Table {
 
   private changed(): void {
     this.direct = undefined;
-    this.sinceChange = 0;
+    this.untilDirect = this.entries.size <= MAX_DIRECT_ENTRIES ? this.compileAfter : 0;
   }
 }
 
