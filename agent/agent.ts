@@ -49,6 +49,8 @@ export interface AgentOptions {
   poolSize?: number;
   /** Frames in all. Default 8192. */
   frames?: number;
+  /** Heap of the default cell, whose tables are the whole device's in plain mode, MiB (8 to 4096). Default 192. */
+  defaultCellMemory?: number;
   /** Most dispatch rules. Default 65536. */
   maxRules?: number;
   /** New flows a second for all ports of a tenant; 0: no limit. */
@@ -62,6 +64,8 @@ export interface AgentOptions {
 
 const SWEEP_MS = 100;
 const DEFAULT_FRAMES = 8192;
+/** For 65,536 simple flow entries and half as much again. */
+const DEFAULT_CELL_MIB = 192;
 /** Tables of the `openflow` program. */
 const TABLES = 254;
 const DEFAULT_TENANT = 0;
@@ -251,7 +255,8 @@ export class Agent {
       logger,
     });
     this.#hosts.set(DEFAULT_TENANT, host);
-    this.dispatcher.defaultCell = this.flows.openOwn(DEFAULT_CELL, own[0]);
+    const memory = this.options.defaultCellMemory ?? DEFAULT_CELL_MIB;
+    this.dispatcher.defaultCell = this.flows.openOwn(DEFAULT_CELL, own[0], memory);
     if (own.length > 1) this.dispatcher.standaloneCell = this.flows.openOwn(STANDALONE_CELL, own[1]);
     this.loop.each(this.#each);
     this.loop.afterWake(this.#wake);

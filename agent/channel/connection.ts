@@ -82,6 +82,8 @@ export interface ConnectionOptions {
 
 /** Several messages are written at once: at the end of the loop's turn, or when this many bytes wait. */
 const WRITE_BYTES = 65536;
+/** For the last message of a connection to go out. */
+const LAST_WORDS_MS = 1000;
 
 export class Connection {
   readonly counters = {
@@ -180,8 +182,10 @@ export class Connection {
     this.#out = [];
     this.#outBytes = 0;
     this.#socket.write(bytes);
-    if (this.#socket.writableLength > this.#limits.hardBytes)
-      this.#close('the controller does not read', false);
+    if (this.#socket.writableLength <= this.#limits.hardBytes) return;
+    // Nothing that waits for it to read: it would wait for ever, with all these bytes.
+    this.#socket.destroy();
+    this.#close('the controller does not read', false);
   }
 
   #connect(): void {
@@ -367,9 +371,12 @@ export class Connection {
     this.#out = [];
     this.#outBytes = 0;
     this.#partialSince = 0;
-    // What was said last (an error) still goes out; then the socket goes, whatever the peer does.
+    // What was said last (an error) still goes out; then the socket goes, whether the peer reads that or not.
     if (was === 'connecting') socket.destroy();
-    else socket.destroySoon();
+    else {
+      socket.destroySoon();
+      setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
+    }
     if (!stopping) this.#retryLater(reason);
     if (was === 'established') this.#options.events.closed(reason);
   }

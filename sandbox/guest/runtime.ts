@@ -170,6 +170,7 @@ export class Runtime {
       if (this.program.message === undefined) this.send(answerFor(message));
       else this.program.message(message);
     } while (this.inTime);
+    this.caughtUp = this.controlIn.empty;
   }
 
   /** Goes on with what is pending as long as there is time, and room for what it says. */

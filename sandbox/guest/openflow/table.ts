@@ -51,6 +51,8 @@ export class Table {
     const old = this.classifier.insert(entry.value, entry.mask, entry.priority, entry);
     if (old !== undefined) this.entries.delete(old);
     this.entries.add(entry);
+    // A quarter of what a simple entry takes.
+    entry.mask = this.classifier.sharedMask(entry.mask);
     return old;
   }
 
