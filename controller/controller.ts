@@ -1,7 +1,6 @@
 /** The controller: devices, apps, and what there is to see of both. */
 
 import { randomInt } from 'node:crypto';
-import type { Socket } from 'node:net';
 import type { WireVersion } from '../openflow/versions.ts';
 import { type App, defineApp } from './app.ts';
 import { AppsHost } from './apps-host.ts';
@@ -18,12 +17,16 @@ import { Counters, Durations } from './metrics.ts';
 import { offeredVersions } from './negotiation.ts';
 import { DEFAULT_PORT, Server } from './server.ts';
 import { Session } from './session.ts';
+import { SYSTEM_TIME, type Time } from './time.ts';
+import type { Transport } from './transport.ts';
 
 export interface ControllerOptions {
   /** TCP port for devices; default 6653, 0 lets the system choose. */
   port?: number;
   /** Address to listen at; default: all. */
   host?: string;
+  /** Default true; false: devices are given to it by `accept`. */
+  listen?: boolean;
   /** Wire versions to speak, e.g. [1, 4] for OpenFlow 1.0 and 1.3; default all of 1.0, 1.3, 1.4 and 1.5. */
   protocols?: readonly number[];
   /** Asked in this order. */
@@ -34,6 +37,8 @@ export interface ControllerOptions {
   dispatch?: Partial<DispatchSettings>;
   /** Folder of the socket with the local state (controller/local.ts); absent: none is offered. */
   runDir?: string;
+  /** Default: the system's. */
+  time?: Time;
 }
 
 export class Controller {
@@ -44,6 +49,7 @@ export class Controller {
   readonly setup = new Durations();
   readonly startedAt = Date.now();
   readonly #log: Logger;
+  readonly #time: Time;
   readonly #gate = new LogGate();
   readonly #limits: Limits;
   readonly #offered: readonly WireVersion[];
@@ -58,6 +64,7 @@ export class Controller {
     this.#offered = offeredVersions(options.protocols);
     this.apps = options.apps.map((app) => defineApp(app));
     this.#log = options.log ?? defaultLogger();
+    this.#time = options.time ?? SYSTEM_TIME;
     this.#limits = { ...DEFAULT_CONTROLLER_LIMITS, ...options.limits };
     const fields = new Set(this.apps.flatMap((app) => app.flowFields ?? []));
     this.#context = {
@@ -73,6 +80,7 @@ export class Controller {
         fields: fieldBits(fields.size > 0 ? fields : FIVE_TUPLE_FIELDS),
         ...options.dispatch,
       },
+      time: this.#time,
       ready: (device) => this.#ready(device),
     };
   }
@@ -85,14 +93,16 @@ export class Controller {
    */
   static async start(options: ControllerOptions): Promise<Controller> {
     const controller = new Controller(options);
-    controller.#server = await Server.listen({
-      port: options.port ?? DEFAULT_PORT,
-      host: options.host,
-      maxConnections: controller.#limits.maxConnections,
-      counters: controller.counters,
-      log: controller.#log,
-      connected: (socket) => controller.#accept(socket),
-    });
+    if (options.listen !== false) {
+      controller.#server = await Server.listen({
+        port: options.port ?? DEFAULT_PORT,
+        host: options.host,
+        maxConnections: controller.#limits.maxConnections,
+        counters: controller.counters,
+        log: controller.#log,
+        connected: (socket) => controller.accept(socket),
+      });
+    }
     if (options.runDir !== undefined) {
       try {
         controller.#local = await LocalState.open(controller, options.runDir);
@@ -108,7 +118,7 @@ export class Controller {
     return controller;
   }
 
-  /** The port devices connect to. */
+  /** The port devices connect to; 0 when it does not listen. */
   get port(): number {
     return this.#server?.port ?? 0;
   }
@@ -148,13 +158,19 @@ export class Controller {
     await closed;
   }
 
-  #accept(socket: Socket): void {
+  /** Takes a device whose connection was made without this controller's server; ends it when this controller has stopped. */
+  accept(socket: Transport): void {
+    if (this.#stopping !== undefined) {
+      socket.destroy();
+      return;
+    }
     let device: Device | undefined;
     const session: Session = new Session(socket, {
       offered: this.#offered,
       limits: this.#limits,
       counters: this.counters,
       log: this.#log,
+      time: this.#time,
       owner: {
         opened: (features: FeaturesReply) => {
           device = new Device(session, features, this.#context);

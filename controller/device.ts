@@ -24,6 +24,7 @@ import type { Counters, Durations } from './metrics.ts';
 import { roleStatus } from './onf.ts';
 import { type ProgramSource, Programs } from './programs.ts';
 import type { Session } from './session.ts';
+import type { Time } from './time.ts';
 
 /** DISPATCH_CONFIG as the controller asks for it; the device may answer with less. */
 export interface DispatchSettings {
@@ -56,6 +57,7 @@ export interface DeviceContext {
   events: EventHub;
   log: Logger;
   dispatch: DispatchSettings;
+  time: Time;
   /** Its ports are known and its mode is decided: apps may have it. */
   ready(device: Device): void;
 }

@@ -19,6 +19,7 @@ import type { Counters, Durations } from './metrics.ts';
 import { type CellStatusMessage, Report } from './report.ts';
 import { bareRule, DEFAULT_PRIORITY, flowModMessage, type ProgramLookup, ruleMessage } from './rules.ts';
 import type { Session } from './session.ts';
+import type { Time } from './time.ts';
 
 export type DispatchQuery = MessageOf<'dispatch_query'>;
 type ErrorMessage = MessageOf<'error'>;
@@ -35,6 +36,7 @@ export interface DispatchContext {
   setup: Durations;
   events: EventHub;
   log: Logger;
+  time: Time;
 }
 
 export class Dispatch {
@@ -90,7 +92,7 @@ export class Dispatch {
       this.#refuse(message.query_id, 'too many flows are being set up');
       return;
     }
-    const flow = new Flow(message.match, tenant, message.query_id, key, false);
+    const flow = new Flow(message.match, tenant, message.query_id, key, false, this.#c.time.now());
     flow.deadline = flow.startedAt + this.#c.limits.appAnswerMs;
     this.#flows.addAsked(flow);
     const query: FlowQuery = {
@@ -157,7 +159,7 @@ export class Dispatch {
     flow.priority = priority;
     flow.bothDirections = answer.bothDirections === true;
     flow.entries = answer.entries;
-    flow.deadline = performance.now() + this.#c.limits.cellReadyMs;
+    flow.deadline = this.#c.time.now() + this.#c.limits.cellReadyMs;
     this.#flows.addRule(flow);
     this.#c.apps.notify(app, 'onRule', this.#c.datapath, flow);
     if (this.#report.watched) {
@@ -280,7 +282,7 @@ export class Dispatch {
       }
       flow.stage = 'live';
       this.#counters.barriers++;
-      const micros = (performance.now() - flow.startedAt) * 1000;
+      const micros = (this.#c.time.now() - flow.startedAt) * 1000;
       if (!flow.adopted) this.#c.setup.add(micros);
       if (this.#report.watched) {
         this.#report.event('barrier', { cell, cookie: flow.cookie, setup_us: Math.round(micros) });
@@ -364,7 +366,7 @@ export class Dispatch {
       this.#counters.cells_over_limit++;
       return undefined;
     }
-    const flow = new Flow(message.match, message.tenant, 0, '', true);
+    const flow = new Flow(message.match, message.tenant, 0, '', true, this.#c.time.now());
     flow.cookie = message.cookie;
     flow.app = this.#c.apps.owner(message.cookie);
     flow.stage = 'live';
@@ -408,7 +410,7 @@ export class Dispatch {
   }
 
   #linger(flow: Flow): void {
-    flow.deadline = performance.now() + this.#c.limits.cellReadyMs;
+    flow.deadline = this.#c.time.now() + this.#c.limits.cellReadyMs;
     this.#flows.lingering.add(flow);
   }
 

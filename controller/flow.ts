@@ -29,8 +29,8 @@ export class Flow implements CellRecord {
   queryId: number;
   /** Further queries that this rule answers as well. */
   readonly waiting: number[] = [];
-  /** performance.now() at the query, and when patience ends. */
-  readonly startedAt = performance.now();
+  /** Time of the query, and when patience ends: ms (Time). */
+  readonly startedAt: number;
   deadline = 0;
   /** Transaction ids of its rule and of the entries not yet confirmed: errors name them. */
   ruleXid = 0;
@@ -38,12 +38,20 @@ export class Flow implements CellRecord {
   /** Entries the cell refused. */
   entryErrors = 0;
 
-  constructor(match: Match, tenant: number, queryId: number, askedKey: string, adopted: boolean) {
+  constructor(
+    match: Match,
+    tenant: number,
+    queryId: number,
+    askedKey: string,
+    adopted: boolean,
+    now: number,
+  ) {
     this.match = match;
     this.tenant = tenant;
     this.queryId = queryId;
     this.askedKey = askedKey;
     this.adopted = adopted;
+    this.startedAt = now;
   }
 
   get inProgress(): boolean {

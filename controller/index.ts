@@ -57,3 +57,5 @@ export type {
 } from './modifications.ts';
 export type { ProgramSource } from './programs.ts';
 export { DEFAULT_PORT } from './server.ts';
+export type { Time } from './time.ts';
+export type { Transport } from './transport.ts';

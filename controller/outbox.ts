@@ -4,13 +4,13 @@
  * device has not taken yet is bounded.
  */
 
-import type { Socket } from 'node:net';
 import { encodeInto, MAX_MESSAGE, type MessageInit } from '../openflow/index.ts';
+import type { Transport } from './transport.ts';
 
 const FIRST_BYTES = 16 * 1024;
 
 export class Outbox {
-  readonly #socket: Socket;
+  readonly #socket: Transport;
   readonly #limit: number;
   #buffer = new Uint8Array(FIRST_BYTES);
   #end = 0;
@@ -20,7 +20,7 @@ export class Outbox {
   writes = 0;
   bytes = 0;
 
-  constructor(socket: Socket, limit: number) {
+  constructor(socket: Transport, limit: number) {
     this.#socket = socket;
     this.#limit = limit;
   }

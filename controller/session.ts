@@ -4,7 +4,6 @@
  * cells. OpenFlow 1.3.5 sections 6.3 (channel), 7.3.1 (handshake), 7.4.4 (errors), 7.5.1 (hello).
  */
 
-import type { Socket } from 'node:net';
 import {
   BadRequestCode,
   ErrorType,
@@ -26,6 +25,8 @@ import { FROM_DEVICE, UNASKED } from './message-kinds.ts';
 import type { Counters } from './metrics.ts';
 import { isRoleStatus } from './onf.ts';
 import { type ReplyCallback, Requests } from './requests.ts';
+import type { Time } from './time.ts';
+import type { Transport } from './transport.ts';
 import { Watch } from './watch.ts';
 import { Wire } from './wire.ts';
 
@@ -37,7 +38,7 @@ export interface SessionOwner {
   message(message: Message): void;
   /** What was sent without waiting for anything could not be said in the connection's version. */
   unsent(error: FlowcellError): void;
-  /** About four times a second, for time limits. `now` is in ms (performance.now()). */
+  /** About four times a second, for time limits. `now` is in ms (Time). */
   tick(now: number): void;
   /** Called once; nothing follows. */
   closed(reason: string): void;
@@ -52,12 +53,13 @@ export interface SessionOptions {
   limits: Limits;
   counters: Counters;
   log: Logger;
+  time: Time;
   owner: SessionOwner;
 }
 
 export class Session {
   readonly remote: string;
-  readonly #socket: Socket;
+  readonly #socket: Transport;
   readonly #limits: Limits;
   readonly #offered: readonly WireVersion[];
   readonly #counters: Counters;
@@ -69,34 +71,35 @@ export class Session {
   readonly #errorReplies: ErrorReplies;
   readonly #gate = new LogGate();
   readonly #watch: Watch;
-  readonly #timer: NodeJS.Timeout;
+  readonly #time: Time;
+  readonly #endTicks: () => void;
   #state: 'hello' | 'features' | 'open' | 'closing' | 'closed' = 'hello';
   /** 1 is that of HELLO. */
   #xid = 1;
   #wholeMessages = 0;
 
-  constructor(socket: Socket, options: SessionOptions) {
+  constructor(socket: Transport, options: SessionOptions) {
     this.#socket = socket;
     this.#limits = options.limits;
     this.#counters = options.counters;
     this.#log = options.log;
+    this.#time = options.time;
     this.#owner = options.owner;
     this.remote = `${socket.remoteAddress ?? 'local'}:${socket.remotePort ?? 0}`;
     this.#wire = new Wire(socket, options.limits.maxOutgoingBytes);
     this.#requests = new Requests(options.limits.maxRequests, options.limits.maxMultipartBytes);
-    this.#watch = new Watch(options.limits, options.counters);
+    this.#watch = new Watch(options.limits, options.counters, options.time.now());
     this.#errorReplies = new ErrorReplies(options.limits.maxErrorRepliesPerSecond);
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#received(chunk));
     socket.on('drain', () => {
-      this.#watch.heard(performance.now());
+      this.#watch.heard(this.#time.now());
       socket.resume();
     });
     socket.on('end', () => this.close('the device closed the connection'));
     socket.on('error', (error) => this.#gone(`connection lost (${errorText(error)})`));
     socket.on('close', () => this.#gone('connection closed'));
-    this.#timer = setInterval(() => this.#tick(), tickInterval(options.limits));
-    this.#timer.unref();
+    this.#endTicks = this.#time.every(tickInterval(options.limits), () => this.#tick());
     this.#offered = options.offered;
     this.#sendBytes(helloBytes(this.#offered));
   }
@@ -153,7 +156,7 @@ export class Session {
     }
     const xid = this.#nextXid();
     const message = typeof request === 'function' ? request(xid) : request;
-    this.#requests.add(xid, performance.now() + timeoutMs, done, message.type === 'experimenter');
+    this.#requests.add(xid, this.#time.now() + timeoutMs, done, message.type === 'experimenter');
     let refusal: FlowcellError | undefined;
     try {
       refusal = this.#put(message, xid);
@@ -216,7 +219,7 @@ export class Session {
     this.#state = 'closing';
     this.#socket.destroySoon();
     // A peer that does not read would keep the socket for ever.
-    setTimeout(() => this.#socket.destroy(), 1000).unref();
+    this.#time.after(1000, () => this.#socket.destroy());
     this.#gone(reason);
   }
 
@@ -229,7 +232,7 @@ export class Session {
   #gone(reason: string): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    clearInterval(this.#timer);
+    this.#endTicks();
     this.#guard(() =>
       this.#requests.failAll(new FlowcellError('FC_DISCONNECTED', `the device went away: ${reason}`)),
     );
@@ -245,7 +248,7 @@ export class Session {
 
   #received(chunk: Uint8Array): void {
     if (this.#state === 'closed' || this.#state === 'closing') return;
-    const now = performance.now();
+    const now = this.#time.now();
     this.#watch.heard(now);
     this.#counters.bytes_in += chunk.length;
     const partial = this.#framer.buffered > 0;
@@ -361,7 +364,7 @@ export class Session {
   }
 
   #replyError(error: OpenFlowError, request: Uint8Array): void {
-    if (!this.#errorReplies.allow(performance.now())) {
+    if (!this.#errorReplies.allow(this.#time.now())) {
       this.#counters.error_replies_suppressed++;
       return;
     }
@@ -371,7 +374,7 @@ export class Session {
   }
 
   #tick(): void {
-    const now = performance.now();
+    const now = this.#time.now();
     this.#wire.account(this.#counters);
     this.#guard(() => {
       this.#counters.request_timeouts += this.#requests.expire(now);

@@ -22,18 +22,21 @@ const NOTHING: Verdict = { what: 'nothing' };
 export class Watch {
   readonly #limits: Limits;
   readonly #counters: Counters;
-  readonly #openedAt = performance.now();
-  #lastHeard = performance.now();
+  readonly #openedAt: number;
+  #lastHeard: number;
   #echoSent = false;
   /** When the message that is not complete yet began. */
   #partialSince = 0;
 
-  constructor(limits: Limits, counters: Counters) {
+  /** `now`: when the connection was opened. Times in ms (Time). */
+  constructor(limits: Limits, counters: Counters, now: number) {
     this.#limits = limits;
     this.#counters = counters;
+    this.#openedAt = now;
+    this.#lastHeard = now;
   }
 
-  /** Something came from the device, or it took what we had for it. Times in ms (performance.now()). */
+  /** Something came from the device, or it took what we had for it. */
   heard(now: number): void {
     this.#lastHeard = now;
     this.#echoSent = false;

@@ -4,13 +4,13 @@
  * hello and error any version can read.
  */
 
-import type { Socket } from 'node:net';
 import { decode, type Message, type MessageInit, OFP_VERSION, OpenFlowError } from '../openflow/index.ts';
 import { createDialect, type Dialect } from '../openflow/translate/index.ts';
 import { versionName, type WireVersion } from '../openflow/versions.ts';
 import { FlowcellError } from './errors.ts';
 import type { Counters } from './metrics.ts';
 import { Outbox } from './outbox.ts';
+import type { Transport } from './transport.ts';
 
 export class Wire {
   readonly outbox: Outbox;
@@ -18,7 +18,7 @@ export class Wire {
   #dialect: Dialect | undefined;
   #version: WireVersion = OFP_VERSION;
 
-  constructor(socket: Socket, maxOutgoingBytes: number) {
+  constructor(socket: Transport, maxOutgoingBytes: number) {
     this.outbox = new Outbox(socket, maxOutgoingBytes);
   }
 

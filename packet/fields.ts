@@ -1,5 +1,6 @@
 /**
- * The 40 basic OXM fields of OpenFlow 1.3 (section 7.2.3.7, table 11) and where each lies in the flow key.
+ * The 40 basic OXM fields of OpenFlow 1.3 (section 7.2.3.7, table 11), pbb_uca of 1.4, and where each lies in the flow
+ * key.
  *
  * Fields that exclude each other by their prerequisites share words: ARP addresses lie over IPv4 and IPv6
  * addresses, the ARP operation over protocol and DSCP, ICMP type and code over the L4 ports, the
@@ -36,7 +37,8 @@ export const K = {
   HW: 25,
   /** label << 12 | tc << 9 | bos << 8, as on the wire */
   MPLS: 28,
-  PBB_ISID: 29,
+  /** As in the I-TAG: uca << 27 | isid */
+  PBB: 29,
 } as const;
 
 export interface Piece {
@@ -55,7 +57,7 @@ export interface Prerequisite {
 
 export interface Field {
   readonly name: string;
-  /** oxm_field number in class OFPXMC_OPENFLOW_BASIC. */
+  /** oxm_field number in class OFPXMC_OPENFLOW_BASIC; of pbb_uca 40, which no field has, so that they have no gap. */
   readonly oxm: number;
   readonly kind: FieldKind;
   readonly bits: number;
@@ -128,12 +130,13 @@ const ROWS: Row[] = [
   ['mpls_label', 'number', false, bits(K.MPLS, 12, 20), MPLS],
   ['mpls_tc', 'number', false, bits(K.MPLS, 9, 3), MPLS],
   ['mpls_bos', 'number', false, bits(K.MPLS, 8, 1), MPLS],
-  ['pbb_isid', 'number', true, bits(K.PBB_ISID, 0, 24), eth(ETH_TYPE.PBB)],
+  ['pbb_isid', 'number', true, bits(K.PBB, 0, 24), eth(ETH_TYPE.PBB)],
   ['tunnel_id', 'u64', true, words(K.TUNNEL_HI, 2), []],
   ['ipv6_exthdr', 'number', true, bits(K.PROTO, 0, 9), eth(ETH_TYPE.IPV6)],
+  ['pbb_uca', 'number', false, bits(K.PBB, 27, 1), eth(ETH_TYPE.PBB)],
 ];
 
-/** All basic fields, by OXM field number (0 .. 39). */
+/** All fields, by `oxm` (0 .. 40). */
 export const FIELDS: readonly Field[] = ROWS.map(([name, kind, maskable, pieces, prerequisites], oxm) => ({
   name,
   oxm,

@@ -90,7 +90,7 @@ export function extractKey(
   } else if (type === 0x88e7) {
     if (p + 4 > end) return;
     l3 = p;
-    key[K.PBB_ISID] = u32(bytes, p) & 0xffffff;
+    key[K.PBB] = u32(bytes, p) & 0x08ffffff;
   }
   if (l4 !== 0) transport(bytes, key);
   if (at !== undefined && l3 !== 0) {

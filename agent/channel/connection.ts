@@ -22,6 +22,7 @@ import {
 import { createDialect, type Dialect, type DialectContext } from '../../openflow/translate/index.ts';
 import { helloVersions } from '../../openflow/translate/negotiate.ts';
 import type { WireVersion } from '../../openflow/versions.ts';
+import { SYSTEM_TIME, type Time } from '../clock.ts';
 import { negotiate, noCommonVersion, type Offer, offerOf, spokenVersions } from './negotiate.ts';
 import { errorReply } from './onf.ts';
 
@@ -78,7 +79,25 @@ export interface ConnectionOptions {
   context: DialectContext;
   logger: Logger;
   limits?: Partial<ConnectionLimits>;
+  time?: Time;
+  /** Default: over TCP. */
+  connect?: Connect;
 }
+
+/** The connection to a controller as this class uses it: a TCP socket, or what a test has in its place. */
+export interface ControllerSocket {
+  readonly writableLength: number;
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'connect' | 'close', listener: () => void): unknown;
+  write(bytes: Uint8Array): unknown;
+  destroySoon(): void;
+  destroy(): unknown;
+}
+/** Begins to connect; `connect` or `error` is emitted later. */
+export type Connect = (address: { host: string; port: number }) => ControllerSocket;
+
+const connectTcp: Connect = (address) => net.connect({ ...address, noDelay: true });
 
 /** Several messages are written at once: at the end of the loop's turn, or when this many bytes wait. */
 const WRITE_BYTES = 65536;
@@ -101,13 +120,14 @@ export class Connection {
   readonly versions: readonly WireVersion[];
   readonly #options: ConnectionOptions;
   readonly #limits: ConnectionLimits;
-  #socket: net.Socket | undefined;
+  readonly #time: Time;
+  #socket: ControllerSocket | undefined;
   #dialect: Dialect | undefined;
   #framer = new Framer();
   #state: 'stopped' | 'waiting' | 'connecting' | 'greeting' | 'established' = 'stopped';
   #attempts = 0;
-  #retry: NodeJS.Timeout | undefined;
-  #watch: NodeJS.Timeout | undefined;
+  #endRetry: () => void = nothing;
+  #endWatch: () => void = nothing;
   #connectedAt = 0;
   #heardAt = 0;
   #partialSince = 0;
@@ -117,6 +137,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#time = options.time ?? SYSTEM_TIME;
     this.versions = spokenVersions(options.protocols);
     this.#limits = { ...DEFAULT_CONNECTION_LIMITS, ...options.limits };
   }
@@ -140,7 +161,7 @@ export class Connection {
 
   start(): void {
     if (this.#state !== 'stopped') return;
-    this.#watch = setInterval(() => this.#check(), Math.min(1000, this.#limits.idleMs / 4));
+    this.#endWatch = this.#time.every(Math.min(1000, this.#limits.idleMs / 4), () => this.#check());
     this.#connect();
   }
 
@@ -149,8 +170,8 @@ export class Connection {
     this.flush();
     this.#close('the agent stops', true);
     this.#state = 'stopped';
-    clearTimeout(this.#retry);
-    clearInterval(this.#watch);
+    this.#endRetry();
+    this.#endWatch();
     socket?.destroySoon();
   }
 
@@ -189,10 +210,10 @@ export class Connection {
   }
 
   #connect(): void {
-    const { host, port } = this.#options;
+    const { host, port, connect = connectTcp } = this.#options;
     this.#state = 'connecting';
-    this.#connectedAt = performance.now();
-    const socket = net.connect({ host, port, noDelay: true });
+    this.#connectedAt = this.#time.now();
+    const socket = connect({ host, port });
     this.#socket = socket;
     socket.on('connect', () => this.#greet(socket));
     socket.on('data', (chunk: Buffer) => this.#receive(socket, chunk));
@@ -200,9 +221,9 @@ export class Connection {
     socket.on('close', () => this.#closeFrom(socket, 'closed by the controller'));
   }
 
-  #greet(socket: net.Socket): void {
+  #greet(socket: ControllerSocket): void {
     if (socket !== this.#socket) return;
-    const now = performance.now();
+    const now = this.#time.now();
     this.#state = 'greeting';
     this.#connectedAt = now;
     this.#heardAt = now;
@@ -217,9 +238,9 @@ export class Connection {
     this.flush();
   }
 
-  #receive(socket: net.Socket, chunk: Uint8Array): void {
+  #receive(socket: ControllerSocket, chunk: Uint8Array): void {
     if (socket !== this.#socket) return;
-    this.#heardAt = performance.now();
+    this.#heardAt = this.#time.now();
     this.#echoSent = false;
     try {
       this.#framer.push(chunk, (bytes) => {
@@ -339,7 +360,7 @@ export class Connection {
   }
 
   #check(): void {
-    const now = performance.now();
+    const now = this.#time.now();
     const { handshakeMs, idleMs, deadMs, partialMs } = this.#limits;
     const silent = now - this.#heardAt;
     if (this.#state === 'connecting' || this.#state === 'greeting') {
@@ -357,7 +378,7 @@ export class Connection {
     }
   }
 
-  #closeFrom(socket: net.Socket, reason: string): void {
+  #closeFrom(socket: ControllerSocket, reason: string): void {
     if (socket === this.#socket) this.#close(reason, false);
   }
 
@@ -375,7 +396,10 @@ export class Connection {
     if (was === 'connecting') socket.destroy();
     else {
       socket.destroySoon();
-      setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref();
+      socket.on(
+        'close',
+        this.#time.after(LAST_WORDS_MS, () => socket.destroy()),
+      );
     }
     if (!stopping) this.#retryLater(reason);
     if (was === 'established') this.#options.events.closed(reason);
@@ -392,11 +416,12 @@ export class Connection {
       { controller: this.peer, reason, retryMs: Math.round(delay) },
       'no controller',
     );
-    this.#retry = setTimeout(() => this.#connect(), delay);
+    this.#endRetry = this.#time.after(delay, () => this.#connect());
   }
 }
 
 const NO_BYTES = new Uint8Array(0);
+const nothing = (): void => {};
 
 /** A translated message as bytes of OpenFlow 1.3. */
 const canonical = (message: Message): Uint8Array => {

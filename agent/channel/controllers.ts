@@ -1,7 +1,8 @@
 /** The connections to all controllers of the device, each with its session while it is up. */
 import type { Logger } from 'pino';
 import type { DialectContext } from '../../openflow/translate/index.ts';
-import { Connection, type ConnectionLimits } from './connection.ts';
+import type { Time } from '../clock.ts';
+import { type Connect, Connection, type ConnectionLimits } from './connection.ts';
 import type { Session } from './session.ts';
 import type { Switch } from './switch.ts';
 
@@ -12,6 +13,8 @@ export interface ControllersOptions {
   channel: Switch;
   context: DialectContext;
   limits?: Partial<ConnectionLimits>;
+  time?: Time;
+  connect?: Connect;
   logger: Logger;
 }
 
@@ -66,7 +69,7 @@ export class Controllers {
 
 const makeController = (
   { host, port }: { host: string; port: number },
-  { channel, protocols, context, limits, logger }: ControllersOptions,
+  { channel, protocols, context, limits, time, connect, logger }: ControllersOptions,
 ): Controller => {
   const connection = new Connection({
     host,
@@ -74,6 +77,8 @@ const makeController = (
     protocols,
     context,
     limits,
+    time,
+    connect,
     logger,
     events: {
       established: () => {

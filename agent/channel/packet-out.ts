@@ -37,6 +37,10 @@ export const handlePacketOut = (
     const text = 'this device keeps no buffers for packet-ins';
     throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BUFFER_UNKNOWN, text);
   }
+  if (!isIngress(message.in_port)) {
+    const text = `no packet comes in by port 0x${message.in_port.toString(16)}`;
+    throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_PORT, text);
+  }
   if (data.length < ETHERNET_HEADER || data.length > FRAME_CAPACITY) {
     const text = `${data.length} bytes are no Ethernet frame`;
     throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_PACKET, text);
@@ -56,6 +60,10 @@ export const handlePacketOut = (
   dispatcher.deliver(cell, frame);
   return cell;
 };
+
+/** A port, or the controller (section 7.3.7). ANY is not in the specification, but some controllers say so. */
+const isIngress = (port: number): boolean =>
+  (port > 0 && port <= Port.MAX) || port === Port.LOCAL || port === Port.CONTROLLER || port === Port.ANY;
 
 /** "Submit it to the tables" means those of the packet's own flow; any other action needs no tables. */
 const chooseCell = (

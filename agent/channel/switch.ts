@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import {
   BadRequestCode,
   ErrorType,
+  FLOWCELL_EXPERIMENTER,
   type MessageOf,
   type MessageType,
   OFP_VERSION,
@@ -11,7 +12,7 @@ import {
 } from '../../openflow/index.ts';
 import type { Asker } from '../cell-control.ts';
 import { type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, SYSTEM_TIME, type Time } from '../clock.ts';
 import type { Dispatcher } from '../dispatcher/dispatcher.ts';
 import type { Flows } from '../dispatcher/flows.ts';
 import type { Liveness } from '../liveness.ts';
@@ -40,8 +41,11 @@ export interface SwitchOptions {
   dispatcher: Dispatcher;
   pool: FramePool;
   clock: Clock;
+  time?: Time;
   liveness: Liveness;
   failMode: FailMode;
+  /** False: rules and programs are refused, the device is an ordinary switch for all. Default true. */
+  flowMode?: boolean;
   /** The cell that switches while no controller is there; undefined in fail mode secure. */
   standaloneCell: () => CellRecord | undefined;
   logger: Logger;
@@ -59,7 +63,7 @@ export class Switch {
   readonly #barriers: Barriers;
   readonly #toCells: CellMessages;
   readonly #handlers: Handlers;
-  #plainTimer: NodeJS.Timeout | undefined;
+  #endPlainTimer: () => void = () => {};
 
   constructor(options: SwitchOptions) {
     const { cells, clock, flows, liveness, requests } = options;
@@ -114,14 +118,14 @@ export class Switch {
     tableSettings.update();
     dispatcher.askOthers(session);
     if (sessions.size > 0) return;
-    clearTimeout(this.#plainTimer);
+    this.#endPlainTimer();
     if (failMode !== 'standalone') return;
     dispatcher.standaloneCell = standaloneCell();
     dispatcher.redispatchAll();
   }
 
   stop(): void {
-    clearTimeout(this.#plainTimer);
+    this.#endPlainTimer();
   }
 
   #table(): Handlers {
@@ -159,12 +163,19 @@ export class Switch {
       },
       experimenter: (session, { message, original }) => this.#experimenter(session, message, original),
       dispatch_config: (session, { message }) => {
-        clearTimeout(this.#plainTimer);
+        this.#needFlowMode();
+        this.#endPlainTimer();
         session.extended = true;
         extension.configure(session, message);
       },
-      dispatch_rule: (_, { message }) => extension.rule(message),
-      program: (session, { message }) => extension.program(session, message),
+      dispatch_rule: (_, { message }) => {
+        this.#needFlowMode();
+        extension.rule(message);
+      },
+      program: (session, { message }) => {
+        this.#needFlowMode();
+        extension.program(session, message);
+      },
       dispatch_query: notFromControllers,
       cell_status: notFromControllers,
       program_reply: notFromControllers,
@@ -174,16 +185,20 @@ export class Switch {
     };
   }
 
+  #needFlowMode(): void {
+    if (this.#options.flowMode === false) throw noExperimenter(FLOWCELL_EXPERIMENTER);
+  }
+
   /** The features handshake is done: the controller is in charge. */
   #greeted(): void {
     const { dispatcher, extension, sessions } = this.#options;
     dispatcher.standaloneCell = undefined;
     if (sessions.some(({ extended }) => extended)) return;
-    clearTimeout(this.#plainTimer);
+    this.#endPlainTimer();
     // Flows that wait for a returning Flowcell controller are not to be lost to the default cell meanwhile.
-    this.#plainTimer = setTimeout(() => {
+    this.#endPlainTimer = (this.#options.time ?? SYSTEM_TIME).after(PLAIN_AFTER_MS, () => {
       if (!sessions.some(({ extended }) => extended)) extension.plainMode();
-    }, PLAIN_AFTER_MS);
+    });
   }
 
   #role(session: Session, message: MessageOf<'role_request'>): void {
@@ -203,8 +218,7 @@ export class Switch {
       this.bundles.handle(session, message, original);
       return;
     }
-    const text = `no experimenter 0x${experimenter.toString(16)} here`;
-    throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_EXPERIMENTER, text);
+    throw noExperimenter(experimenter);
   }
 
   #portMod(message: MessageOf<'port_mod'>): void {
@@ -241,6 +255,11 @@ export class Switch {
     else this.#barriers.touched(result);
   }
 }
+
+const noExperimenter = (experimenter: number): OpenFlowError => {
+  const text = `no experimenter 0x${experimenter.toString(16)} here`;
+  return new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BAD_EXPERIMENTER, text);
+};
 
 const notFromControllers = (_: Session, { message }: Received): never => {
   const text = `${message.type} is not for controllers to send`;

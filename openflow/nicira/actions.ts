@@ -142,8 +142,8 @@ const plainActions = <F extends OxmFields>(fields: F) => ({
   nx_set_mpls_label: nx(30, { pad1: pad(2), label: u32 }),
   nx_set_mpls_tc: nx(31, { tc: u8, pad1: pad(5) }),
   nx_output_reg2: nx(32, { ofs_nbits: u16, max_len: opt(u16, 0), src: oxmId, pad1: align }),
-  /** The field follows the subtype at once: what is padding in other actions is its header. */
-  nx_reg_load2: nx(33, { field: maskedOxm(fields, 10) }),
+  /** The field follows the subtype at once: what is padding in other actions is its header. os-ken pads 24 bytes always. */
+  nx_reg_load2: nx(33, { field: maskedOxm(fields, 10, 10) }),
   nx_conjunction: nx(34, { clause: u8, n_clauses: u8, id: u32 }),
   nx_nat: nx(36, { pad1: pad(2), flags: opt(u16, 0), range: opt(natRange, {}), pad2: align }),
   nx_controller2: nx(37, { pad1: pad(6), properties: optList(controllerProperty) }),

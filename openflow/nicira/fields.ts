@@ -2,19 +2,17 @@
  * Match fields of Nicira and Open vSwitch: NXM (classes 0 and 1), packet registers, and those of experimenters.
  * Names as os-ken has them; sources: nicira-ext.h and meta-flow.h of Open vSwitch.
  */
-import * as R from '../schema/runtime.ts';
+import { ONF_EXPERIMENTER } from '../pbb-uca.ts';
 import { fixedSize } from '../schema/source.ts';
-import type { CustomNode, OxmField, OxmValueNode } from '../schema/types.ts';
+import type { OxmField, OxmValueNode } from '../schema/types.ts';
 import { ipv4, ipv6, mac, u8, u16, u32, u64 } from '../schema/types.ts';
-import { hex128 } from '../schema/values.ts';
-import { BadMatchCode, ErrorType } from '../v13/errors.ts';
+import { hex128, hexBytes } from '../schema/values.ts';
 
 /** Experimenter id of Nicira. */
 export const NX_EXPERIMENTER = 0x2320;
 /** Experimenter id of Open vSwitch's NSH fields. */
 export const NX_NSH_EXPERIMENTER = 0x005ad650;
-/** Experimenter id of the ONF's extensions. */
-export const ONF_EXPERIMENTER = 0x4f4e4600;
+export { ONF_EXPERIMENTER };
 
 const of =
   (oxmClass: number, experimenter?: number) =>
@@ -35,32 +33,6 @@ const nx = of(0xffff, NX_EXPERIMENTER);
 const nsh = of(0xffff, NX_NSH_EXPERIMENTER);
 const onf = of(0xffff, ONF_EXPERIMENTER);
 
-/** EXT-256: the field's number stands in 16 bits before the value. */
-const PBB_UCA = 2560;
-const pbbUca: CustomNode<number> & { readonly size: number } = {
-  kind: 'custom',
-  size: 3,
-  describe: 'exp_type u16 2560, pbb_uca u8',
-  decode(b, o) {
-    const type = (b[o] << 8) | b[o + 1];
-    if (type !== PBB_UCA) {
-      R.fail(ErrorType.BAD_MATCH, BadMatchCode.BAD_FIELD, `match: the ONF has no field ${type}`);
-    }
-    return b[o + 2];
-  },
-  encode(b, o, value) {
-    if ((value & 255) !== value) R.bad('match.pbb_uca', value, '0 or 1');
-    b[o] = PBB_UCA >>> 8;
-    b[o + 1] = PBB_UCA & 255;
-    b[o + 2] = value;
-    return o + 3;
-  },
-};
-/** Use customer address, as an extension of OpenFlow 1.3. */
-export const pbbUcaField = {
-  pbb_uca: { ...onf(0, pbbUca), maskable: false } as OxmField<typeof pbbUca, false>,
-} as const;
-
 /** Fields that OpenFlow 1.5 has of its own, as the ONF's extensions for 1.3 and 1.4. */
 export const onfFields = { tcp_flags: onf(42, u16), actset_output: onf(43, u32) } as const;
 
@@ -75,6 +47,17 @@ export const packetRegisters = {
   xreg6: packetReg(6, u64),
   xreg7: packetReg(7, u64),
 } as const;
+
+type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9';
+type TunMetadata =
+  `tun_metadata${Digit | `${'1' | '2' | '3' | '4' | '5'}${Digit}` | `6${'0' | '1' | '2' | '3'}`}`;
+/** Options of tunnels, as nx_tlv_table_mod maps them: as many bytes as the option has, in hexadecimal digits. */
+const tunMetadata = Object.fromEntries(
+  Array.from({ length: 64 }, (_, index) => [
+    `tun_metadata${index}`,
+    { ...nxm1(40 + index, hexBytes), bits: 8 * 255 },
+  ]),
+) as { readonly [N in TunMetadata]: OxmField<typeof hexBytes, true> };
 
 export const nxFields = {
   in_port_nxm: nxm0(0, u16),
@@ -135,6 +118,7 @@ export const nxFields = {
   conj_id: nxm1(37, u32),
   tun_gbp_id: nxm1(38, u16),
   tun_gbp_flags: nxm1(39, u8),
+  ...tunMetadata,
   tun_flags: nxm1(104, u16),
   ct_state: nxm1(105, u32),
   ct_zone: nxm1(106, u16),

@@ -176,7 +176,7 @@ export class DecoderCompiler {
       case 'oxm': {
         const end = source.temporary();
         return (
-          `const ${end}=${source.ref(oxmEnd)}(b,${at},e,${badLen[0]},${badLen[1]});` +
+          `const ${end}=${source.ref(oxmEnd)}(b,${at},e,${badLen[0]},${badLen[1]},${node.padding ?? 7});` +
           `const ${variable}=${source.ref(this.match(node.oxm))}(b,${at},${end},${node.masked ? 2 : 1});p=e;`
         );
       }

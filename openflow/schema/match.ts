@@ -38,17 +38,18 @@ function fault(which: keyof typeof Fault, set: Purpose, text: string): never {
   return R.fail(ErrorType.BAD_MATCH, inMatch, `match: ${text}`);
 }
 
-export const oxmSize = (field: OxmField): number => fixedSize(field.type) as number;
+/** Bytes of a field's value; NaN for one of any length (tun_metadata). */
+export const oxmSize = (field: OxmField): number => fixedSize(field.type) ?? Number.NaN;
 
-/** The 32-bit OXM header of a field. */
-export function oxmHeaderOf(field: OxmField, hasmask: boolean): number {
-  const length = oxmSize(field) * (hasmask ? 2 : 1) + (field.experimenter === undefined ? 0 : 4);
+/** The 32-bit OXM header of a field, whose value has `size` bytes. */
+export function oxmHeaderOf(field: OxmField, hasmask: boolean, size = oxmSize(field)): number {
+  const length = size * (hasmask ? 2 : 1) + (field.experimenter === undefined ? 0 : 4);
   return ((field.oxmClass << 16) | (field.field << 9) | (hasmask ? 256 : 0) | length) >>> 0;
 }
 
 // Decoding --------------------------------------------------------------------------------------------------
 
-export function getValue(type: OxmValueNode, b: Uint8Array, o: number): unknown {
+export function getValue(type: OxmValueNode, b: Uint8Array, o: number, end = o): unknown {
   switch (type.kind) {
     case 'uint': {
       let value = 0;
@@ -64,16 +65,22 @@ export function getValue(type: OxmValueNode, b: Uint8Array, o: number): unknown 
     case 'ipv6':
       return R.ipv6(b, o);
     case 'custom':
-      return type.decode(b, o, o);
+      return type.decode(b, o, end);
   }
 }
 
-function getMasked(entry: Entry, b: Uint8Array, o: number, set: Purpose): [unknown, unknown] {
-  const size = oxmSize(entry.field);
+function getMasked(
+  entry: Entry,
+  b: Uint8Array,
+  o: number,
+  set: Purpose,
+  size = oxmSize(entry.field),
+): [unknown, unknown] {
   for (let i = 0; i < size; i++) {
     if (b[o + i] & ~b[o + size + i]) fault('WILDCARDS', set, `${entry.name} has bits outside its mask`);
   }
-  return [getValue(entry.field.type, b, o), getValue(entry.field.type, b, o + size)];
+  const { type } = entry.field;
+  return [getValue(type, b, o, o + size), getValue(type, b, o + size, o + 2 * size)];
 }
 
 /** What is decoded: an ofp_match, the field of a set_field action, or that with a mask allowed (OpenFlow 1.5). */
@@ -109,10 +116,13 @@ function foreign(
   if (set && !field.settable) fault('FIELD', set, `${name} cannot be set`);
   if (out[name] !== undefined) fault('DUPLICATE', set, `${name} occurs twice`);
   const at = field.experimenter === undefined ? o : o + 4;
-  if (header >>> 0 === oxmHeaderOf(field, false)) {
-    out[name] = getValue(field.type, b, at);
-  } else if (set !== 1 && field.maskable && header >>> 0 === oxmHeaderOf(field, true)) {
-    out[name] = getMasked(entry, b, at, set);
+  let size = oxmSize(field);
+  // One of any length.
+  if (Number.isNaN(size)) size = header & 256 ? length >> 1 : length;
+  if (header >>> 0 === oxmHeaderOf(field, false, size)) {
+    out[name] = getValue(field.type, b, at, at + size);
+  } else if (set !== 1 && field.maskable && header >>> 0 === oxmHeaderOf(field, true, size)) {
+    out[name] = getMasked(entry, b, at, set, size);
   } else {
     misfit(entry, header, set);
   }
@@ -196,11 +206,18 @@ export function matchEnd(b: Uint8Array, o: number, end: number, wanted = 1): num
   return o + length;
 }
 
-/** Checks that b[o .. end) is one OXM TLV and less than 8 bytes of padding; returns the end of the TLV. */
-export function oxmEnd(b: Uint8Array, o: number, end: number, errorType: number, errorCode: number): number {
+/** Checks that b[o .. end) is one OXM TLV and at most `padding` bytes behind it; returns the end of the TLV. */
+export function oxmEnd(
+  b: Uint8Array,
+  o: number,
+  end: number,
+  errorType: number,
+  errorCode: number,
+  padding: number,
+): number {
   if (end - o < 4) R.short(errorType, errorCode, 'set_field', end - o);
   const stop = o + 4 + b[o + 3];
-  if (stop > end || end - stop > 7) {
+  if (stop > end || end - stop > padding) {
     fault('LEN', 1, `a field of ${b[o + 3]} bytes does not fill an action with ${end - o} bytes for it`);
   }
   return stop;
@@ -235,8 +252,8 @@ export function putValue(type: OxmValueNode, b: Uint8Array, o: number, value: un
   }
 }
 
-function putHeader(field: OxmField, hasmask: boolean, b: Uint8Array, o: number): number {
-  const header = oxmHeaderOf(field, hasmask);
+function putHeader(field: OxmField, hasmask: boolean, b: Uint8Array, o: number, size: number): number {
+  const header = oxmHeaderOf(field, hasmask, size);
   b[o] = header >>> 24;
   b[o + 1] = header >>> 16;
   b[o + 2] = header >>> 8;
@@ -255,7 +272,6 @@ function putHeader(field: OxmField, hasmask: boolean, b: Uint8Array, o: number):
  */
 function putField(entry: Entry, b: Uint8Array, o: number, given: unknown): number {
   const { name, field } = entry;
-  const size = oxmSize(field);
   const label = `match.${name}`;
   let value = given;
   let mask: unknown;
@@ -269,22 +285,28 @@ function putField(entry: Entry, b: Uint8Array, o: number, given: unknown): numbe
       mask = given.slice(slash + 1);
     }
   }
+  let size = oxmSize(field);
+  // One of any length: hexadecimal digits.
+  if (Number.isNaN(size)) size = String(value).length >> 1;
   if (typeof value === 'number' && value >= 2 ** field.bits) R.bad(label, value, `of ${field.bits} bits`);
   if (mask === undefined) {
-    const at = putHeader(field, false, b, o);
+    const at = putHeader(field, false, b, o, size);
     putValue(field.type, b, at, value, label);
     return at + size;
   }
   if (!field.maskable) R.bad(label, given, 'a value without mask');
-  const at = putHeader(field, true, b, o);
+  const at = putHeader(field, true, b, o, size);
   putValue(field.type, b, at, value, label);
   const stop = at + 2 * size;
-  if (typeof mask === 'string' && /^\d+$/.test(mask)) {
+  if ((field.type.kind === 'ipv4' || field.type.kind === 'ipv6') && /^\d+$/.test(String(mask))) {
     const bits = Number(mask);
     if (bits > size * 8) R.bad(label, given, `of at most ${size * 8} bits of prefix`);
     for (let i = 0; i < size; i++) b[at + size + i] = 0xff00 >> Math.min(8, Math.max(0, bits - 8 * i));
   } else {
     putValue(field.type, b, at + size, mask, label);
+    if (Number.isNaN(oxmSize(field)) && (String(mask).length !== 2 * size || size > 127)) {
+      R.bad(label, given, 'a value of at most 127 bytes and a mask of the same length');
+    }
   }
   for (let i = 0; i < size; i++) b[at + i] &= b[at + size + i];
   return stop;
@@ -344,13 +366,18 @@ export function compileOxmEncoder({ oxm: fields, masked, offset = 4 }: OxmNode):
   for (const name in fields) entries.set(name, { name, field: fields[name] });
   return (b, o, value) => {
     const set = value as Match;
-    const names = Object.keys(set).filter((name) => set[name] !== undefined);
-    const entry = entries.get(names[0]);
-    if (names.length !== 1) R.bad('set_field.field', names.length, 'an object with exactly one field');
-    if (entry === undefined) return R.unknownType('set_field.field', names[0]);
-    if (!entry.field.settable) R.bad('set_field.field', names[0], 'a field that can be set');
-    if (!masked && Array.isArray(set[names[0]]))
-      R.bad(`set_field.${names[0]}`, set[names[0]], 'a value without mask');
-    return R.pad8(b, o - offset, putField(entry, b, o, set[names[0]]));
+    let name = '';
+    let count = 0;
+    for (const key in set) {
+      if (set[key] === undefined) continue;
+      name = key;
+      count++;
+    }
+    if (count !== 1) R.bad('set_field.field', count, 'an object with exactly one field');
+    const entry = entries.get(name);
+    if (entry === undefined) return R.unknownType('set_field.field', name);
+    if (!entry.field.settable) R.bad('set_field.field', name, 'a field that can be set');
+    if (!masked && Array.isArray(set[name])) R.bad(`set_field.${name}`, set[name], 'a value without mask');
+    return R.pad8(b, o - offset, putField(entry, b, o, set[name]));
   };
 }

@@ -127,10 +127,10 @@ export function utf8(b: Uint8Array, o: number, end: number): string {
   return text;
 }
 
-/** UTF-8 up to the first NUL in a field of `size` bytes. */
+/** UTF-8 up to the first NUL in a field of `size` bytes, the last of which is taken for one: it is to be. */
 export function cstring(b: Uint8Array, o: number, size: number): string {
   let end = o;
-  while (end < o + size && b[end] !== 0) end++;
+  while (end < o + size - 1 && b[end] !== 0) end++;
   return utf8(b, o, end);
 }
 

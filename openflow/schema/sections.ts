@@ -30,8 +30,10 @@ export const APPENDIX_A = {
   role_reply: 'A.3.9',
 } as const;
 
-/** Section 7 since OpenFlow 1.4, which has no messages of queues. */
+/** Section 7 since OpenFlow 1.4, which has no messages of queues, and counts table_mod as one that modifies state. */
 export const SINCE_14 = {
+  group_mod: '7.3.4.3',
+  meter_mod: '7.3.4.5',
   error: '7.5.4',
   experimenter: '7.5.5',
   packet_out: '7.3.6',

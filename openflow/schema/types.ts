@@ -225,6 +225,8 @@ export interface OxmNode<F extends OxmFields = OxmFields, M extends boolean = bo
   readonly masked?: M;
   /** Bytes of the action before it, 4 where not given. */
   readonly offset?: number;
+  /** Bytes of padding that are taken behind it, 7 where not given. */
+  readonly padding?: number;
 }
 
 export type HiddenNode = PadNode | LengthOfNode | CountOfNode | SelfLengthNode | TagOfNode | AlignNode;
@@ -397,9 +399,10 @@ export const match = <F extends OxmFields>(oxm: F, form?: MatchForm): MatchNode<
   form,
 });
 export const oxm = <F extends OxmFields>(fields: F): OxmNode<F, false> => ({ kind: 'oxm', oxm: fields });
-export const maskedOxm = <F extends OxmFields>(fields: F, offset = 4): OxmNode<F, true> => ({
+export const maskedOxm = <F extends OxmFields>(fields: F, offset = 4, padding = 7): OxmNode<F, true> => ({
   kind: 'oxm',
   oxm: fields,
   masked: true,
   offset,
+  padding,
 });

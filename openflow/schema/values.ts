@@ -2,6 +2,9 @@
 import * as R from './runtime.ts';
 import type { CustomNode } from './types.ts';
 
+/** Longest value that an OXM TLV has room for: one byte says its length. */
+const MOST_BYTES = 255;
+
 export interface Duration {
   sec: number;
   nsec: number;
@@ -20,6 +23,19 @@ export const duration: CustomNode<Duration> & { readonly size: number } = {
     R.object(value, 'duration');
     R.putWords(b, o, 2, [value.sec, value.nsec], 'duration');
     return o + 8;
+  },
+};
+
+/** As many bytes as there are, as lower-case hexadecimal digits. */
+export const hexBytes: CustomNode<string> = {
+  kind: 'custom',
+  describe: 'bytes',
+  decode: (b, o, end) => R.hex(b, o, end - o),
+  encode(b, o, value) {
+    const size = String(value).length >> 1;
+    if (size > MOST_BYTES) R.bad('value of any length', value, `of at most ${MOST_BYTES} bytes`);
+    R.putHex(b, o, size, value, 'value of any length');
+    return o + size;
   },
 };
 

@@ -52,6 +52,12 @@ const packetInMaskFrom13 = (mask: number, known: number): number =>
 
 type AsyncInit = Omit<MessageInitOf<'set_async'>, 'type' | 'xid'>;
 
+/** Of its own: not every engine that runs this has structuredClone. */
+const copyOf = (settings: Settings): Settings =>
+  Object.fromEntries(
+    Object.entries(settings).map(([kind, [master, slave]]) => [kind, [master, slave]]),
+  ) as Settings;
+
 export class AsyncConfig {
   #settings: Settings;
   role: number = ControllerRole.EQUAL;
@@ -66,7 +72,7 @@ export class AsyncConfig {
    * @throws OpenFlowError ASYNC_CONFIG_FAILED; then nothing has changed
    */
   set(properties: readonly AsyncProperty[], xid: number): MessageOf<'set_async'> {
-    const settings = structuredClone(this.#settings);
+    const settings = copyOf(this.#settings);
     for (const one of properties) {
       const [, kind, whose] = /^(.*)_(master|slave)$/.exec(one.type) as unknown as [
         string,

@@ -90,3 +90,19 @@ export const tableStatusFrom13 = ({ xid, reason, ...status }: MessageInitOf<'tab
   reason,
   table: tableDescFrom13({ ...status, flags: TableConfig.VACANCY_EVENTS }),
 });
+
+/** OXM headers without mask: what tells a field from others. */
+const PBB_ISID = 0x80000000 + (37 << 9) + 3;
+const PBB_UCA = 0x80000000 + (41 << 9) + 1;
+const OXM_MASKED = 256;
+
+/**
+ * A property of ofp_table_features as a device of 1.4 and later has it: whatever takes pbb_isid takes pbb_uca, too, for
+ * which 1.3 has no number of its own.
+ */
+export function withPbbUca<P extends object>(property: P): P {
+  const { oxm_ids: ids } = property as { oxm_ids?: readonly number[] };
+  // The masked header has twice the length.
+  const hasIsid = ids?.some((id) => id === PBB_ISID || id === PBB_ISID + OXM_MASKED + 3);
+  return hasIsid ? { ...property, oxm_ids: [...ids!, PBB_UCA] } : property;
+}

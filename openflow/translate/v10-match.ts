@@ -14,16 +14,31 @@ import { port16Of, port32 } from './v10-ports.ts';
 
 const IPV4 = 0x0800;
 const ARP = 0x0806;
+const IPV6 = 0x86dd;
+/**
+ * The 1.0 specification says "IP" and means IPv4, but never what else IPv6 would be. Taken as Open vSwitch does: type of
+ * service, protocol and ports of either, addresses of IPv4 only.
+ */
+const IP = [IPV4, IPV6];
 const VID = 0x0fff;
 
-/** Fields of the transport layer by IP protocol: what tp_src and tp_dst stand for. */
+/** Fields of the transport layer by IP protocol: what tp_src and tp_dst stand for. ICMP has one for each IP. */
 const TRANSPORT: Readonly<Record<number, readonly [src: string, dst: string]>> = {
   1: ['icmpv4_type', 'icmpv4_code'],
   6: ['tcp_src', 'tcp_dst'],
   17: ['udp_src', 'udp_dst'],
   132: ['sctp_src', 'sctp_dst'],
+  58: ['icmpv6_type', 'icmpv6_code'],
 };
 const ICMP = 1;
+const ICMPV6 = 58;
+
+/** Those of a packet of this type and protocol; undefined: it has none. */
+const transportOf = (ethType: unknown, proto: unknown): readonly [src: string, dst: string] | undefined => {
+  if (proto === ICMP && ethType !== IPV4) return undefined;
+  if (proto === ICMPV6 && ethType !== IPV6) return undefined;
+  return IP.includes(ethType as number) ? TRANSPORT[proto as number] : undefined;
+};
 
 /** A priority above all others. */
 export const HIGHEST_PRIORITY = 0xffff;
@@ -115,15 +130,17 @@ export function matchFrom10(match: Match10): Match {
     set(out, 'arp_spa', address13(match.nw_src));
     set(out, 'arp_tpa', address13(match.nw_dst));
   }
-  if (type !== IPV4) return out as Match;
+  if (type === undefined || !IP.includes(type)) return out as Match;
   const tos = compared(match.nw_tos);
   if (tos !== undefined) out.ip_dscp = tos >>> 2;
   set(out, 'ip_proto', proto);
-  set(out, 'ipv4_src', address13(match.nw_src));
-  set(out, 'ipv4_dst', address13(match.nw_dst));
-  const transport = proto === undefined ? undefined : TRANSPORT[proto];
+  if (type === IPV4) {
+    set(out, 'ipv4_src', address13(match.nw_src));
+    set(out, 'ipv4_dst', address13(match.nw_dst));
+  }
+  const transport = transportOf(type, proto);
   if (transport === undefined) return out as Match;
-  const bits = proto === ICMP ? 0xff : 0xffff;
+  const bits = proto === ICMP || proto === ICMPV6 ? 0xff : 0xffff;
   const [src, dst] = [compared(match.tp_src), compared(match.tp_dst)];
   if (src !== undefined) out[transport[0]] = src & bits;
   if (dst !== undefined) out[transport[1]] = dst & bits;
@@ -136,22 +153,24 @@ const fieldError = (what: string, code: number): OpenFlowError =>
   cannotSay(v10.OFP_VERSION, what, [ErrorType.BAD_MATCH, code]);
 
 /** Fields that only change their name, and what eth_type, or ip_proto beside it, must say for 1.0 to compare them. */
-const RENAMED: Readonly<Record<string, readonly [to: FieldName10, ethType?: number, proto?: number]>> = {
+const RENAMED: Readonly<
+  Record<string, readonly [to: FieldName10, ethTypes?: readonly number[], proto?: number]>
+> = {
   eth_dst: ['dl_dst'],
   eth_src: ['dl_src'],
   eth_type: ['dl_type'],
   vlan_pcp: ['dl_vlan_pcp'],
-  ip_dscp: ['nw_tos', IPV4],
-  ip_proto: ['nw_proto', IPV4],
-  arp_op: ['nw_proto', ARP],
-  ipv4_src: ['nw_src', IPV4],
-  ipv4_dst: ['nw_dst', IPV4],
-  arp_spa: ['nw_src', ARP],
-  arp_tpa: ['nw_dst', ARP],
+  ip_dscp: ['nw_tos', IP],
+  ip_proto: ['nw_proto', IP],
+  arp_op: ['nw_proto', [ARP]],
+  ipv4_src: ['nw_src', [IPV4]],
+  ipv4_dst: ['nw_dst', [IPV4]],
+  arp_spa: ['nw_src', [ARP]],
+  arp_tpa: ['nw_dst', [ARP]],
   ...Object.fromEntries(
     Object.entries(TRANSPORT).flatMap(([proto, [src, dst]]) => [
-      [src, ['tp_src', IPV4, Number(proto)]],
-      [dst, ['tp_dst', IPV4, Number(proto)]],
+      [src, ['tp_src', IP, Number(proto)]],
+      [dst, ['tp_dst', IP, Number(proto)]],
     ]),
   ),
 };
@@ -199,11 +218,13 @@ function valueTo10(name: string, to: FieldName10, given: unknown): Match10[Field
 /** What an exact entry cannot compare, because its packets do not have it, is zero in 1.0: nothing is wildcarded. */
 function fillExact(match: Match10): void {
   const { dl_type, dl_vlan, nw_proto } = match;
+  const isIp = IP.includes(dl_type as number);
   const needed: FieldName10[] = ['in_port', 'dl_src', 'dl_dst', 'dl_vlan', 'dl_type'];
   if (dl_vlan !== v10.VLAN_NONE) needed.push('dl_vlan_pcp');
-  if (dl_type === IPV4) needed.push('nw_tos');
-  if (dl_type === IPV4 || dl_type === ARP) needed.push('nw_proto', 'nw_src', 'nw_dst');
-  if (dl_type === IPV4 && TRANSPORT[nw_proto as number] !== undefined) needed.push('tp_src', 'tp_dst');
+  if (isIp) needed.push('nw_tos');
+  if (isIp || dl_type === ARP) needed.push('nw_proto');
+  if (dl_type === IPV4 || dl_type === ARP) needed.push('nw_src', 'nw_dst');
+  if (transportOf(dl_type, nw_proto) !== undefined) needed.push('tp_src', 'tp_dst');
   if (!needed.every((name) => match[name] !== undefined && !Array.isArray(match[name]))) return;
   for (const name of FIELDS_10) {
     match[name] ??= (name === 'nw_src' || name === 'nw_dst' ? '0.0.0.0' : 0) as never;
@@ -230,9 +251,10 @@ export function matchTo10(match: Readonly<Record<string, unknown>> = {}, priorit
     }
     const renamed = Object.hasOwn(RENAMED, name) ? RENAMED[name] : undefined;
     if (renamed === undefined) throw fieldError(`match field ${name}`, BadMatchCode.BAD_FIELD);
-    const [to, ethType, proto] = renamed;
-    if (ethType !== undefined && unmasked('eth_type', match.eth_type) !== ethType) {
-      throw fieldError(`${name} without eth_type 0x${ethType.toString(16)}`, BadMatchCode.BAD_PREREQ);
+    const [to, ethTypes, proto] = renamed;
+    if (ethTypes !== undefined && !ethTypes.includes(unmasked('eth_type', match.eth_type) as number)) {
+      const types = ethTypes.map((type) => `0x${type.toString(16)}`).join(' or ');
+      throw fieldError(`${name} without eth_type ${types}`, BadMatchCode.BAD_PREREQ);
     }
     if (proto !== undefined && unmasked('ip_proto', match.ip_proto) !== proto) {
       throw fieldError(`${name} without ip_proto ${proto}`, BadMatchCode.BAD_PREREQ);

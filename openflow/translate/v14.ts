@@ -1,13 +1,24 @@
-/** OpenFlow 1.4 in terms of 1.3: tables of what differs; match fields, actions and instructions are those of 1.3. */
+/**
+ * OpenFlow 1.4 in terms of 1.3: tables of what differs; actions and instructions are those of 1.3, and match fields but
+ * for pbb_uca, which is an extension of 1.3 and has the same name.
+ */
 import { createCodec } from '../codec.ts';
 import type { Message, MessageInit, MessageInitOf, MessageOf } from '../index.ts';
 import { ErrorType, TableFeaturesFailedCode } from '../index.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
 import type { MessageIn, MessageOut } from '../schema/messages.ts';
-import { kit } from '../v13/actions.ts';
+import { match, union } from '../schema/types.ts';
+import {
+  actionOptions,
+  actionVariants,
+  instructionOptions,
+  instructionVariants,
+  oxmFields,
+} from '../v13/actions.ts';
 import { TableConfig } from '../v14/constants.ts';
 import { errorName } from '../v14/errors.ts';
 import { messagesOf } from '../v14/messages.ts';
+import { newFields } from '../v14/structs.ts';
 import type { DialectContext } from './dialect.ts';
 import { KINDS_OF_14, packetInReasonTo13 } from './later-async.ts';
 import { type Connection, laterDialect } from './later-connection.ts';
@@ -24,10 +35,17 @@ import {
   tableDescsTo13,
 } from './later-messages.ts';
 import { portFrom13, portStatsFrom13, portStatsTo13, portTo13, queueStatsTo13 } from './later-ports.ts';
-import { TABLE_CONFIG_BITS } from './later-tables.ts';
+import { TABLE_CONFIG_BITS, withPbbUca } from './later-tables.ts';
 import { each, fail } from './shared.ts';
 import { type Translation, translate } from './table.ts';
 
+const fields = { ...oxmFields, ...newFields } as const;
+const action = union(actionOptions, actionVariants(fields));
+const kit = {
+  match: match(fields),
+  action,
+  instruction: union(instructionOptions, instructionVariants(action)),
+} as const;
 const messages = { ...messagesOf(kit), ...flowcellWireMessages };
 const codec = createCodec(5, messages, ExtendedDecoderCompiler, ExtendedEncoderCompiler);
 
@@ -114,11 +132,15 @@ type TableFeaturesInit13 = Extract<ReplyInit13, { type: 'table_features' }>['tab
 
 /** A device can evict entries and tell the vacancy of tables; controllers that ask to change tables say nothing of it. */
 const tableFeaturesFrom13 =
-  (more: number) =>
-  ({ config = 0, ...table }: TableFeaturesInit13) => ({ ...table, capabilities: (config | more) >>> 0 });
+  (device: boolean) =>
+  ({ config = 0, properties = [], ...table }: TableFeaturesInit13) => ({
+    ...table,
+    capabilities: (config | (device ? TABLE_CONFIG_BITS : 0)) >>> 0,
+    properties: device ? properties.map(withPbbUca) : properties,
+  });
 
 const requestsFrom13: Translation<RequestInit13, RequestInit14> = {
-  table_features: ({ type, tables }) => ({ type, tables: each(tables, tableFeaturesFrom13(0)) }),
+  table_features: ({ type, tables }) => ({ type, tables: each(tables, tableFeaturesFrom13(false)) }),
 };
 
 const repliesFrom13 = ({ device }: Connection): Translation<ReplyInit13, ReplyInit14> => ({
@@ -129,7 +151,7 @@ const repliesFrom13 = ({ device }: Connection): Translation<ReplyInit13, ReplyIn
   port_stats: ({ type, ports }) => ({ type, ports: ports.map(portStatsFrom13) }),
   table_features: ({ type, tables }) => ({
     type,
-    tables: tables.map(tableFeaturesFrom13(device ? TABLE_CONFIG_BITS : 0)),
+    tables: tables.map(tableFeaturesFrom13(device)),
   }),
   port_desc: ({ type, ports }) => ({ type, ports: ports.map(portFrom13) }),
 });

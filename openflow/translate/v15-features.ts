@@ -9,7 +9,8 @@ import { TableConfig } from '../v14/constants.ts';
 import { TableFeatureFlag, TableFeaturesCommand } from '../v15/constants.ts';
 import { TableFeaturesFailedCode as TableFeaturesFailedCode15 } from '../v15/errors.ts';
 import type { tableFeatures } from '../v15/structs.ts';
-import { each, fail } from './shared.ts';
+import { TABLE_CONFIG_BITS, withPbbUca } from './later-tables.ts';
+import { fail } from './shared.ts';
 
 type Table15 = Out<typeof tableFeatures>;
 type Property15 = Table15['properties'][number];
@@ -120,13 +121,16 @@ export function wantedTableFeaturesTo13(table: Table15): Table13 {
   return tableFeaturesTo13(table);
 }
 
-/** `capabilities`: those that 1.3 has no bits for. */
+/** A device can evict entries and tell the vacancy of tables, which 1.3 has no bits for. */
 export const tableFeaturesFrom13 =
-  (capabilities: number) =>
-  ({ config = 0, properties, ...kept }: TableInit13) => ({
-    ...kept,
-    command: TableFeaturesCommand.REPLACE,
-    features: TableFeatureFlag.INGRESS_TABLE,
-    capabilities: (config | capabilities) >>> 0,
-    properties: each(properties, (one) => propertyFrom13(one, properties ?? [])),
-  });
+  (device: boolean) =>
+  ({ config = 0, properties = [], ...kept }: TableInit13) => {
+    const said = properties.map((one) => propertyFrom13(one, properties));
+    return {
+      ...kept,
+      command: TableFeaturesCommand.REPLACE,
+      features: TableFeatureFlag.INGRESS_TABLE,
+      capabilities: (config | (device ? TABLE_CONFIG_BITS : 0)) >>> 0,
+      properties: device ? said.map(withPbbUca) : said,
+    };
+  };

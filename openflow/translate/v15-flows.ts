@@ -1,5 +1,5 @@
 /**
- * Matches, actions, instructions and statistics of OpenFlow 1.5. Match fields are those of 1.3, and packet_type, which
+ * Matches, actions, instructions and statistics of OpenFlow 1.5. Match fields are those of 1.3, pbb_uca, and packet_type, which
  * can only say Ethernet.
  */
 import type { Action, ActionInit, Instruction, InstructionInit, Match } from '../index.ts';
@@ -12,10 +12,12 @@ import { BadActionCode as BadActionCode15 } from '../v15/errors.ts';
 import { fail } from './shared.ts';
 import { type Translation, translate } from './table.ts';
 
-const action = union(actionOptions, actionVariants(oxmFields));
+/** pbb_uca is an extension of 1.3, under the same name. */
+const fields = { ...oxmFields, pbb_uca: newFields.pbb_uca } as const;
+const action = union(actionOptions, actionVariants(fields));
 /** Of messages that are read: with packet_type. Nothing is written with it. */
 export const kit15 = {
-  match: match({ ...oxmFields, packet_type: newFields.packet_type }),
+  match: match({ ...fields, packet_type: newFields.packet_type }),
   action,
   instruction: union(instructionOptions, instructionVariants(action)),
 } as const;

@@ -27,7 +27,6 @@ import {
   tableDescsTo13,
 } from './later-messages.ts';
 import { portFrom13, portStatsFrom13, portStatsTo13, portTo13, queueStatsTo13 } from './later-ports.ts';
-import { TABLE_CONFIG_BITS } from './later-tables.ts';
 import { each, fail } from './shared.ts';
 import { type Translation, translate } from './table.ts';
 import { tableFeaturesFrom13, tableFeaturesTo13, wantedTableFeaturesTo13 } from './v15-features.ts';
@@ -232,7 +231,7 @@ const requestsFrom13: Translation<RequestInit13, RequestInit15> = {
   group: (body) => ({ ...body, type: 'group_stats' }),
   meter: (body) => ({ ...body, type: 'meter_stats' }),
   meter_config: (body) => ({ ...body, type: 'meter_desc' }),
-  table_features: ({ type, tables }) => ({ type, tables: each(tables, tableFeaturesFrom13(0)) }),
+  table_features: ({ type, tables }) => ({ type, tables: each(tables, tableFeaturesFrom13(false)) }),
 };
 
 /** `asked` is what this answers, where 1.3 was asked for more. */
@@ -267,7 +266,7 @@ const repliesFrom13 = (device: boolean, asked: Asked | undefined): Translation<R
   meter_config: (body) => ({ ...body, type: 'meter_desc' }),
   table_features: ({ type, tables }) => ({
     type,
-    tables: tables.map(tableFeaturesFrom13(device ? TABLE_CONFIG_BITS : 0)),
+    tables: tables.map(tableFeaturesFrom13(device)),
   }),
   port_desc({ type, ports }) {
     const wanted = asked?.kind === 'port_desc' ? asked.port_no : Port.ANY;

@@ -13,7 +13,10 @@ import { errorName, fitError } from './errors.ts';
 import { messagesOf } from './messages.ts';
 import { actionOptions, actionVariants, matchNode, type port } from './structs.ts';
 
-const action = withNxActions(actionOptions, actionVariants, nxFields);
+const actionUnion = withNxActions(actionOptions, actionVariants, nxFields);
+type ActionUnion = typeof actionUnion;
+interface ActionSchema extends ActionUnion {}
+const action: ActionSchema = actionUnion;
 
 const own = messagesOf(action);
 
@@ -27,26 +30,37 @@ export const messages = {
   ...nxMessages10(nxFields, action),
 };
 
+type Table = typeof messages;
+/** The declarations of this version's messages, as a type. */
+export interface Messages extends Table {}
+
 /** A decoded message: a union told apart by `type`. */
-export type Message = MessageOut<typeof messages>;
+export type Message = MessageOut<Messages>;
 /** What `encode` takes: as Message, but fields with a default may be left out. */
-export type MessageInit = MessageIn<typeof messages>;
+export type MessageInit = MessageIn<Messages>;
 export type MessageOf<T extends Message['type']> = Extract<Message, { type: T }>;
 /** Fields by name; what is not in it is wildcarded, and [value, mask] compared in part. */
 export type Match = Out<typeof matchNode>;
-export type Action = Out<typeof action>;
-export type ActionInit = In<typeof action>;
+export type Action = Out<ActionSchema>;
+export type ActionInit = In<ActionSchema>;
 export type PortDesc = Out<typeof port>;
 
-const plain: Codec<typeof messages> = /* @__PURE__ */ createCodec(
+const plain: Codec<Messages> = /* @__PURE__ */ createCodec(
   1,
   messages,
   ExtendedDecoderCompiler,
   ExtendedEncoderCompiler,
   [NX_EXPERIMENTER],
 );
-export const codec: Codec<typeof messages> = /* @__PURE__ */ withErrorsOf(plain, errorName, fitError);
-export const { decode, encode, encodeInto } = codec;
+export const codec: Codec<Messages> = /* @__PURE__ */ withErrorsOf(plain, errorName, fitError);
+/** As {@link Codec.decode}, of this version. */
+export const decode: (bytes: Uint8Array) => Message = codec.decode;
+/** As {@link Codec.encode}, of this version. */
+export const encode: (message: MessageInit) => Uint8Array = codec.encode;
+/** As {@link Codec.encodeInto}, of this version. */
+export const encodeInto: (message: MessageInit, target: Uint8Array, offset: number) => number =
+  codec.encodeInto;
+
 export * from './constants.ts';
 export * from './errors.ts';
 export { matchNode };

@@ -8,7 +8,7 @@ import { nxReplies, nxRequests } from '../nicira/statistics.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
 import { inSections, type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
 import { APPENDIX_A } from '../schema/sections.ts';
-import type { In, Out } from '../schema/types.ts';
+import type { In, Kit, Out } from '../schema/types.ts';
 import { union } from '../schema/types.ts';
 import { instructionVariants } from '../v12/messages.ts';
 import { actionOptions, instructionOptions } from '../v13/actions.ts';
@@ -16,12 +16,18 @@ import { withErrorsOf } from '../version-errors.ts';
 import { errorName, fitError } from './errors.ts';
 import { actionVariants, matchNode, messagesOf } from './messages.ts';
 
-const action = withNxActions(actionOptions, actionVariants, nxFields);
-const kit = {
+const actionUnion = withNxActions(actionOptions, actionVariants, nxFields);
+type ActionUnion = typeof actionUnion;
+interface ActionSchema extends ActionUnion {}
+const action: ActionSchema = actionUnion;
+const instructionUnion = union(instructionOptions, instructionVariants(action));
+type InstructionUnion = typeof instructionUnion;
+interface InstructionSchema extends InstructionUnion {}
+const kit: Kit<typeof matchNode, ActionSchema, InstructionSchema> = {
   match: matchNode,
   action,
-  instruction: union(instructionOptions, instructionVariants(action)),
-} as const;
+  instruction: instructionUnion,
+};
 
 const own = inSections(messagesOf(kit), APPENDIX_A);
 
@@ -34,25 +40,36 @@ export const messages = {
   ...nxMessagesBefore14,
 };
 
-/** A decoded message: a union told apart by `type`. */
-export type Message = MessageOut<typeof messages>;
-/** What `encode` takes: as Message, but fields with a default may be left out. */
-export type MessageInit = MessageIn<typeof messages>;
-export type MessageOf<T extends Message['type']> = Extract<Message, { type: T }>;
-export type Match = Out<(typeof kit)['match']>;
-export type Action = Out<(typeof kit)['action']>;
-export type ActionInit = In<(typeof kit)['action']>;
-export type Instruction = Out<(typeof kit)['instruction']>;
+type Table = typeof messages;
+/** The declarations of this version's messages, as a type. */
+export interface Messages extends Table {}
 
-const plain: Codec<typeof messages> = /* @__PURE__ */ createCodec(
+/** A decoded message: a union told apart by `type`. */
+export type Message = MessageOut<Messages>;
+/** What `encode` takes: as Message, but fields with a default may be left out. */
+export type MessageInit = MessageIn<Messages>;
+export type MessageOf<T extends Message['type']> = Extract<Message, { type: T }>;
+export type Match = Out<typeof matchNode>;
+export type Action = Out<ActionSchema>;
+export type ActionInit = In<ActionSchema>;
+export type Instruction = Out<InstructionSchema>;
+
+const plain: Codec<Messages> = /* @__PURE__ */ createCodec(
   2,
   messages,
   ExtendedDecoderCompiler,
   ExtendedEncoderCompiler,
   [NX_EXPERIMENTER],
 );
-export const codec: Codec<typeof messages> = /* @__PURE__ */ withErrorsOf(plain, errorName, fitError);
-export const { decode, encode, encodeInto } = codec;
+export const codec: Codec<Messages> = /* @__PURE__ */ withErrorsOf(plain, errorName, fitError);
+/** As {@link Codec.decode}, of this version. */
+export const decode: (bytes: Uint8Array) => Message = codec.decode;
+/** As {@link Codec.encode}, of this version. */
+export const encode: (message: MessageInit) => Uint8Array = codec.encode;
+/** As {@link Codec.encodeInto}, of this version. */
+export const encodeInto: (message: MessageInit, target: Uint8Array, offset: number) => number =
+  codec.encodeInto;
+
 /** OFP_VERSION of OpenFlow 1.1. */
 export const OFP_VERSION = 2;
 export {

@@ -1,12 +1,13 @@
 import { cellField } from '../flowcell.ts';
+import { pbbUcaField } from '../pbb-uca.ts';
 import type { AnyUnion, OxmFields } from '../schema/types.ts';
 import { list, match, opt, oxm, pad, rest, u8, u16, u32, u64, union, variant } from '../schema/types.ts';
 import { ControllerMaxLen } from './constants.ts';
 import { BadActionCode, BadInstructionCode, ErrorType } from './errors.ts';
 import { basicFields } from './oxm.ts';
 
-/** Every match field this codec knows: the 40 of the specification and `cell`. */
-export const oxmFields = { ...basicFields, cell: cellField } as const;
+/** Every match field this codec knows: the 40 of the specification, pbb_uca of 1.4 and `cell`. */
+export const oxmFields = { ...basicFields, pbb_uca: pbbUcaField, cell: cellField } as const;
 
 export const matchNode = match(oxmFields);
 

@@ -23,7 +23,7 @@ export const FlowRemovedReason = {
   EVICTION: 5,
 } as const;
 
-/** ofp_table_config: bits. Spec 7.3.3. */
+/** ofp_table_config: bits. Spec 7.3.4.1. */
 export const TableConfig = { DEPRECATED_MASK: 3, EVICTION: 4, VACANCY_EVENTS: 8 } as const;
 /** ofp_table_mod_prop_eviction_flag: bits. */
 export const EvictionFlag = { OTHER: 1, IMPORTANCE: 2, LIFETIME: 4 } as const;

@@ -9,7 +9,7 @@ import { nxReplies, nxRequests } from '../nicira/statistics.ts';
 import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
 import { inSections, type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
 import { SINCE_14 } from '../schema/sections.ts';
-import type { In, Out } from '../schema/types.ts';
+import type { In, Kit, MatchNode, Out } from '../schema/types.ts';
 import { match, union } from '../schema/types.ts';
 import { actionOptions, actionVariants, instructionOptions, instructionVariants } from '../v13/actions.ts';
 import { basicFields } from '../v13/oxm.ts';
@@ -26,12 +26,19 @@ export const fields = {
   ...packetRegisters,
   ...nxFields,
 } as const;
-const action = withNxActions(actionOptions, { ...actionVariants(fields), ...onfActions }, fields);
-const kit = {
+const actionUnion = withNxActions(actionOptions, { ...actionVariants(fields), ...onfActions }, fields);
+type ActionUnion = typeof actionUnion;
+interface ActionSchema extends ActionUnion {}
+const action: ActionSchema = actionUnion;
+const instructionUnion = union(instructionOptions, instructionVariants(action));
+type InstructionUnion = typeof instructionUnion;
+interface InstructionSchema extends InstructionUnion {}
+interface MatchSchema extends MatchNode<typeof fields> {}
+const kit: Kit<MatchSchema, ActionSchema, InstructionSchema> = {
   match: match(fields),
   action,
-  instruction: union(instructionOptions, instructionVariants(action)),
-} as const;
+  instruction: instructionUnion,
+};
 
 const own = inSections(messagesOf(kit), SINCE_14);
 
@@ -43,25 +50,36 @@ export const messages = {
   ...nxMessages(fields),
 };
 
-/** A decoded message: a union told apart by `type`. */
-export type Message = MessageOut<typeof messages>;
-/** What `encode` takes: as Message, but fields with a default may be left out. */
-export type MessageInit = MessageIn<typeof messages>;
-export type MessageOf<T extends Message['type']> = Extract<Message, { type: T }>;
-export type Match = Out<(typeof kit)['match']>;
-export type Action = Out<(typeof kit)['action']>;
-export type ActionInit = In<(typeof kit)['action']>;
-export type Instruction = Out<(typeof kit)['instruction']>;
+type Table = typeof messages;
+/** The declarations of this version's messages, as a type. */
+export interface Messages extends Table {}
 
-const plain: Codec<typeof messages> = /* @__PURE__ */ createCodec(
+/** A decoded message: a union told apart by `type`. */
+export type Message = MessageOut<Messages>;
+/** What `encode` takes: as Message, but fields with a default may be left out. */
+export type MessageInit = MessageIn<Messages>;
+export type MessageOf<T extends Message['type']> = Extract<Message, { type: T }>;
+export type Match = Out<MatchSchema>;
+export type Action = Out<ActionSchema>;
+export type ActionInit = In<ActionSchema>;
+export type Instruction = Out<InstructionSchema>;
+
+const plain: Codec<Messages> = /* @__PURE__ */ createCodec(
   5,
   messages,
   ExtendedDecoderCompiler,
   ExtendedEncoderCompiler,
   [NX_EXPERIMENTER],
 );
-export const codec: Codec<typeof messages> = /* @__PURE__ */ withErrorsOf(plain, errorName, fitError);
-export const { decode, encode, encodeInto } = codec;
+export const codec: Codec<Messages> = /* @__PURE__ */ withErrorsOf(plain, errorName, fitError);
+/** As {@link Codec.decode}, of this version. */
+export const decode: (bytes: Uint8Array) => Message = codec.decode;
+/** As {@link Codec.encode}, of this version. */
+export const encode: (message: MessageInit) => Uint8Array = codec.encode;
+/** As {@link Codec.encodeInto}, of this version. */
+export const encodeInto: (message: MessageInit, target: Uint8Array, offset: number) => number =
+  codec.encodeInto;
+
 export {
   Capability,
   ConfigFlag,

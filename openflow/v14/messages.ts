@@ -62,13 +62,13 @@ const asyncConfig = { properties: properties('async_config', asyncVariants) } as
 
 /** Messages that any later version has as OpenFlow 1.4 has them. */
 export const laterMessages = {
-  table_mod: message(17, '7.3.3', {
+  table_mod: message(17, '7.3.4.1', {
     table_id: u8,
     pad1: pad(3),
     config: opt(u32, 0),
     properties: tableModProperties,
   }),
-  port_mod: message(16, '7.3.4.3', {
+  port_mod: message(16, '7.3.4.4', {
     port_no: u32,
     pad1: pad(4),
     hw_addr: mac,
@@ -92,14 +92,14 @@ export const laterMessages = {
   /** request: the group_mod or meter_mod of another controller, as bytes; see `forwardedRequest`. */
   requestforward: message(32, '7.4.6', { request: messageIn() }),
   /** ctrl_type: the specification's `type`, BundleCtrlType. */
-  bundle_control: message(33, '7.3.9.2', {
+  bundle_control: message(33, '7.3.9.1', {
     bundle_id: u32,
     ctrl_type: u16,
     flags: opt(u16, 0),
     properties: bundleProperties,
   }),
   /** message: the message that is added, as bytes; see `bundledMessage`. */
-  bundle_add_message: message(34, '7.3.9.6', {
+  bundle_add_message: message(34, '7.3.9.2', {
     bundle_id: u32,
     pad1: pad(2),
     flags: opt(u16, 0),
@@ -118,7 +118,7 @@ export const messagesOf = <M extends AnyMatch, A extends AnyUnion, I extends Any
     hello: message(0, '7.5.1', { version: opt(version, OFP_VERSION), elements: optList(helloElement) }),
     port_status: message(12, '7.4.3', { reason: u8, pad1: pad(7), desc: port }),
     /** importance: entries of lower importance are evicted first. */
-    flow_mod: message(14, '7.3.4.1', {
+    flow_mod: message(14, '7.3.4.2', {
       cookie: opt(u64, 0n),
       cookie_mask: opt(u64, 0n),
       table_id: opt(u8, 0),

@@ -84,21 +84,21 @@ export const portOf = <const V extends Variants>(variants: V) =>
     properties: properties('port', variants),
   });
 
-/** ofp_port_mod_prop_*. Spec 7.3.4.3. */
+/** ofp_port_mod_prop_*. Spec 7.3.4.4. */
 export const portModProperties = properties('port_mod', {
   ethernet: variant(0, { advertise: u32 }),
   optical: variant(1, { configure: u32, freq_lmda: u32, fl_offset: u32, grid_span: u32, tx_pwr: u32 }),
   experimenter: experimenterProperty,
 });
 
-/** ofp_table_mod_prop_*. Spec 7.3.3. Vacancy in percent. */
+/** ofp_table_mod_prop_*. Spec 7.3.4.1. Vacancy in percent. */
 export const tableModProperties = properties('table_mod', {
   eviction: variant(2, { flags: u32 }),
   vacancy: variant(3, { vacancy_down: u8, vacancy_up: u8, vacancy: opt(u8, 0), pad1: pad(1) }),
   experimenter: experimenterProperty,
 });
 
-/** ofp_table_desc. Spec 7.3.5.7. */
+/** ofp_table_desc. Spec 7.3.5.6. */
 export const tableDesc = struct('table_desc', {
   length: selfLength,
   table_id: u8,
@@ -128,7 +128,7 @@ export const tableFeatures = struct('table_features', {
   properties: optList(union(tableFeatureProperty13.options, tableFeatureVariants)),
 });
 
-/** ofp_port_stats_prop_*. Spec 7.3.5.8. */
+/** ofp_port_stats_prop_*. Spec 7.3.5.7. */
 export const portStatsProperties = {
   ethernet: variant(0, {
     pad1: pad(4),
@@ -154,7 +154,7 @@ export const portStatsProperties = {
   experimenter: experimenterProperty,
 } as const;
 
-/** ofp_port_stats. Spec 7.3.5.8. */
+/** ofp_port_stats. Spec 7.3.5.7. */
 export const portStats = struct('port_stats', {
   length: selfLength,
   pad1: pad(2),

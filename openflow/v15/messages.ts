@@ -105,20 +105,20 @@ export const messagesOf = <M extends AnyMatch, A extends AnyUnion, I extends Any
     get_async_request: message(26, '7.3.10', asyncConfig),
     get_async_reply: message(27, '7.3.10', asyncConfig),
     set_async: message(28, '7.3.10', asyncConfig),
-    bundle_control: message(33, '7.3.9.2', {
+    bundle_control: message(33, '7.3.9.1', {
       bundle_id: u32,
       ctrl_type: u16,
       flags: opt(u16, 0),
       properties: bundleProperties,
     }),
-    bundle_add_message: message(34, '7.3.9.6', {
+    bundle_add_message: message(34, '7.3.9.2', {
       bundle_id: u32,
       pad1: pad(2),
       flags: opt(u16, 0),
       message: messageIn('properties', MSG_BAD_LEN),
       properties: bundleProperties,
     }),
-    controller_status: message(35, '7.4.6', { status: controllerStatus }),
+    controller_status: message(35, '7.4.7', { status: controllerStatus }),
     multipart_request: message(18, '7.3.5', {
       body_type: tagOf('body'),
       flags: opt(u16, 0),

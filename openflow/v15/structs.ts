@@ -168,7 +168,7 @@ export const bundleFeaturesProperties = properties('bundle_features', {
   experimenter: experimenterProperty,
 });
 
-/** ofp_controller_status. Spec 7.4.6. */
+/** ofp_controller_status. Spec 7.4.7. */
 export const controllerStatus = struct('controller_status', {
   length: selfLength,
   short_id: u16,

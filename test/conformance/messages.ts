@@ -1,80 +1,6 @@
-/**
- * OpenFlow messages in os-ken's JSON form ({"OFPFlowMod": {...}}) as messages of our codec. Defaults are those
- * of os-ken's constructors where ours differ.
- */
-import {
-  type Action,
-  decode,
-  encode,
-  type Instruction,
-  type Match,
-  type MessageInit,
-  type MessageOf,
-} from '../../openflow/index.ts';
-
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-type JsonObject = { [key: string]: Json };
-
-/** What a prerequisite installs. */
-export type Mod = MessageOf<'flow_mod'> | MessageOf<'group_mod'> | MessageOf<'meter_mod'>;
-
-export class PatternError extends Error {
-  readonly code = 'FC_CONFORMANCE_PATTERN';
-
-  constructor(message: string) {
-    super(message);
-    this.name = 'PatternError';
-  }
-}
-
-/** Ports by the names that os-ken's patterns may use: ours are fixed. */
-const PORTS: Readonly<Record<string, number>> = {
-  target_recv_port: 1,
-  target_send_port_1: 2,
-  target_send_port_2: 3,
-};
-
-const fail = (message: string): never => {
-  throw new PatternError(message);
-};
-const object = (value: Json): JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? value
-    : fail(`${value} is no object`);
-const list = (value: Json): Json[] => (Array.isArray(value) ? value : fail(`${value} is no list`));
-const number = (value: Json): number => (typeof value === 'number' ? value : fail(`${value} is no number`));
-const big = (value: Json): bigint => BigInt(number(value));
-const port = (value: Json): number =>
-  typeof value === 'string' ? (PORTS[value] ?? fail(`there is no port '${value}'`)) : number(value);
-
-/** The one entry of {"OFPSomething": {...}}. */
-function only(value: Json): [name: string, body: JsonObject] {
-  const entries = Object.entries(object(value));
-  if (entries.length !== 1) fail(`expected one entry, found ${entries.map(([name]) => name).join(', ')}`);
-  return [entries[0][0], object(entries[0][1])];
-}
-
-/** How a structure is translated: its type in our codec, and by JSON key what its value becomes under which name. */
-interface Structure {
-  readonly type?: string;
-  readonly defaults?: Readonly<Record<string, unknown>>;
-  readonly fields: Readonly<Record<string, (value: Json) => unknown>>;
-  readonly rename?: Readonly<Record<string, string>>;
-}
-
-type Structures = Readonly<Record<string, Structure>>;
-
-function translate(structures: Structures, value: Json): Record<string, unknown> {
-  const [name, body] = only(value);
-  const structure = structures[name] ?? fail(`there is no translation for ${name}`);
-  const result: Record<string, unknown> = { ...structure.defaults };
-  if (structure.type !== undefined) result.type = structure.type;
-  for (const [key, field] of Object.entries(body)) {
-    const convert = structure.fields[key] ?? fail(`there is no translation for ${key} of ${name}`);
-    result[structure.rename?.[key] ?? key] = convert(field);
-  }
-  return result;
-}
+/** os-ken's messages of OpenFlow 1.3 and 1.4. Defaults are those of os-ken's constructors where ours differ. */
+import type { Action, Instruction, Match } from '../../openflow/index.ts';
+import { big, fail, type Json, list, number, object, port, type Structures, translate } from './json.ts';
 
 /** Match fields of 64 bits are bigints with us; all others are as they are in JSON. */
 const WIDE_FIELDS = new Set(['metadata', 'tunnel_id']);
@@ -96,8 +22,8 @@ export function match(value: Json): Match {
   return Object.fromEntries(fields.map(oxm)) as Match;
 }
 
-/** OFPCML_MAX, os-ken's default */
-const CONTROLLER_MAX_LEN = 0xffe5;
+/** OFPCML_MAX, os-ken's default in all versions */
+export const CONTROLLER_MAX_LEN = 0xffe5;
 
 const ethertype = { ethertype: number };
 const ACTIONS: Structures = {
@@ -169,7 +95,7 @@ const each = (structures: Structures) => (value: Json) =>
 /** OFPMF_KBPS, os-ken's default */
 const KBPS = 1;
 
-const MODS: Structures = {
+export const MODS: Structures = {
   OFPFlowMod: {
     type: 'flow_mod',
     fields: {
@@ -191,8 +117,3 @@ const MODS: Structures = {
     fields: { command: number, flags: number, meter_id: number, bands: each(BANDS) },
   },
 };
-
-/** A message of a prerequisite, complete with our codec's defaults. Throws PatternError or EncodeError. */
-export function mod(value: Json): Mod {
-  return decode(encode(translate(MODS, value) as unknown as MessageInit)) as Mod;
-}

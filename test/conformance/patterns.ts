@@ -1,9 +1,11 @@
 /** os-ken's switch test patterns as cases that can be run. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { Match } from '../../openflow/index.ts';
 import { FrameTemplate } from './frame.ts';
-import { type Json, type Mod, match, mod, PatternError } from './messages.ts';
+import { type Json, type JsonObject, PatternError } from './json.ts';
+import { match } from './messages.ts';
+import type { Mod, Protocol } from './protocol.ts';
 
 export const GROUPS = ['action', 'match', 'group', 'meter'] as const;
 export type Group = (typeof GROUPS)[number];
@@ -38,7 +40,6 @@ export interface Case {
   readonly checks: readonly Check[];
 }
 
-type JsonObject = { [key: string]: Json };
 const strings = (value: Json): string[] => value as string[];
 
 function throughput(ingress: JsonObject, egress: JsonObject): Throughput {
@@ -72,19 +73,21 @@ function check(test: JsonObject): Check {
 }
 
 /** A file is a list: its title, then one object per case. */
-export function parseFile(group: Group, name: string, content: Json): Case[] {
+export function parseFile(protocol: Protocol, group: Group, name: string, content: Json): Case[] {
   const cases = (content as Json[]).filter((one) => typeof one !== 'string') as JsonObject[];
   return cases.map((one) => ({
     group,
     name: `${name}: ${one.description}`,
-    prerequisite: (one.prerequisite as Json[]).map(mod),
+    prerequisite: (one.prerequisite as Json[]).map((json) => protocol.mod(json)),
     checks: (one.tests as JsonObject[]).map(check),
   }));
 }
 
-/** Every case below `folder` (switch_tests/of13), in the order of groups and names. Throws PatternError. */
-export function loadCases(folder: string): Case[] {
-  return GROUPS.flatMap((group) => {
+/** Every case of a version below `patterns` (switch_tests), in the order of groups and names. Throws PatternError. */
+export function loadCases(patterns: string, protocol: Protocol): Case[] {
+  const folder = join(patterns, protocol.folder);
+  // OpenFlow 1.0 has no groups and no meters.
+  return GROUPS.filter((group) => existsSync(join(folder, group))).flatMap((group) => {
     const files = readdirSync(join(folder, group), { recursive: true, encoding: 'utf8' });
     return files
       .filter((file) => file.endsWith('.json'))
@@ -92,7 +95,7 @@ export function loadCases(folder: string): Case[] {
       .flatMap((file) => {
         const path = join(folder, group, file);
         const name = relative(folder, path).replace(/\.json$/, '');
-        return parseFile(group, name, JSON.parse(readFileSync(path, 'utf8')) as Json);
+        return parseFile(protocol, group, name, JSON.parse(readFileSync(path, 'utf8')) as Json);
       });
   });
 }

@@ -13,6 +13,8 @@ export interface Report extends Count {
   /** Every case passed. */
   ok: boolean;
   target: string;
+  /** '1.3' */
+  openflow: string;
   seconds: number;
   groups: Record<Group, Count>;
   failures: { name: string; reason: string }[];
@@ -23,14 +25,42 @@ function count(outcomes: readonly Outcome[]): Count {
   return { passed: outcomes.length - failed, failed, total: outcomes.length };
 }
 
-export function report(target: string, outcomes: readonly Outcome[], seconds: number): Report {
+/** Several versions' reports in one. */
+export interface Summary extends Count {
+  ok: boolean;
+  target: string;
+  openflow: 'all';
+  seconds: number;
+  versions: Report[];
+}
+
+const tenths = (seconds: number) => Math.round(seconds * 10) / 10;
+
+export function summary(target: string, versions: Report[]): Summary {
+  const sum = (key: 'passed' | 'failed' | 'total' | 'seconds') =>
+    versions.reduce((total, one) => total + one[key], 0);
+  return {
+    ok: versions.every(({ ok }) => ok),
+    ...{ target, openflow: 'all', passed: sum('passed'), failed: sum('failed'), total: sum('total') },
+    seconds: tenths(sum('seconds')),
+    versions,
+  };
+}
+
+export function report(
+  target: string,
+  openflow: string,
+  outcomes: readonly Outcome[],
+  seconds: number,
+): Report {
   const all = count(outcomes);
   const groups = GROUPS.map((group) => [group, count(outcomes.filter((one) => one.group === group))]);
   return {
     ok: all.failed === 0,
     target,
+    openflow,
     ...all,
-    seconds: Math.round(seconds * 10) / 10,
+    seconds: tenths(seconds),
     groups: Object.fromEntries(groups) as Record<Group, Count>,
     failures: outcomes.flatMap(({ name, failure }) =>
       failure === undefined ? [] : [{ name, reason: failure }],

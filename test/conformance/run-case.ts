@@ -2,8 +2,8 @@
  * One case against a target, in os-ken's order: empty it, install each prerequisite and find it again in the
  * statistics, then send what the pattern sends and compare the first thing that comes back.
  */
-import { type Message, PacketInReason } from '../../openflow/index.ts';
-import { Channel, errorText, Failure, TargetLost } from './channel.ts';
+import { PacketInReason } from '../../openflow/index.ts';
+import { Channel, Failure, TargetLost } from './channel.ts';
 import { sequence } from './frame.ts';
 import type { Lab } from './lab.ts';
 import type { Case, Check, Group } from './patterns.ts';
@@ -37,7 +37,7 @@ export async function runCase(lab: Lab, one: Case, options: RunOptions): Promise
   const { group, name } = one;
   try {
     const { peer, target } = await lab.connection();
-    const channel = new Channel(peer);
+    const channel = new Channel(peer, lab.protocol);
     await channel.clear();
     for (const mod of one.prerequisite) await channel.install(mod);
     await target.settle();
@@ -74,7 +74,8 @@ async function runCheck(
 }
 
 /** The first frame on the tester's port or the first packet-in; an error message of the target is a failure. */
-function arrives(lab: Lab, { peer }: Channel, timeoutMs: number): Promise<Arrival> {
+function arrives(lab: Lab, channel: Channel, timeoutMs: number): Promise<Arrival> {
+  const { peer } = channel;
   return new Promise<Arrival>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Failure('nothing came back')), timeoutMs);
     const done = (action: () => void) => {
@@ -85,8 +86,8 @@ function arrives(lab: Lab, { peer }: Channel, timeoutMs: number): Promise<Arriva
       const data = frame.slice();
       if (port === EGRESS_PORT) done(() => resolve({ from: 'egress', data }));
     };
-    peer.onMessage = (message: Message) => {
-      if (message.type === 'error') done(() => reject(new Failure(errorText(message))));
+    peer.onMessage = (message) => {
+      if (message.type === 'error') done(() => reject(new Failure(channel.errorText(message))));
       if (message.type !== 'packet_in') return;
       const { data, reason } = message;
       done(() => resolve({ from: 'packet-in', data, reason }));

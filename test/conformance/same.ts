@@ -1,9 +1,10 @@
 /** Whether a switch's statistics show what was installed: equal in meaning, in whatever order and notation. */
-import type { FlowStats, Instruction, Match, MessageOf } from '../../openflow/index.ts';
+import type { Mod, Of, StatisticsType } from './protocol.ts';
 
-type Reply<T extends string> = Extract<MessageOf<'multipart_reply'>['body'], { type: T }>;
-export type GroupDesc = Reply<'group_desc'>['groups'][number];
-export type MeterConfig = Reply<'meter_config'>['meters'][number];
+type Body<T extends StatisticsType> = Extract<Of<'stats_reply' | 'multipart_reply'>['body'], { type: T }>;
+export type FlowStats = Body<'flow'>['flows'][number];
+export type GroupDesc = Body<'group_desc'>['groups'][number];
+export type MeterConfig = Body<'meter_config'>['meters'][number];
 
 /** Objects by sorted keys, bigints as text: equal texts, equal values. */
 export function canonical(value: unknown): string {
@@ -26,33 +27,48 @@ const ALL_ONES: Readonly<Record<string, unknown>> = {
   ...{ vlan_vid: 0x1fff, ipv6_flabel: 0xfffff, pbb_isid: 0xffffff, ipv6_exthdr: 0x1ff },
 };
 
-function plainMatch(match: Match): Record<string, unknown> {
+/** OpenFlow 1.0 says of every field whether it counts, also by bits that mean nothing (spec 1.0, 5.2.3). */
+const UNUSED = new Set(['wildcards']);
+
+function plainMatch(match: object): Record<string, unknown> {
   const fields = Object.entries(match).map(([name, value]) =>
     Array.isArray(value) && value[1] === ALL_ONES[name] ? [name, value[0]] : [name, value],
   );
-  return Object.fromEntries(fields);
+  return Object.fromEntries(fields.filter(([name]) => !UNUSED.has(name)));
 }
 
-const byType = (instructions: readonly Instruction[]) =>
+const byType = (instructions: readonly { readonly type: string }[]) =>
   [...instructions].sort((a, b) => (a.type < b.type ? -1 : 1));
 
 /** What of a flow entry, group or meter must come back as it was sent; names as in the specification. */
-const flowView = (flow: FlowStats | MessageOf<'flow_mod'>) => ({
-  ...{ table_id: flow.table_id, priority: flow.priority, cookie: flow.cookie },
+const flowView = (flow: FlowStats | Of<'flow_mod'>) => ({
+  ...{ priority: flow.priority, cookie: flow.cookie, match: plainMatch(flow.match) },
   ...{ idle_timeout: flow.idle_timeout, hard_timeout: flow.hard_timeout },
-  match: plainMatch(flow.match),
-  instructions: byType(flow.instructions),
+  // OpenFlow 1.0 has one list of actions, and leaves the choice of a table to the switch.
+  ...('actions' in flow
+    ? { actions: flow.actions }
+    : { table_id: flow.table_id, instructions: byType(flow.instructions) }),
 });
-const groupView = ({ group_type, group_id, buckets }: GroupDesc | MessageOf<'group_mod'>) => ({
+const groupView = ({ group_type, group_id, buckets }: GroupDesc | Of<'group_mod'>) => ({
   ...{ group_type, group_id, buckets },
 });
-const meterView = ({ flags, meter_id, bands }: MeterConfig | MessageOf<'meter_mod'>) => ({
+const meterView = ({ flags, meter_id, bands }: MeterConfig | Of<'meter_mod'>) => ({
   ...{ flags, meter_id, bands },
 });
 
-export const sameFlow = (a: FlowStats, b: MessageOf<'flow_mod'>) =>
-  canonical(flowView(a)) === canonical(flowView(b));
-export const sameGroup = (a: GroupDesc, b: MessageOf<'group_mod'>) =>
-  canonical(groupView(a)) === canonical(groupView(b));
-export const sameMeter = (a: MeterConfig, b: MessageOf<'meter_mod'>) =>
-  canonical(meterView(a)) === canonical(meterView(b));
+const same = (a: unknown, b: unknown) => canonical(a) === canonical(b);
+export const sameFlow = (a: FlowStats, b: Of<'flow_mod'>) => same(flowView(a), flowView(b));
+export const sameGroup = (a: GroupDesc, b: Of<'group_mod'>) => same(groupView(a), groupView(b));
+export const sameMeter = (a: MeterConfig, b: Of<'meter_mod'>) => same(meterView(a), meterView(b));
+
+/** Whether statistics have what a message was to install. */
+export function shows(body: Body<StatisticsType>, mod: Mod): boolean {
+  switch (mod.type) {
+    case 'flow_mod':
+      return body.type === 'flow' && body.flows.some((one) => sameFlow(one, mod));
+    case 'group_mod':
+      return body.type === 'group_desc' && body.groups.some((one) => sameGroup(one, mod));
+    case 'meter_mod':
+      return body.type === 'meter_config' && body.meters.some((one) => sameMeter(one, mod));
+  }
+}

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { until } from '../../bench/lib/datapaths.ts';
 import type { Switch } from '../../mininet/topology.ts';
 import { stop } from '../../mininet/topology.ts';
+import type { Protocol } from './protocol.ts';
 
 const flowcell = new URL('../../bin/flowcell', import.meta.url).pathname;
 
@@ -16,7 +17,7 @@ export interface Target {
 }
 
 /** Starts a target that connects to a controller on this port of the namespace's 127.0.0.1. */
-type Start = (node: Switch, controllerPort: number) => Promise<Target>;
+type Start = (node: Switch, controllerPort: number, protocol: Protocol) => Promise<Target>;
 
 const startFlowcell: Start = async (node, controllerPort) => {
   const runDir = mkdtempSync(join(tmpdir(), 'fc-conf-'));
@@ -57,7 +58,7 @@ function appctl(path: string, method: string): Promise<void> {
   });
 }
 
-const startOvs: Start = async (node, controllerPort) => {
+const startOvs: Start = async (node, controllerPort, { ovsName }) => {
   const dir = mkdtempSync(join(tmpdir(), 'fc-conf-ovs-'));
   const env = { ...process.env, OVS_RUNDIR: dir, OVS_LOGDIR: dir, OVS_DBDIR: dir, OVS_SYSCONFDIR: dir };
   const quiet = { stdio: 'ignore' as const, env };
@@ -80,7 +81,7 @@ const startOvs: Start = async (node, controllerPort) => {
   ]);
   const { code, stderr } = await vsctl(
     ...['add-br', 'br0', '--', 'set', 'bridge', 'br0', 'datapath_type=netdev', 'fail-mode=secure'],
-    ...['protocols=OpenFlow13', 'other-config:disable-in-band=true', ...ports],
+    ...[`protocols=${ovsName}`, 'other-config:disable-in-band=true', ...ports],
     ...['--', 'set-controller', 'br0', `tcp:127.0.0.1:${controllerPort}`],
     ...['--', 'set', 'controller', 'br0', 'max_backoff=1000'],
   );

@@ -228,7 +228,7 @@ describeNetwork('an agent and three controllers', () => {
     };
     mine.send(request);
     const error = await mine.next('error');
-    const [sent] = mine.dialect.encode(request);
+    const [sent] = mine.speech.encode(request);
     expect(error).toMatchObject({ xid: 4711, error_type: 2, code: 4 });
     expect(error.data).toEqual(sent.subarray(0, 128));
   });

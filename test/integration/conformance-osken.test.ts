@@ -8,7 +8,7 @@ import { hasCommand } from '../support/environment.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const root = join(import.meta.dirname, '../..');
-const patterns = resolve(process.env.FLOWCELL_SHARED ?? '../shared', 'vectors/os-ken/switch_tests/of13');
+const patterns = resolve(process.env.FLOWCELL_SHARED ?? '../shared', 'vectors/os-ken/switch_tests');
 const have = existsSync(patterns);
 if (!have) console.warn(`no test patterns in ${patterns}: set FLOWCELL_SHARED to the folder that has them`);
 

@@ -196,7 +196,7 @@ const UNJUDGED: readonly { readonly in: readonly number[]; readonly types: RegEx
     { in: [4], types: /^(added|deleted|modified)$/, why: 'of onf_flow_monitor; see OVS' },
     {
       in: [6],
-      types: /^(pop_pbb|stat_trigger|flow_stats|uri)$/,
+      types: /^(pop_pbb|copy_ttl_out|stat_trigger|flow_stats|uri)$/,
       why: 'only tshark has it, which fails before it',
     },
   ];

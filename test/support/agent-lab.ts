@@ -16,11 +16,10 @@ import {
   type Message,
   type MessageInit,
   type MessageInitOf,
-  type MessageOf,
-  type MessageType,
   messageType,
 } from '../../openflow/index.ts';
-import { createDialect, type Dialect } from '../../openflow/translate/index.ts';
+import { createDialect } from '../../openflow/translate/index.ts';
+import { codecs, type MessageIn, type MessageInitIn, type WireVersion } from '../../openflow/versions.ts';
 
 const NODE = path.join(import.meta.dirname, '../../bin/node');
 const WAIT_MS = 20_000;
@@ -52,17 +51,36 @@ class Waiters {
   }
 }
 
-/** One device's connection, as the controller sees it. */
-export class Peer {
-  readonly received: Message[] = [];
+/** How messages are said on a connection: a dialect that speaks 1.3 in another version, or a version's codec. */
+export interface Speech<M, I> {
+  decode(bytes: Uint8Array): M[];
+  encode(message: I): Uint8Array[];
+}
+
+type AnyOf = MessageIn<WireVersion>;
+type AnyInit = MessageInitIn<WireVersion>;
+type Of<M, T> = Extract<M, { type: T }>;
+
+/** The messages of a version as they are, without a dialect. */
+export function direct<V extends WireVersion>(version: V): Speech<MessageIn<V>, MessageInitIn<V>> {
+  const { decode, encode } = codecs[version] as unknown as {
+    decode(bytes: Uint8Array): MessageIn<V>;
+    encode(message: MessageInitIn<V>): Uint8Array;
+  };
+  return { decode: (bytes) => [decode(bytes)], encode: (message) => [encode(message)] };
+}
+
+/** One device's connection, as the controller sees it. `M`, `I`: messages received and sent, of 1.3 by default. */
+export class Peer<M extends AnyOf = Message, I extends AnyInit = MessageInit> {
+  readonly received: M[] = [];
   readonly socket: net.Socket;
   open = true;
-  /** How OpenFlow 1.3 is said in the version of this connection. */
-  dialect: Dialect = createDialect(4)!;
+  /** Hellos are the same in all versions, and told in that of 1.3. */
+  speech: Speech<M, I> = direct(4) as unknown as Speech<M, I>;
   readonly #waiters = new Waiters();
   #xid = 100;
   /** Answers to messages as they come, before anybody waits for them. */
-  onMessage: ((message: Message) => void) | undefined;
+  onMessage: ((message: M) => void) | undefined;
 
   constructor(socket: net.Socket) {
     this.socket = socket;
@@ -72,7 +90,7 @@ export class Peer {
       framer.push(chunk, (bytes) => {
         const copy = bytes.slice();
         const hello = messageType(copy) === 0;
-        for (const message of hello ? [decode(copy)] : this.dialect.decode(copy)) this.#message(message);
+        for (const message of hello ? [decode(copy) as M] : this.speech.decode(copy)) this.#message(message);
       });
       this.#waiters.poke();
     });
@@ -83,16 +101,14 @@ export class Peer {
     });
   }
 
-  #message(message: Message): void {
-    if (message.type === 'echo_request') {
-      this.send({ type: 'echo_reply', xid: message.xid, data: message.data });
-    }
+  #message(message: M): void {
+    if (message.type === 'echo_request') this.send({ ...message, type: 'echo_reply' } as unknown as I);
     this.received.push(message);
     this.onMessage?.(message);
   }
 
-  send(...messages: MessageInit[]): void {
-    this.socket.write(Buffer.concat(messages.flatMap((message) => this.dialect.encode(message))));
+  send(...messages: I[]): void {
+    this.socket.write(Buffer.concat(messages.flatMap((message) => this.speech.encode(message))));
   }
 
   write(bytes: Uint8Array): void {
@@ -100,13 +116,10 @@ export class Peer {
   }
 
   /** The next message of a type (that fits), taken out of those received. */
-  next<T extends MessageType>(
-    type: T,
-    fits: (message: MessageOf<T>) => boolean = () => true,
-  ): Promise<MessageOf<T>> {
+  next<T extends M['type']>(type: T, fits: (message: Of<M, T>) => boolean = () => true): Promise<Of<M, T>> {
     return this.#waiters.until(`${type} among ${this.received.map((message) => message.type)}`, () => {
-      const at = this.received.findIndex((message) => message.type === type && fits(message as MessageOf<T>));
-      return at < 0 ? undefined : (this.received.splice(at, 1)[0] as MessageOf<T>);
+      const at = this.received.findIndex((message) => message.type === type && fits(message as Of<M, T>));
+      return at < 0 ? undefined : (this.received.splice(at, 1)[0] as Of<M, T>);
     });
   }
 
@@ -115,9 +128,9 @@ export class Peer {
   }
 
   /** Sends a request and waits for the answer of that type (or an error) with its xid. */
-  async call<T extends MessageType>(type: T, request: MessageInit): Promise<MessageOf<T>> {
+  async call<T extends M['type']>(type: T, request: I): Promise<Of<M, T>> {
     const xid = ++this.#xid;
-    this.send({ ...request, xid } as MessageInit);
+    this.send({ ...request, xid });
     const answer = await this.#waiters.until(`${type} ${xid}`, () => {
       const at = this.received.findIndex(
         (message) => message.xid === xid && (message.type === type || message.type === 'error'),
@@ -129,13 +142,13 @@ export class Peer {
       const text = `${request.type} failed: ${errorName(answer.error_type, answer.code)}`;
       throw Object.assign(new Error(text), { answer });
     }
-    return answer as MessageOf<T>;
+    return answer as Of<M, T>;
   }
 
   /** Entries and a barrier. */
   async entries(...entries: Omit<MessageInitOf<'flow_mod'>, 'type'>[]): Promise<void> {
-    this.send(...entries.map((entry) => ({ type: 'flow_mod' as const, ...entry })));
-    await this.call('barrier_reply', { type: 'barrier_request' });
+    this.send(...entries.map((entry) => ({ type: 'flow_mod', ...entry }) as I));
+    await this.call('barrier_reply', { type: 'barrier_request' } as I);
   }
 }
 
@@ -180,14 +193,26 @@ export class FakeController {
   }
 
   /** The same, as far as the features handshake. `version`: wire version, the only one that this controller speaks. */
-  async device(version = 4): Promise<Peer> {
-    const peer = await this.connection();
+  device(version = 4): Promise<Peer> {
+    return this.#greeted(version, createDialect(version)!);
+  }
+
+  /** The same, with the messages of that version instead of those of 1.3. */
+  directDevice<V extends WireVersion>(version: V): Promise<Peer<MessageIn<V>, MessageInitIn<V>>> {
+    return this.#greeted(version, direct(version));
+  }
+
+  async #greeted<M extends AnyOf, I extends AnyInit>(
+    version: number,
+    speech: Speech<M, I>,
+  ): Promise<Peer<M, I>> {
+    const peer = (await this.connection()) as unknown as Peer<M, I>;
     peer.write(
       encode({ type: 'hello', version, elements: [{ type: 'versionbitmap', versions: [version] }] }),
     );
     await peer.next('hello');
-    peer.dialect = createDialect(version)!;
-    await peer.call('features_reply', { type: 'features_request' });
+    peer.speech = speech;
+    await peer.call('features_reply', { type: 'features_request' } as I);
     return peer;
   }
 

@@ -1,7 +1,7 @@
 /** The agent's dispatcher, flows and cells around a sandbox host that is only pretended: no processes, no sockets. */
 import pino from 'pino';
 import { type CellHost, Cells } from '../../agent/cells.ts';
-import type { Clock } from '../../agent/clock.ts';
+import { Clock, SYSTEM_TIME } from '../../agent/clock.ts';
 import { Admission } from '../../agent/dispatcher/admission.ts';
 import { Dispatcher, type DispatcherOptions } from '../../agent/dispatcher/dispatcher.ts';
 import { Flows, type FlowsOptions } from '../../agent/dispatcher/flows.ts';
@@ -222,7 +222,7 @@ export interface WorldOptions {
 }
 
 export class World {
-  readonly clock: Clock = { now: 1000, tick: () => this.clock.now };
+  readonly clock = new Clock({ ...SYSTEM_TIME, now: () => this.clock?.now ?? 1000 });
   readonly pool: FramePool;
   readonly rules: RuleTable;
   readonly holding: Holding;

@@ -307,6 +307,34 @@ it('deleting a group takes along the entries that use it, and out_group selects 
   ask(harness, groupMod({ command: GroupModCommand.DELETE, group_id: 2 }));
 });
 
+it('a bucket may set what only some packets have: nothing is known of those it meets', () => {
+  const harness = new GuestHarness();
+  const actions: ActionInit[] = [{ type: 'set_field', field: { ipv4_dst: '10.9.8.7' } }, output(2)];
+  ask(harness, groupMod({ buckets: [{ actions }] }), useGroup());
+  const [sent] = harness.send(udpFrame(1));
+  expect([...sent.frame.subarray(30, 34)]).toEqual([10, 9, 8, 7]);
+});
+
+it('an entry or bucket uses the groups it names, also one that another in the same set takes the place of', () => {
+  const harness = new GuestHarness();
+  const both = [group(1), group(2)];
+  ask(
+    harness,
+    groupMod({}),
+    groupMod({ group_id: 2 }),
+    groupMod({ group_id: 3, buckets: [{ actions: both }] }),
+    { type: 'flow_mod', instructions: [{ type: 'write_actions', actions: [output(5), output(6), ...both] }] },
+  );
+  expect(statistics(harness, 1)).toMatchObject([{ ref_count: 2 }]);
+  const del = groupMod({ command: GroupModCommand.DELETE });
+  expectError(harness.ask(del), ErrorType.GROUP_MOD_FAILED, GroupModFailedCode.CHAINED_GROUP);
+  const count = (out_port: number) =>
+    harness.ask({ type: 'multipart_request', body: { type: 'aggregate', out_port } });
+  for (const port of [5, 6]) expect(count(port)).toMatchObject([{ body: { flow_count: 1 } }]);
+  ask(harness, groupMod({ command: GroupModCommand.DELETE, group_id: 3 }), del);
+  expect(count(5)).toMatchObject([{ body: { flow_count: 0 } }]);
+});
+
 describe('errors', () => {
   const { GROUP_MOD_FAILED, BAD_ACTION } = ErrorType;
   const bad: [string, GroupMod, number, number][] = [

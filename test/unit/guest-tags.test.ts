@@ -118,6 +118,28 @@ describe('PBB', () => {
     expect(edited(covered, [{ type: 'pop_pbb' }])).toEqual(Buffer.from(tagged));
   });
 
+  it('shows and sets whether the customer addresses are used, and nothing else', () => {
+    const bytes = (first: number) =>
+      ethernet({ type: 0x88e7, payload: Buffer.concat([Buffer.from([first, 0xff, 0xff, 0xff]), customer]) });
+    const harness = new GuestHarness();
+    for (const value of [0, 1]) {
+      harness.ask({
+        type: 'flow_mod',
+        match: { eth_type: 0x88e7, pbb_uca: value },
+        instructions: [{ type: 'apply_actions', actions: [set({ pbb_uca: 1 - value }), output] }],
+      });
+    }
+    for (const [from, to] of [
+      [0xf7, 0xff],
+      [0x08, 0x00],
+    ]) {
+      const sent = harness.send(bytes(from)).map(({ frame: one }) => Buffer.from(one));
+      expect(sent).toEqual([Buffer.from(bytes(to))]);
+    }
+    const refused = { type: 'flow_mod', match: { eth_type: 0x88e7, pbb_uca: 2 } } as const;
+    expect(harness.ask(refused)).toMatchObject([{ type: 'error', error_type: 4, code: 7 }]);
+  });
+
   it('popped with its backbone VLAN tag leaves that', () => {
     const backbone = vlan(ethernet({ type: 0x88e7, payload: Buffer.concat([itag(5), customer]) }), {
       vid: 44,

@@ -124,6 +124,7 @@ const CUSTOM: Record<string, Arb> = {
   ),
   'seconds u32, nanoseconds u32': fc.record({ sec: uint(32), nsec: uint(32) }, { noNullPrototype: true }),
   '128 bits': hexOf(16),
+  bytes: fc.integer({ min: 0, max: 124 }).chain(hexOf),
   'exp_type u16 2560, pbb_uca u8': uint(1),
   'bitmaps u32: bit n of word n / 32 stands for wire version n': fc
     .uniqueArray(fc.nat(255), { maxLength: 6 })
@@ -150,7 +151,12 @@ function fixedMatch(layout: FixedMatchLayout): Arb {
 
 /** [value, mask] with no bit of the value outside the mask. */
 function oxmMasked(field: OxmField): Arb {
-  const size = fixedSize(field.type) as number;
+  if (fixedSize(field.type) === undefined)
+    return fc.integer({ min: 0, max: 124 }).chain((n) => maskedOf(field, n));
+  return maskedOf(field, fixedSize(field.type) as number);
+}
+
+function maskedOf(field: OxmField, size: number): Arb {
   if (field.type.kind === 'custom') {
     return fc
       .tuple(bytes(size, size), bytes(size, size))

@@ -483,3 +483,12 @@ test('the error message that answers carries xid, type, code and at least 64 byt
   expect(data.length).toBeGreaterThanOrEqual(64);
   expect(data).toEqual(long.slice(0, data.length));
 });
+
+test('a name that fills its field has no room for its NUL: its last byte is taken for one', () => {
+  const bytes = encode({ type: 'port_status', reason: 0, desc: { port_no: 1, name: 'a'.repeat(15) } });
+  const whole = Uint8Array.from(bytes);
+  whole.fill(0x61, 32, 48);
+  const message = decode(whole);
+  expect(message).toMatchObject({ desc: { name: 'a'.repeat(15) } });
+  expect(encode(message)).toEqual(bytes);
+});

@@ -20,6 +20,11 @@ async function runBare(
     format: 'iife',
     platform: 'neutral',
     minify: true,
+    // By the names that it is published under.
+    alias: {
+      '@flowcell/openflow': `${folder}index.ts`,
+      '@flowcell/openflow/translate': `${folder}translate/index.ts`,
+    },
   });
   const context = vm.createContext(globals);
   vm.runInContext(outputFiles[0].text, context);

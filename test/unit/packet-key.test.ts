@@ -117,8 +117,10 @@ describe('extractKey', () => {
       mpls_tc: 5n,
       mpls_bos: 1n,
     });
-    const pbb = ethernet({ type: 0x88e7, payload: Uint8Array.of(0, 0xab, 0xcd, 0xef) });
-    expect(fields(pbb, 'pbb_isid')).toEqual({ pbb_isid: 0xabcdefn });
+    const pbb = ethernet({ type: 0x88e7, payload: Uint8Array.of(0xf7, 0xab, 0xcd, 0xef) });
+    expect(fields(pbb, 'pbb_isid', 'pbb_uca')).toEqual({ pbb_isid: 0xabcdefn, pbb_uca: 0n });
+    const uca = ethernet({ type: 0x88e7, payload: Uint8Array.of(0x08, 0, 0, 0) });
+    expect(fields(uca, 'pbb_isid', 'pbb_uca')).toEqual({ pbb_isid: 0n, pbb_uca: 1n });
   });
 
   it('reads IPv6 and neighbour discovery', () => {
@@ -262,10 +264,10 @@ describe('extractKey', () => {
 });
 
 describe('FIELDS', () => {
-  it('has the 40 basic fields with the sizes of the specification', () => {
+  it('has the 40 basic fields of 1.3, and pbb_uca, with the sizes of the specification', () => {
     expect(FIELDS.map(({ bits }) => bits)).toEqual([
       32, 32, 64, 48, 48, 16, 13, 3, 6, 2, 8, 32, 32, 16, 16, 16, 16, 16, 16, 8, 8, 16, 32, 32, 48, 48, 128,
-      128, 20, 8, 8, 128, 48, 48, 20, 3, 1, 24, 64, 9,
+      128, 20, 8, 8, 128, 48, 48, 20, 3, 1, 24, 64, 9, 1,
     ]);
   });
 

@@ -97,7 +97,17 @@ describe('flow_mod for a device', () => {
     ['a priority in any VLAN', { dl_vlan_pcp: 3 }, { vlan_vid: [0x1000, 0x1000], vlan_pcp: 3 }],
     ['IP without its type', { nw_proto: 6, nw_src: '10.0.0.1', tp_dst: 80, nw_tos: 4 }, {}],
     ['a port without TCP', { dl_type: 0x800, tp_dst: 80 }, { eth_type: 0x800 }],
-    ['IPv6', { dl_type: 0x86dd, nw_proto: 6, tp_dst: 80 }, { eth_type: 0x86dd }],
+    [
+      'IPv6, as Open vSwitch takes it',
+      { dl_type: 0x86dd, nw_tos: 0xb8, nw_proto: 6, nw_src: '10.0.0.1', tp_dst: 80 },
+      { eth_type: 0x86dd, ip_dscp: 46, ip_proto: 6, tcp_dst: 80 },
+    ],
+    [
+      'ICMPv6',
+      { dl_type: 0x86dd, nw_proto: 58, tp_src: 0x1ff },
+      { eth_type: 0x86dd, ip_proto: 58, icmpv6_type: 0xff },
+    ],
+    ['ICMP of the other IP', { dl_type: 0x86dd, nw_proto: 1, tp_src: 8 }, { eth_type: 0x86dd, ip_proto: 1 }],
     ['DSCP', { dl_type: 0x800, nw_tos: 0xb8 }, { eth_type: 0x800, ip_dscp: 46 }],
     ['DSCP of ARP', { dl_type: 0x806, nw_tos: 0xb8, nw_proto: 2 }, { eth_type: 0x806, arp_op: 2 }],
     [
@@ -264,7 +274,12 @@ describe('flow_mod of a controller', () => {
     ['flags 0x4', { command: 1, flags: 4 }, 'FLOW_MOD_FAILED_BAD_FLAGS'],
     ['match field cell', { match: { cell: 1 } }, 'BAD_MATCH_BAD_FIELD'],
     ['match field metadata', { match: { metadata: 1n } }, 'BAD_MATCH_BAD_FIELD'],
-    ['ip_proto without eth_type', { match: { eth_type: 0x86dd, ip_proto: 6 } }, 'BAD_MATCH_BAD_PREREQ'],
+    ['ip_proto without eth_type', { match: { eth_type: 0x8847, ip_proto: 6 } }, 'BAD_MATCH_BAD_PREREQ'],
+    [
+      'ipv4_src without eth_type',
+      { match: { eth_type: 0x86dd, ipv4_src: '10.0.0.1' } },
+      'BAD_MATCH_BAD_PREREQ',
+    ],
     ['tcp_dst without ip_proto', { match: { eth_type: 0x800, tcp_dst: 6 } }, 'BAD_MATCH_BAD_PREREQ'],
     ['a mask of eth_src', { match: { eth_src: [mac, 'ff:ff:ff:00:00:00'] } }, 'BAD_MATCH_BAD_MASK'],
     ['vlan_vid with mask', { match: { vlan_vid: [0x1000, 0x1000] } }, 'BAD_MATCH_BAD_MASK'],

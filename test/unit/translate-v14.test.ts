@@ -1,6 +1,13 @@
 /** OpenFlow 1.4 in terms of 1.3, message by message: what 1.3 says otherwise, cannot say, or remembers. */
 import { describe, expect, test } from 'vitest';
-import { decode, encode, FLOW_MOD_UPSERT, type Message, OpenFlowError } from '../../openflow/index.ts';
+import {
+  decode,
+  encode,
+  FLOW_MOD_UPSERT,
+  type Message,
+  OpenFlowError,
+  oxmHeader,
+} from '../../openflow/index.ts';
 import * as v14 from '../../openflow/v14/index.ts';
 import { answered, ends, requested } from '../support/dialects.ts';
 
@@ -25,6 +32,18 @@ const refusal = (message: v14.MessageInit): OpenFlowError => {
   }
   throw new Error('this was not refused');
 };
+
+test('pbb_uca, which 1.3 has by extension, is its field 41', () => {
+  const flowMod = {
+    type: 'flow_mod',
+    match: { eth_type: 0x88e7, pbb_uca: 1 },
+    instructions: [{ type: 'apply_actions', actions: [{ type: 'set_field', field: { pbb_uca: 0 } }] }],
+  } as const;
+  expect(v14.encode(flowMod).subarray(58, 63)).toEqual(new Uint8Array([0x80, 0, 41 << 1, 1, 1]));
+  const [message] = told(flowMod);
+  expect(decode(encode(message))).toMatchObject(flowMod);
+  expect(asks(message)).toMatchObject([flowMod]);
+});
 
 describe('importance', () => {
   const instruction = {
@@ -154,6 +173,11 @@ describe('tables', () => {
     expect(answered(ends(5), status)).toEqual([status]);
     const features = { type: 'multipart_reply', body: { type: 'table_features', tables: [{ table_id: 1 }] } };
     expect(said(features)).toMatchObject([{ body: { tables: [{ table_id: 1, capabilities: 12 }] } }]);
+    const fields = (...oxm_ids: number[]) => [{ type: 'match' as const, oxm_ids }];
+    const tables = [{ table_id: 1, properties: fields(oxmHeader('eth_type'), oxmHeader('pbb_isid', true)) }];
+    expect(said({ type: 'multipart_reply', body: { type: 'table_features', tables } })).toMatchObject([
+      { body: { tables: [{ properties: fields(0x80000a02, 0x80004b06, 0x80005201) }] } },
+    ]);
     const body = {
       type: 'table_features' as const,
       tables: [{ table_id: 1, properties: [{ type: 'table_sync_from' as const, table_ids: [2] }] }],

@@ -43,7 +43,14 @@ describe('matches', () => {
     expect(refusal({ type: 'flow_mod', match: { packet_type: 0x10800 } })).toContain('BAD_MATCH/BAD_VALUE');
   });
 
-  test.each([{ tcp_flags: 1 }, { actset_output: 1 }, { pbb_uca: 1 }])('1.3 has no field %o', (match) => {
+  test('pbb_uca is an extension of 1.3', () => {
+    const match = { eth_type: 0x88e7, pbb_uca: 1 };
+    const [message] = told({ type: 'flow_mod', match });
+    expect(message).toMatchObject({ match });
+    expect(asks(message)).toMatchObject([{ match }]);
+  });
+
+  test.each([{ tcp_flags: 1 }, { actset_output: 1 }])('1.3 has no field %o', (match) => {
     expect(refusal({ type: 'flow_mod', match })).toContain('BAD_MATCH/BAD_FIELD');
   });
 

@@ -27,7 +27,7 @@ export const OP = {
   POP_VLAN: 4,
   SET_NW_TTL: 5,
   DEC_NW_TTL: 6,
-  /** Set-field of the OXM basic field n is SET_FIELD + n. */
+  /** Set-field of field n of FIELDS is SET_FIELD + n. */
   SET_FIELD: 16,
   PUSH_MPLS: 64,
   POP_MPLS: 65,
@@ -72,13 +72,13 @@ const ORDER = {
   dec_nw_ttl: 9,
   set_mpls_ttl: 10,
   set_nw_ttl: 11,
-  /** + OXM field number, 0 .. 39 */
+  /** + number of the field in FIELDS, 0 .. 40 */
   set_field: 12,
-  set_queue: 52,
-  group: 53,
-  output: 54,
+  set_queue: 53,
+  group: 54,
+  output: 55,
 } as const;
-export const ORDERS = 55;
+export const ORDERS = 56;
 
 /** Fields that set-field may not set: they are not in the packet, or follow from it. */
 export const NOT_SETTABLE = new Set(['in_port', 'in_phy_port', 'metadata', 'ipv6_exthdr']);
@@ -87,14 +87,17 @@ export interface CompileContext {
   match: Match;
   /** The entry is its table's table-miss entry: packets go to the controller for NO_MATCH. */
   tableMiss: boolean;
-  /** Actions of a PACKET_OUT: output to TABLE is allowed, and nothing is known of the packet. */
+  /** Actions of a PACKET_OUT (output to TABLE is allowed) or a bucket: nothing is known of the packet. */
   packetOut: boolean;
   hasGroup(id: number): boolean;
 }
 
+/** Of what a PACKET_OUT or a group's bucket meets nothing is known. */
+const knownOf = ({ packetOut, match }: CompileContext): Known => new Known(packetOut ? undefined : match);
+
 /** Checks an action list and decodes it. Throws OpenFlowError (OFPET_BAD_ACTION). */
 export function compileActions(actions: readonly Action[], context: CompileContext): Op[] {
-  const known = new Known(context.packetOut ? undefined : context.match);
+  const known = knownOf(context);
   return actions.map((action) => compileAction(action, context, known));
 }
 
@@ -114,7 +117,7 @@ export function compileActionSet(
     slots.set(order, action);
   }
   const set = [...slots].sort(([x], [y]) => x - y).map(([, action]) => action);
-  const known = new Known(context.match);
+  const known = knownOf(context);
   for (const action of before) compileAction(action, context, known);
   return set.map((action) => compileAction(action, context, known));
 }

@@ -259,6 +259,11 @@ function putIsid(packet: PacketView, key: Uint32Array, value: number): void {
   put16(packet.bytes, tag + 2, value & 0xffff);
 }
 
+function putUca(packet: PacketView, key: Uint32Array, value: number): void {
+  const tag = l3Of(packet, key, ETH_TYPE.PBB);
+  if (tag !== 0) packet.bytes[tag] = (packet.bytes[tag] & ~8) | (value << 3);
+}
+
 type Setter = (packet: PacketView, key: Uint32Array, op: Op) => void;
 
 /** How each field is set; the value is in `a`, or in `a` to `d`, most significant word first. */
@@ -298,12 +303,13 @@ const SETTERS_BY_NAME: Record<string, Setter> = {
   mpls_tc: (packet, key, op) => putShim(packet, key, 0xe00, op.a << 9),
   mpls_bos: (packet, key, op) => putShim(packet, key, 0x100, op.a << 8),
   pbb_isid: (packet, key, op) => putIsid(packet, key, op.a),
+  pbb_uca: (packet, key, op) => putUca(packet, key, op.a),
 };
 
 /** The same by OXM field number; a field that is not there lies outside the packet. */
 const SETTERS: (Setter | undefined)[] = FIELDS.map(({ name }) => SETTERS_BY_NAME[name]);
 
-/** Executes set-field of the OXM basic field `field`. */
+/** Executes set-field of the field with this number in FIELDS. */
 export function setField(packet: PacketView, key: Uint32Array, field: number, op: Op): void {
   if (packet.length >= 14) SETTERS[field]?.(packet, key, op);
 }

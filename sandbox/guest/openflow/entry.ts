@@ -10,7 +10,6 @@ import {
   type Match,
   MeterModFailedCode,
   OpenFlowError,
-  Port,
   Table as TableNumber,
 } from '../../../openflow/index.ts';
 import { type CompiledMatch, compileMatch } from '../../match.ts';
@@ -125,12 +124,11 @@ export class FlowEntry {
   /** Whether any of its actions sends to the port. */
   outputsTo(port: number): boolean {
     const { apply = NO_OPS, write = NO_OPS } = this.compiled;
-    const number = port | 0;
-    const sendsThere = ({ code, a }: Op): boolean => {
-      if (code === OP.CONTROLLER) return port === Port.CONTROLLER;
-      return (code === OP.OUTPUT || code === OP.ENQUEUE) && a === number;
-    };
-    return apply.some(sendsThere) || write.some(sendsThere);
+    if (actionsOf(this.instructions).some((action) => action.type === 'output' && action.port === port)) {
+      return true;
+    }
+    const enqueues = ({ code, a }: Op) => code === OP.ENQUEUE && a === (port | 0);
+    return apply.some(enqueues) || write.some(enqueues);
   }
 
   /** Whether any of its actions is this group. */
@@ -267,7 +265,7 @@ export function compileInstructions(
         break;
     }
   }
-  compiled.groups = groupsOf(compiled);
+  compiled.groups = groupsOf(instructions);
   return compiled;
 }
 
@@ -279,8 +277,15 @@ function applied(instructions: readonly Instruction[]): readonly Action[] {
 
 const NONE: readonly number[] = [];
 
-function groupsOf({ apply = NO_OPS, write = NO_OPS }: Compiled): readonly number[] {
-  const ids = [...apply, ...write].filter(({ code }) => code === OP.GROUP).map(({ a }) => a >>> 0);
+/** The actions of all its instructions, with those that others in the same write-actions take the place of. */
+function actionsOf(instructions: readonly Instruction[]): readonly Action[] {
+  return instructions.flatMap((one) =>
+    one.type === 'apply_actions' || one.type === 'write_actions' ? one.actions : [],
+  );
+}
+
+function groupsOf(instructions: readonly Instruction[]): readonly number[] {
+  const ids = actionsOf(instructions).flatMap((action) => (action.type === 'group' ? [action.group_id] : []));
   return ids.length === 0 ? NONE : [...new Set(ids)];
 }
 

@@ -7,6 +7,9 @@ import { TABLES } from './entry.ts';
 type Reply = Extract<MessageInitOf<'multipart_reply'>['body'], { type: 'table_features' }>;
 type TableFeatures = Reply['tables'][number];
 
+/** Those that OpenFlow 1.3 has: pbb_uca is told to controllers of later versions only (openflow/translate). */
+const FIELDS_13 = FIELDS.filter(({ name }) => name !== 'pbb_uca');
+
 /** Number of each action, ofp_action_type. */
 const ACTION_NUMBERS = {
   output: 0,
@@ -47,9 +50,11 @@ const ALL_METADATA = 0xffffffffffffffffn;
 /** ofp_table_features of a table; made anew each time, as few ask and it is a kilobyte a table. */
 export function tableFeatures(tableId: number, maxEntries: number): TableFeatures {
   const names = (fields: typeof FIELDS) => fields.map(({ name }) => name as MatchField);
-  const headers = FIELDS.map(({ name, maskable }) => oxmHeader(name as MatchField, maskable));
-  const all = names(FIELDS).map((name) => oxmHeader(name));
-  const settable = names(FIELDS.filter(({ name }) => !NOT_SETTABLE.has(name))).map((name) => oxmHeader(name));
+  const headers = FIELDS_13.map(({ name, maskable }) => oxmHeader(name as MatchField, maskable));
+  const all = names(FIELDS_13).map((name) => oxmHeader(name));
+  const settable = names(FIELDS_13.filter(({ name }) => !NOT_SETTABLE.has(name))).map((name) =>
+    oxmHeader(name),
+  );
   const actions = ACTIONS.map((type) => ({ type }));
   const isLast = tableId === TABLES - 1;
   const instructions = INSTRUCTIONS.filter((type) => type !== 'goto_table' || !isLast).map((type) => ({

@@ -70,8 +70,8 @@ export class Group {
     this.type = type;
     this.buckets = buckets;
     this.created = created;
-    const groupOps = buckets.flatMap(({ ops }) => ops.filter(({ code }) => code === OP.GROUP));
-    this.forwardsTo = new Set(groupOps.map(({ a }) => a >>> 0));
+    const actions = buckets.flatMap(({ given }) => given.actions);
+    this.forwardsTo = new Set(actions.flatMap((one) => (one.type === 'group' ? [one.group_id] : [])));
     const watched = buckets.map(({ given }) => given.watch_group).filter((other) => other !== GroupId.ANY);
     this.next = watched.length === 0 ? this.forwardsTo : new Set([...this.forwardsTo, ...watched]);
   }

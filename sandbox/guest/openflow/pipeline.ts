@@ -7,6 +7,7 @@ import { setField } from './edit.ts';
 import { ETH_TYPE } from './edit-bytes.ts';
 import { popMpls, popPbb, popVlan, pushMpls, pushPbb, pushVlan } from './edit-tags.ts';
 import { copyTtlIn, copyTtlOut, mplsTtlOf, setMplsTtl, setTtl, ttlOf } from './edit-ttl.ts';
+import type { FlowEntry } from './entry.ts';
 import type { Bucket, Groups } from './groups.ts';
 import { type Meters, POLICE, remark } from './meters.ts';
 import { setPlainField, setTransportPort, setVlan } from './of10-actions.ts';
@@ -38,6 +39,7 @@ interface SavedState {
   queue: number;
 }
 
+/** What is protected are the steps a packet takes, which the test kit's trace shows. */
 export class Pipeline {
   private readonly tables: Tables;
   private readonly clock: Clock;
@@ -116,7 +118,7 @@ export class Pipeline {
       this.tableId = tableId;
       if (this.stale) this.extract(packet);
       tables.lookups[tableId]++;
-      const entry = tables.at(tableId)?.lookup(this.key);
+      const entry = this.lookup(tableId);
       if (entry === undefined) {
         this.miss(packet);
         return;
@@ -144,11 +146,15 @@ export class Pipeline {
     this.executeActionSet(packet);
   }
 
+  protected lookup(tableId: number): FlowEntry | undefined {
+    return this.tables.at(tableId)?.lookup(this.key);
+  }
+
   /**
    * Without a table-miss entry a packet that matches nothing is dropped (section 5.4), unless the table is told to do as
    * OpenFlow 1.0 does.
    */
-  private miss(packet: PacketView): void {
+  protected miss(packet: PacketView): void {
     if (this.missToController[this.tableId] === 0) return;
     this.cookieHi = -1;
     this.cookieLo = -1;
@@ -156,7 +162,7 @@ export class Pipeline {
   }
 
   /** False: the meter drops the packet. */
-  private meter(packet: PacketView, id: number): boolean {
+  protected meter(packet: PacketView, id: number): boolean {
     this.cacheable = false;
     const steps = this.meters.get(id)?.police(packet.frameLength, this.clock.ms) ?? POLICE.PASS;
     if (steps <= 0) return steps === POLICE.PASS;
@@ -220,7 +226,7 @@ export class Pipeline {
     return true;
   }
 
-  private executeOp(packet: PacketView, op: Op, last: boolean): boolean {
+  protected executeOp(packet: PacketView, op: Op, last: boolean): boolean {
     switch (op.code) {
       case OP.OUTPUT:
         // To the port it came from only by OFPP_IN_PORT.
@@ -332,7 +338,7 @@ export class Pipeline {
   }
 
   /** Section 5.6. What the buckets do to the packet, the actions that follow do not see. */
-  private group(packet: PacketView, id: number, last: boolean): void {
+  protected group(packet: PacketView, id: number, last: boolean): void {
     this.cacheable = false;
     const group = this.groups.get(id);
     // An action list may have waited, as a PACKET_OUT's does, until the group was gone.
@@ -351,7 +357,7 @@ export class Pipeline {
   }
 
   /** Executes a bucket's action set: on a copy of the packet, unless nothing comes after it. */
-  private bucket(packet: PacketView, bucket: Bucket, last: boolean): void {
+  protected bucket(packet: PacketView, bucket: Bucket, last: boolean): void {
     if (this.bucketCount === MAX_BUCKETS_OF_PACKET) {
       packet.cut();
       return;

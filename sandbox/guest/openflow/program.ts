@@ -6,7 +6,7 @@ import { Journal } from './journal.ts';
 import { Liveness } from './liveness.ts';
 import { Messages } from './messages.ts';
 import { Meters } from './meters.ts';
-import { Pipeline } from './pipeline.ts';
+import { Pipeline, type PipelineParts } from './pipeline.ts';
 import { type Steps, Task } from './steps.ts';
 import { Tables } from './table.ts';
 import { TableSettings } from './table-settings.ts';
@@ -45,7 +45,12 @@ export class OpenFlowProgram implements Program {
     this.clock = clock;
     this.timeouts = timeouts;
     this.messages = new Messages(parts, (message) => cell.send(message));
-    this.pipeline = new Pipeline(parts);
+    this.pipeline = this.makePipeline(parts);
+  }
+
+  /** The test kit has one that shows its steps. */
+  protected makePipeline(parts: PipelineParts): Pipeline {
+    return new Pipeline(parts);
   }
 
   packet(packet: Packet): void {

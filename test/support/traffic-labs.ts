@@ -1,0 +1,228 @@
+/** Where the traffic suite runs: a virtual network, and a real agent among network interfaces. */
+import type { FlowEntry } from '../../controller/index.ts';
+import { flowModMessage } from '../../controller/rules.ts';
+import { type Network, singleSwitch } from '../../mininet/topology.ts';
+import {
+  FlowModCommand,
+  Group,
+  GroupModCommand,
+  type Message,
+  type MessageInit,
+  type MessageOf,
+  Meter,
+  MeterModCommand,
+  Port,
+  Table,
+} from '../../openflow/index.ts';
+import { ethernet } from '../../packet/index.ts';
+import { PollLoop } from '../../sandbox/sys/loop.ts';
+import { single, type FakeController as VirtualController, VirtualNetwork } from '../../testing/index.ts';
+import { TesterPort } from '../conformance/tester-port.ts';
+import { AgentProcess, FakeController, type Peer } from './agent-lab.ts';
+import {
+  type Input,
+  type Observed,
+  observed,
+  PORTS,
+  type Scenario,
+  type TrafficLab,
+} from './traffic-suite.ts';
+
+const ANY = { out_port: Port.ANY, out_group: Group.ANY };
+const CLEAR: readonly MessageInit[] = [
+  { type: 'flow_mod', command: FlowModCommand.DELETE, table_id: Table.ALL, ...ANY },
+  { type: 'group_mod', command: GroupModCommand.DELETE, group_id: Group.ALL },
+  { type: 'meter_mod', command: MeterModCommand.DELETE, meter_id: Meter.ALL },
+];
+const added = (entry: FlowEntry): MessageInit => flowModMessage(entry, FlowModCommand.ADD, 0);
+const statistics = (type: 'flow' | 'group'): MessageInit => ({
+  type: 'multipart_request',
+  body: type === 'flow' ? { type, table_id: Table.ALL, ...ANY } : { type, group_id: Group.ALL },
+});
+
+const flowsIn = ({ body }: MessageOf<'multipart_reply'>) => (body.type === 'flow' ? body.flows : []);
+const groupsIn = ({ body }: MessageOf<'multipart_reply'>) => (body.type === 'group' ? body.groups : []);
+
+export const virtualLab: TrafficLab = {
+  async run({ setup = [], entries, inputs }: Scenario): Promise<Observed> {
+    const net = await VirtualNetwork.create(single(PORTS.length));
+    const hosts = PORTS.map((port) => net.hosts[`h${port}`]);
+    for (const host of hosts) host.answers = false;
+    const controller: VirtualController = await net.control(net.switches.s1);
+    await controller.confirm(...setup, ...entries.map(added));
+    for (const input of inputs) {
+      if ('frame' in input) hosts[input.port - 1].send(input.frame);
+      else controller.send(await complete(input.message, (request) => controller.request(request)));
+      await net.settle();
+    }
+    const frames = hosts.map(({ heard }) => heard.map(({ frame }) => frame));
+    const packetIns = controller.take('packet_in');
+    const errors = controller.take('error');
+    const ask = async (type: 'flow' | 'group') =>
+      (await controller.request(statistics(type))) as MessageOf<'multipart_reply'>;
+    const [flows, groups] = [flowsIn(await ask('flow')), groupsIn(await ask('group'))];
+    await net.close();
+    return observed(frames, { packetIns, errors, flows, groups });
+  },
+};
+
+/** A PORT_MOD names the port's address, which only the switch knows. */
+const complete = async (
+  message: MessageInit,
+  ask: (request: MessageInit) => Promise<Message>,
+): Promise<MessageInit> => {
+  if (message.type !== 'port_mod') return message;
+  const reply = await ask({ type: 'multipart_request', body: { type: 'port_desc' } });
+  const ports = reply.type === 'multipart_reply' && reply.body.type === 'port_desc' ? reply.body.ports : [];
+  const found = ports.find(({ port_no }) => port_no === message.port_no);
+  return found === undefined ? message : { ...message, hw_addr: found.hw_addr };
+};
+
+/** Leaves by port 3 when everything before it has: no scenario sends or blocks the like. */
+const MARKER_PORT = 3;
+const marker = (number: number): Uint8Array =>
+  ethernet({ type: 0x88b5, payload: Uint8Array.from([number >> 8, number]) });
+
+export class RealLab implements TrafficLab {
+  readonly #net: Network<'s1', string>;
+  readonly #controller: FakeController;
+  readonly #agent: AgentProcess;
+  readonly #peer: Peer;
+  readonly #loop = new PollLoop();
+  readonly #ports: readonly TesterPort[];
+  #frames: Uint8Array[][] = PORTS.map(() => []);
+  #markers = 0;
+  #marked: (() => void) | undefined;
+
+  static async open(): Promise<RealLab> {
+    const net = await singleSwitch(PORTS.length);
+    const controller = await FakeController.start(net.switches.s1);
+    const agent = await AgentProcess.start(net.switches.s1, {
+      controllers: [{ host: '127.0.0.1', port: controller.port }],
+    });
+    return new RealLab(net, controller, agent, await controller.device());
+  }
+
+  private constructor(
+    net: Network<'s1', string>,
+    controller: FakeController,
+    agent: AgentProcess,
+    peer: Peer,
+  ) {
+    this.#net = net;
+    this.#controller = controller;
+    this.#agent = agent;
+    this.#peer = peer;
+    this.#ports = Object.values(net.hosts).map(
+      (host, index) => new TesterPort(index + 1, host.namespace, host.interface),
+    );
+    for (const port of this.#ports) this.#loop.watch(port.fd, () => this.#receive(port));
+    this.#loop.start();
+  }
+
+  async run({ setup = [], entries, inputs }: Scenario): Promise<Observed> {
+    const peer = this.#peer;
+    await this.#confirm(...CLEAR, ...this.#defaults(await this.#describe()));
+    this.#frames = PORTS.map(() => []);
+    peer.received.length = 0;
+    await this.#confirm(...setup, ...entries.map(added));
+    for (const run of runs(inputs)) {
+      if ('frame' in run[0]) await this.#frameRun(run as Extract<Input, { frame: Uint8Array }>[]);
+      else
+        for (const input of run)
+          await this.#message((input as Extract<Input, { message: MessageInit }>).message);
+    }
+    const taken = <T extends 'packet_in' | 'error'>(type: T) =>
+      peer.received.filter((message) => message.type === type) as MessageOf<T>[];
+    const packetIns = taken('packet_in');
+    const errors = taken('error');
+    const flows = flowsIn(await peer.call('multipart_reply', statistics('flow')));
+    const groups = groupsIn(await peer.call('multipart_reply', statistics('group')));
+    return observed(this.#frames, { packetIns, errors, flows, groups });
+  }
+
+  async close(): Promise<void> {
+    this.#loop.stop();
+    for (const port of this.#ports) port.close();
+    await this.#agent.stop();
+    await this.#controller.close();
+    await this.#net.close();
+  }
+
+  async #message(message: MessageInit): Promise<void> {
+    const ask = (request: MessageInit) => this.#peer.call('multipart_reply', request);
+    this.#peer.send(await complete(message, ask));
+    await this.#confirm();
+    await this.#fence();
+  }
+
+  async #frameRun(run: readonly Extract<Input, { frame: Uint8Array }>[]): Promise<void> {
+    const before = await this.#received();
+    for (const { port, frame } of run) this.#ports[port - 1].send(frame);
+    // The agent reads its ports when it comes to it; nothing announces that.
+    while ((await this.#received()) < before + run.length);
+    await this.#fence();
+  }
+
+  /** Packets that the agent has received, those included that its ports were not to receive. */
+  async #received(): Promise<number> {
+    const request = { type: 'port_stats' as const, port_no: Port.ANY };
+    const { body } = await this.#peer.call('multipart_reply', { type: 'multipart_request', body: request });
+    const ports = body.type === 'port_stats' ? body.ports : [];
+    return ports.reduce((sum, { rx_packets, rx_dropped }) => sum + Number(rx_packets + rx_dropped), 0);
+  }
+
+  /** Everything the cell was given so far has left. */
+  async #fence(): Promise<void> {
+    const data = marker(++this.#markers);
+    const marked = new Promise<void>((resolve) => {
+      this.#marked = resolve;
+    });
+    const actions = [{ type: 'output' as const, port: MARKER_PORT, max_len: 0 }];
+    this.#peer.send({ type: 'packet_out', in_port: Port.CONTROLLER, actions, data });
+    await marked;
+    for (const port of this.#ports) this.#receive(port);
+  }
+
+  #receive(port: TesterPort): void {
+    const expected = Buffer.from(marker(this.#markers));
+    port.receive((frame) => {
+      if (port.number === MARKER_PORT && expected.equals(frame)) this.#marked?.();
+      else this.#frames[port.number - 1].push(frame.slice());
+    });
+  }
+
+  async #confirm(...messages: MessageInit[]): Promise<void> {
+    this.#peer.send(...messages);
+    await this.#peer.call('barrier_reply', { type: 'barrier_request' });
+  }
+
+  async #describe() {
+    const request = { type: 'multipart_request', body: { type: 'port_desc' } } as const;
+    const { body } = await this.#peer.call('multipart_reply', request);
+    return body.type === 'port_desc' ? body.ports : [];
+  }
+
+  #defaults(ports: readonly { port_no: number; hw_addr: string; config: number }[]): MessageInit[] {
+    return ports
+      .filter(({ config }) => config !== 0)
+      .map(({ port_no, hw_addr, config }) => ({
+        type: 'port_mod',
+        port_no,
+        hw_addr,
+        config: 0,
+        mask: config,
+      }));
+  }
+}
+
+/** Inputs of one kind that follow each other. */
+const runs = (inputs: readonly Input[]): Input[][] => {
+  const found: Input[][] = [];
+  for (const input of inputs) {
+    const last = found.at(-1);
+    if (last !== undefined && 'frame' in last[0] === 'frame' in input) last.push(input);
+    else found.push([input]);
+  }
+  return found;
+};
