@@ -63,6 +63,7 @@ export class Agent {
   readonly #each = (): void => {
     this.core.clock.tick();
     this.ports.flush();
+    this.core.channel.pace.turn();
     this.core.controllers.flush();
   };
   readonly #wake = (): void => {
@@ -225,7 +226,7 @@ export class Agent {
       control: cells.control,
       flows: flows.counters,
       connection: controllers.counters(),
-      channel: { ...channel.counters, ...this.core.sessions.counters },
+      channel: { ...channel.counters, ...this.core.sessions.counters, ...channel.pace.counters },
       bundles: channel.bundles.counters,
       loop: { turns: this.loop.turns, sleeps: this.loop.sleeps },
     };

@@ -73,6 +73,10 @@ const ALLOWED = new Set<number>(Object.values(OFPT));
 
 /** Messages that wait because the cell's queue is full or the cell is still starting. */
 const MAX_BACKLOG = 4096;
+/** When so many wait, who sends them had better pause. */
+const CROWDED = 1024;
+/** Barriers may wait beyond that: one that is said to be answered while messages before it wait would be a lie. */
+const MAX_BACKLOG_OF_BARRIERS = 2 * MAX_BACKLOG;
 /** Unanswered messages after which the agent puts in a barrier of its own, so that they can be forgotten. */
 const BARRIER_EVERY = 256;
 
@@ -118,6 +122,15 @@ export class CellControl {
   /** Messages wait to be sent: call pump() every now and then. */
   get waiting(): boolean {
     return this.#backlog.length > 0;
+  }
+
+  /** How many of them. */
+  get backlog(): number {
+    return this.#backlog.length;
+  }
+
+  get crowded(): boolean {
+    return this.#backlog.length >= CROWDED;
   }
 
   /** The cell is there: what waited goes out. */
@@ -177,8 +190,13 @@ export class CellControl {
 
   /** Calls `done` when the cell has handled everything sent so far, or has ended. */
   barrier(done: () => void): void {
-    this.#sinceBarrier = 0;
-    if (this.#send(encode({ type: 'barrier_request' }), { kind: 'barrier', done }) === 0) done();
+    this.#barrier(done, MAX_BACKLOG_OF_BARRIERS);
+  }
+
+  /** Tells the cell what the one before it knew, however much that is: its log is bounded. Calls `done` as barrier() does. */
+  restore(messages: Iterable<Uint8Array>, done: () => void): void {
+    for (const message of messages) this.#send(message.slice(), { kind: 'silent' }, Number.POSITIVE_INFINITY);
+    this.#barrier(done, Number.POSITIVE_INFINITY);
   }
 
   /** A request of the agent's own. `done` is called once per part of the reply, with undefined when there is none. */
@@ -233,8 +251,14 @@ export class CellControl {
     }
   }
 
-  #send(message: Uint8Array, expected: Expected): number {
-    if (this.#backlog.length >= MAX_BACKLOG) {
+  #barrier(done: () => void, limit: number): void {
+    this.#sinceBarrier = 0;
+    if (this.#send(encode({ type: 'barrier_request' }), { kind: 'barrier', done }, limit) === 0) done();
+  }
+
+  /** `limit`: how many messages may wait for this one to be taken. Returns its xid, 0 when it is not. */
+  #send(message: Uint8Array, expected: Expected, limit = MAX_BACKLOG): number {
+    if (this.#backlog.length >= limit) {
       this.#counters.overflow++;
       return 0;
     }
@@ -248,7 +272,7 @@ export class CellControl {
     // A transaction is not interrupted: it has a barrier of its own at its end.
     if (++this.#sinceBarrier % BARRIER_EVERY === 0 && !this.#inTransaction) {
       const kept = this.#sinceBarrier;
-      this.barrier(() => {});
+      this.#barrier(() => {}, Math.max(limit, MAX_BACKLOG_OF_BARRIERS));
       // The controller's messages still count as unanswered: its own barrier has yet to come.
       this.#sinceBarrier = kept;
     }

@@ -1,6 +1,7 @@
 /** What of a datapath can be set beyond flow entries. OpenFlow 1.3.5, 7.3.2 to 7.3.4, 7.3.9, 7.3.10. */
 
 import { GroupModCommand, type MessageInit, MeterModCommand, type PortDesc } from '../openflow/index.ts';
+import { BundleFlag } from '../openflow/v14/constants.ts';
 import {
   type AsyncConfig,
   DatapathStatistics,
@@ -23,9 +24,6 @@ import {
   portMessage,
 } from './modifications.ts';
 import type { Session } from './session.ts';
-
-/** ofp_bundle_flags: bits. */
-export const BundleFlag = { ATOMIC: 1, ORDERED: 2 } as const;
 
 export interface Role {
   /** ControllerRole. */

@@ -1,43 +1,22 @@
 /**
- * Flow mode on one device: queries in, rules out, the life of cells (docs/architecture.md, "A flow's life",
- * steps 3 to 7). Nothing here waits: every query goes on by its own events, so none can hold up another.
+ * Flow mode on one device: what becomes of the rules that were sent, the life of cells (docs/architecture.md, "A flow's
+ * life", steps 4 to 7). Nothing here waits: every flow goes on by its own events, so none can hold up another.
  */
 
 import { DispatchCommand, type MessageOf } from '../openflow/index.ts';
-import type { FlowAnswer, FlowDecision, FlowEntry, FlowQuery } from './app.ts';
-import type { AppsHost, Decision } from './apps-host.ts';
-import { CELL_REASONS, CELL_STATES, type CellRecord, type CookieJar } from './cells.ts';
-import type { Datapath } from './datapath.ts';
-import { errorText, FlowcellError } from './errors.ts';
-import type { EventHub } from './events.ts';
+import type { FlowEntry } from './app.ts';
+import { CELL_REASONS, CELL_STATES, type CellRecord } from './cells.ts';
+import { FlowcellError } from './errors.ts';
 import { Flow } from './flow.ts';
 import { FlowTable, tenantKey } from './flow-table.ts';
-import type { Limits } from './limits.ts';
-import type { Logger } from './log.ts';
 import { matchKey } from './match.ts';
-import type { Counters, Durations } from './metrics.ts';
+import type { Counters } from './metrics.ts';
+import { type DispatchContext, type DispatchQuery, Queries } from './queries.ts';
 import { type CellStatusMessage, Report } from './report.ts';
-import { bareRule, DEFAULT_PRIORITY, flowModMessage, type ProgramLookup, ruleMessage } from './rules.ts';
+import { bareRule, flowModMessage } from './rules.ts';
 import type { Session } from './session.ts';
-import type { Time } from './time.ts';
 
-export type DispatchQuery = MessageOf<'dispatch_query'>;
 type ErrorMessage = MessageOf<'error'>;
-
-export interface DispatchContext {
-  session: Session;
-  datapath: Datapath;
-  apps: AppsHost;
-  cookies: CookieJar;
-  programs: ProgramLookup;
-  limits: Limits;
-  counters: Counters;
-  /** Query received to barrier answered, microseconds. */
-  setup: Durations;
-  events: EventHub;
-  log: Logger;
-  time: Time;
-}
 
 export class Dispatch {
   readonly #c: DispatchContext;
@@ -46,12 +25,14 @@ export class Dispatch {
   readonly #debug: boolean;
   readonly #flows = new FlowTable();
   readonly #report: Report;
+  readonly #queries: Queries;
 
   constructor(context: DispatchContext) {
     this.#c = context;
     this.#session = context.session;
     this.#counters = context.counters;
     this.#report = new Report(context);
+    this.#queries = new Queries(context, this.#flows, this.#report);
     this.#debug = context.log.isLevelEnabled('debug');
   }
 
@@ -70,108 +51,7 @@ export class Dispatch {
   }
 
   query(message: DispatchQuery): void {
-    this.#counters.queries++;
-    const { tenant } = message;
-    const key = tenantKey(tenant, matchKey(message.match));
-    if (this.#report.watched) {
-      this.#report.event('query', {
-        query_id: message.query_id,
-        in_port: message.in_port,
-        reason: message.reason,
-        match: message.match,
-      });
-    }
-    const running = this.#flows.running(key, tenant, message.match);
-    if (running !== undefined) {
-      this.#counters.queries_duplicate++;
-      running.join(message.query_id);
-      return;
-    }
-    if (this.#flows.inProgress.size >= this.#c.limits.maxPendingFlows) {
-      this.#counters.queries_over_limit++;
-      this.#refuse(message.query_id, 'too many flows are being set up');
-      return;
-    }
-    const flow = new Flow(message.match, tenant, message.query_id, key, false, this.#c.time.now());
-    flow.deadline = flow.startedAt + this.#c.limits.appAnswerMs;
-    this.#flows.addAsked(flow);
-    const query: FlowQuery = {
-      datapath: this.#c.datapath,
-      inPort: message.in_port,
-      match: message.match,
-      data: message.data.slice(),
-      totalLength: message.total_len,
-      reason: message.reason === 1 ? 'cell_ended' : 'no_match',
-      tenant,
-    };
-    const decision = this.#c.apps.ask(query);
-    if (decision instanceof Promise) {
-      decision.then(
-        (later) => this.#decided(flow, later),
-        (error) => this.#c.apps.failed('?', 'onFlow', error),
-      );
-    } else {
-      this.#decided(flow, decision);
-    }
-  }
-
-  #decided(flow: Flow, { app, decision }: Decision): void {
-    // Too late: the time limit passed, or the device is gone.
-    if (flow.stage !== 'asking') return;
-    if (app === undefined || isRefusal(decision)) {
-      this.#refuseFlow(flow, app === undefined ? 'no app answered' : `refused by app '${app}'`);
-      return;
-    }
-    this.#rule(flow, app, decision as FlowAnswer);
-  }
-
-  #rule(flow: Flow, app: string, answer: FlowAnswer): void {
-    const priority = answer.priority ?? DEFAULT_PRIORITY;
-    try {
-      const cookie = this.#c.cookies.next(app);
-      const frame = { cookie, queryId: flow.queryId, tenant: flow.tenant };
-      const message = ruleMessage(answer, frame, this.#c.programs);
-      const matched =
-        answer.match === flow.match ? flow.askedKey : tenantKey(flow.tenant, matchKey(answer.match));
-      const ruleKey = `${priority}/${matched}`;
-      const same = this.#flows.byRule(ruleKey);
-      if (same?.inProgress) {
-        // Another query led to this very rule and it is on its way: it will serve both.
-        this.#counters.queries_duplicate++;
-        this.#flows.endProgress(flow);
-        flow.stage = 'gone';
-        same.join(flow.queryId);
-        for (const id of flow.waiting) same.join(id);
-        return;
-      }
-      flow.ruleXid = this.#session.send(message);
-      flow.cookie = cookie;
-      flow.ruleKey = ruleKey;
-    } catch (error) {
-      this.#c.apps.failed(app, 'onFlow', error);
-      this.#refuseFlow(flow, `the answer of app '${app}' cannot be sent: ${errorText(error)}`);
-      return;
-    }
-    this.#counters.rules_sent++;
-    flow.app = app;
-    flow.stage = 'starting';
-    flow.match = answer.match;
-    flow.priority = priority;
-    flow.bothDirections = answer.bothDirections === true;
-    flow.entries = answer.entries;
-    flow.deadline = this.#c.time.now() + this.#c.limits.cellReadyMs;
-    this.#flows.addRule(flow);
-    this.#c.apps.notify(app, 'onRule', this.#c.datapath, flow);
-    if (this.#report.watched) {
-      this.#report.event('rule', {
-        query_id: flow.queryId,
-        cookie: flow.cookie,
-        app,
-        match: flow.match,
-        priority,
-        both_directions: flow.bothDirections,
-      });
-    }
+    this.#queries.query(message);
   }
 
   status(message: CellStatusMessage): void {
@@ -316,7 +196,7 @@ export class Dispatch {
     if (flow.inProgress) this.#counters.rules_cancelled++;
     // Unless an equal rule has taken its place: that one would be deleted.
     if (this.#flows.byRule(flow.ruleKey) === flow) this.#delete(flow);
-    for (const id of flow.waiting) this.#refuse(id, 'its rule was taken back');
+    for (const id of flow.waiting) this.#queries.refuse(id, 'its rule was taken back');
     flow.waiting.length = 0;
     this.#flows.endProgress(flow);
     this.#flows.releaseRule(flow);
@@ -343,7 +223,7 @@ export class Dispatch {
         this.#counters.app_timeouts++;
         this.#report.warn('FC_APP_TIMEOUT', flow, 'no app answered the query in time');
         this.#counters.queries_expired++;
-        this.#refuseFlow(flow, 'no app answered in time');
+        this.#queries.refuseFlow(flow, 'no app answered in time');
       } else {
         this.#counters.rules_expired++;
         this.#fail(flow, 'the device did not report the cell ready in time');
@@ -384,8 +264,8 @@ export class Dispatch {
     this.#report.warn('FC_CELL_FAILED', flow, why);
     if (flow.inProgress) {
       this.#delete(flow);
-      this.#refuse(flow.queryId, why);
-      for (const id of flow.waiting) this.#refuse(id, why);
+      this.#queries.refuse(flow.queryId, why);
+      for (const id of flow.waiting) this.#queries.refuse(id, why);
     }
     this.#flows.drop(flow);
     this.#report.tell(flow, 'failed', message);
@@ -413,22 +293,4 @@ export class Dispatch {
     flow.deadline = this.#c.time.now() + this.#c.limits.cellReadyMs;
     this.#flows.lingering.add(flow);
   }
-
-  #refuseFlow(flow: Flow, why: string): void {
-    this.#flows.endProgress(flow);
-    flow.stage = 'gone';
-    this.#refuse(flow.queryId, why);
-    for (const id of flow.waiting) this.#refuse(id, why);
-  }
-
-  #refuse(queryId: number, why: string): void {
-    this.#counters.queries_refused++;
-    this.#session.send(bareRule(DispatchCommand.REFUSE, { queryId }));
-    if (this.#report.watched) this.#report.event('refused', { query_id: queryId, why });
-    if (this.#debug) this.#c.log.debug({ query_id: queryId, why }, 'query refused');
-  }
-}
-
-function isRefusal(decision: FlowDecision): boolean {
-  return typeof decision === 'object' && decision !== null && 'refuse' in decision;
 }

@@ -1,15 +1,7 @@
 /** HELLO and the features handshake, up to the point where apps may use the device. OpenFlow 1.3.5, 6.3.1, 7.3.1. */
 
-import {
-  ErrorType,
-  encode,
-  HelloFailedCode,
-  type MessageOf,
-  messageType,
-  messageVersion,
-  messageXid,
-} from '../openflow/index.ts';
-import { helloVersions } from '../openflow/translate/negotiate.ts';
+import { type MessageOf, messageType, messageVersion, messageXid } from '../openflow/index.ts';
+import { helloFailed } from '../openflow/translate/negotiate.ts';
 import type { WireVersion } from '../openflow/versions.ts';
 import { errorText } from './errors.ts';
 import type { Counters } from './metrics.ts';
@@ -33,13 +25,6 @@ export interface HandshakeLink {
   opened(features: FeaturesReply): void;
   malformed(error: unknown, bytes: Uint8Array): void;
   close(reason: string): void;
-}
-
-/** Our HELLO: the highest version in the header, all of them in the bitmap. */
-export function helloBytes(offered: readonly WireVersion[]): Uint8Array {
-  const highest = offered[offered.length - 1];
-  const elements = [{ type: 'versionbitmap' as const, versions: helloVersions(offered) }];
-  return encode({ type: 'hello', version: highest, elements, xid: 1 });
 }
 
 /** Takes the first message of a device. */
@@ -81,18 +66,9 @@ export function firstMessage(bytes: Uint8Array, link: HandshakeLink): void {
   });
 }
 
-/**
- * HELLO_FAILED/INCOMPATIBLE, with a sentence. Type and code are the same in every version; the header has one
- * that the peer may know: its own, if that is not above ours.
- */
 function refuse(first: Uint8Array, sentence: string, link: HandshakeLink): void {
   link.counters.handshakes_failed++;
   link.counters.errors_out++;
-  const { INCOMPATIBLE: code } = HelloFailedCode;
-  const data = new TextEncoder().encode(sentence);
-  const xid = messageXid(first);
-  const bytes = encode({ type: 'error', error_type: ErrorType.HELLO_FAILED, code, data, xid });
-  bytes[0] = Math.max(1, Math.min(messageVersion(first), link.offered[link.offered.length - 1]));
-  link.sendBytes(bytes);
+  link.sendBytes(helloFailed(link.offered, messageVersion(first), messageXid(first), sentence));
   link.close(`no version in common: ${sentence}`);
 }

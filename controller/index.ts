@@ -4,6 +4,7 @@
  * OpenFlow types (Match, Action, Port, ...) come from `openflow/index.ts`.
  */
 
+export { BundleFlag } from '../openflow/v14/constants.ts';
 export {
   type App,
   type CellSpec,
@@ -23,7 +24,7 @@ export {
 export type { CellRecord, CellStage, CellState, CellStatus } from './cells.ts';
 export { Controller, type ControllerOptions } from './controller.ts';
 export type { Datapath } from './datapath.ts';
-export { BundleFlag, type Role } from './datapath-configuration.ts';
+export type { Role } from './datapath-configuration.ts';
 export type {
   AggregateStats,
   AsyncConfig,

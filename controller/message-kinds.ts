@@ -24,20 +24,11 @@ export const UNASKED: ReadonlySet<number> = new Set([4, 10, 11, 12, 30, 31, 32])
 
 /** What a device may send to a controller beyond replies (table of section 7.1.1, and our extension). */
 export const FROM_DEVICE: ReadonlySet<Message['type']> = new Set<Message['type']>([
-  'error',
+  ...REPLIES,
   'packet_in',
   'flow_removed',
   'port_status',
-  'features_reply',
-  'get_config_reply',
-  'barrier_reply',
-  'role_reply',
-  'multipart_reply',
-  'queue_get_config_reply',
-  'get_async_reply',
   'table_status',
-  'dispatch_config',
   'dispatch_query',
   'cell_status',
-  'program_reply',
 ]);

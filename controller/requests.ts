@@ -5,7 +5,9 @@
 
 import type { Message, MessageOf } from '../openflow/index.ts';
 import { DeviceError, FlowcellError } from './errors.ts';
+import type { Limits } from './limits.ts';
 import { REPLIES } from './message-kinds.ts';
+import type { Counters } from './metrics.ts';
 
 export type MultipartReply = MessageOf<'multipart_reply'>;
 export type ReplyCallback = (error: FlowcellError | undefined, reply: Message | undefined) => void;
@@ -20,6 +22,9 @@ interface Pending {
   bytes: number;
 }
 
+/** Requests waiting, and what one multipart reply may add up to. */
+type RequestLimits = Pick<Limits, 'maxRequests' | 'maxMultipartBytes'>;
+
 /** OFPMPF_REPLY_MORE. */
 const REPLY_MORE = 1;
 
@@ -28,13 +33,12 @@ const LISTS = ['flows', 'tables', 'ports', 'queues', 'groups', 'meters'] as cons
 
 export class Requests {
   readonly #pending = new Map<number, Pending>();
-  readonly #maxPending: number;
-  readonly #maxBytes: number;
+  readonly #limits: RequestLimits;
+  readonly #counters: Pick<Counters, 'multipart_overflows'>;
 
-  /** `maxBytes` bounds what one multipart reply may add up to. */
-  constructor(maxPending: number, maxBytes: number) {
-    this.#maxPending = maxPending;
-    this.#maxBytes = maxBytes;
+  constructor(limits: RequestLimits, counters: Pick<Counters, 'multipart_overflows'>) {
+    this.#limits = limits;
+    this.#counters = counters;
   }
 
   get size(): number {
@@ -42,7 +46,7 @@ export class Requests {
   }
 
   get full(): boolean {
-    return this.#pending.size >= this.#maxPending;
+    return this.#pending.size >= this.#limits.maxRequests;
   }
 
   has(xid: number): boolean {
@@ -81,12 +85,14 @@ export class Requests {
       return true;
     }
     pending.bytes += length;
-    if (pending.bytes > this.#maxBytes) {
+    const { maxMultipartBytes } = this.#limits;
+    if (pending.bytes > maxMultipartBytes) {
+      this.#counters.multipart_overflows++;
       this.#pending.delete(message.xid);
       pending.done(
         new FlowcellError(
           'FC_REPLY_TOO_LARGE',
-          `a multipart reply grew over ${this.#maxBytes} bytes; ask for less at a time (a table, a match)`,
+          `a multipart reply grew over ${maxMultipartBytes} bytes; ask for less at a time (a table, a match)`,
         ),
         undefined,
       );

@@ -10,20 +10,18 @@ import {
   Framer,
   type Message,
   type MessageInit,
-  messageType,
-  messageXid,
   OpenFlowError,
-  toErrorMessage,
 } from '../openflow/index.ts';
+import { helloBytes } from '../openflow/translate/negotiate.ts';
 import type { WireVersion } from '../openflow/versions.ts';
 import { ErrorReplies } from './error-replies.ts';
 import { errorCode, errorText, FlowcellError } from './errors.ts';
-import { ERROR, type FeaturesReply, firstMessage, type HandshakeLink, helloBytes } from './handshake.ts';
+import { type FeaturesReply, firstMessage, type HandshakeLink } from './handshake.ts';
 import { type Limits, tickInterval } from './limits.ts';
-import { LogGate, type Logger } from './log.ts';
-import { FROM_DEVICE, UNASKED } from './message-kinds.ts';
+import type { Logger } from './log.ts';
+import { FROM_DEVICE } from './message-kinds.ts';
 import type { Counters } from './metrics.ts';
-import { isRoleStatus } from './onf.ts';
+import { roleStatus } from './onf.ts';
 import { type ReplyCallback, Requests } from './requests.ts';
 import type { Time } from './time.ts';
 import type { Transport } from './transport.ts';
@@ -69,7 +67,6 @@ export class Session {
   readonly #wire: Wire;
   readonly #requests: Requests;
   readonly #errorReplies: ErrorReplies;
-  readonly #gate = new LogGate();
   readonly #watch: Watch;
   readonly #time: Time;
   readonly #endTicks: () => void;
@@ -87,9 +84,17 @@ export class Session {
     this.#owner = options.owner;
     this.remote = `${socket.remoteAddress ?? 'local'}:${socket.remotePort ?? 0}`;
     this.#wire = new Wire(socket, options.limits.maxOutgoingBytes);
-    this.#requests = new Requests(options.limits.maxRequests, options.limits.maxMultipartBytes);
+    this.#requests = new Requests(options.limits, options.counters);
     this.#watch = new Watch(options.limits, options.counters, options.time.now());
-    this.#errorReplies = new ErrorReplies(options.limits.maxErrorRepliesPerSecond);
+    this.#errorReplies = new ErrorReplies({
+      perSecond: options.limits.maxErrorRepliesPerSecond,
+      remote: this.remote,
+      counters: options.counters,
+      log: options.log,
+      time: options.time,
+      send: (message, xid) => this.sendAs(message, xid),
+      fail: (xid, error) => this.#fail(xid, error),
+    });
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#received(chunk));
     socket.on('drain', () => {
@@ -258,7 +263,7 @@ export class Session {
       this.#framer.push(chunk, this.#onBytes);
     } catch (error) {
       // The length field is wrong, so there is no way to find the next message.
-      if (error instanceof OpenFlowError) this.#replyError(error, chunk.subarray(0, 64));
+      if (error instanceof OpenFlowError) this.#errorReplies.reply(error, this.#framer.refused);
       this.#counters.malformed_messages++;
       this.close(`the message stream is broken (${errorText(error)})`);
       return;
@@ -283,7 +288,7 @@ export class Session {
     try {
       this.#wire.read(bytes, this.#dispatch);
     } catch (error) {
-      this.#malformed(error, bytes);
+      this.#errorReplies.malformed(error, bytes);
     }
   };
 
@@ -308,14 +313,15 @@ export class Session {
       this.#counters.unexpected_messages++;
       return;
     }
-    if (!FROM_DEVICE.has(message.type) && !(message.type === 'experimenter' && isRoleStatus(message))) {
+    if (
+      !FROM_DEVICE.has(message.type) &&
+      !(message.type === 'experimenter' && roleStatus(message) !== undefined)
+    ) {
       this.#counters.unexpected_messages++;
       const code =
         message.type === 'experimenter' ? BadRequestCode.BAD_EXPERIMENTER : BadRequestCode.BAD_TYPE;
-      this.#replyError(
-        new OpenFlowError(ErrorType.BAD_REQUEST, code, `'${message.type}' is not for a controller`),
-        bytes,
-      );
+      const text = `'${message.type}' is not for a controller`;
+      this.#errorReplies.reply(new OpenFlowError(ErrorType.BAD_REQUEST, code, text), bytes);
       return;
     }
     this.#guard(() => this.#owner.message(message));
@@ -335,42 +341,17 @@ export class Session {
         this.#state = 'open';
         this.#guard(() => this.#owner.opened(features));
       },
-      malformed: (error, bytes) => this.#malformed(error, bytes),
+      malformed: (error, bytes) => this.#errorReplies.malformed(error, bytes),
       close: (reason) => this.close(reason),
     };
   }
 
-  #malformed(error: unknown, bytes: Uint8Array): void {
-    this.#counters.malformed_messages++;
-    const held = this.#gate.pass('malformed');
-    if (held >= 0) {
-      this.#log.warn(
-        { code: errorCode(error, 'FC_MALFORMED'), device: this.remote, type: messageType(bytes), held },
-        `malformed message from the device: ${errorText(error)}`,
-      );
-    }
-    const reply = new FlowcellError(
-      'FC_MALFORMED_REPLY',
-      `the device's answer cannot be understood: ${errorText(error)}`,
-      { cause: error },
-    );
-    let answered = false;
+  #fail(xid: number, error: FlowcellError): boolean {
+    let failed = false;
     this.#guard(() => {
-      answered = !UNASKED.has(messageType(bytes)) && this.#requests.fail(messageXid(bytes), reply);
+      failed = this.#requests.fail(xid, error);
     });
-    // An ERROR is never answered by an ERROR: two ends would do that for ever. Nor is a reply.
-    if (answered || messageType(bytes) === ERROR) return;
-    if (error instanceof OpenFlowError) this.#replyError(error, bytes);
-  }
-
-  #replyError(error: OpenFlowError, request: Uint8Array): void {
-    if (!this.#errorReplies.allow(this.#time.now())) {
-      this.#counters.error_replies_suppressed++;
-      return;
-    }
-    this.#counters.errors_out++;
-    const message = toErrorMessage(error, request);
-    this.sendAs(message, message.xid);
+    return failed;
   }
 
   #tick(): void {

@@ -11,6 +11,7 @@ export class Framer {
   readonly #maxBuffered: number;
   #pending = new Uint8Array(0);
   #length = 0;
+  #refused = new Uint8Array(0);
 
   /** @param options.maxBuffered longest message accepted, bytes (at most and by default 65535) */
   constructor(options: { maxBuffered?: number } = {}) {
@@ -20,6 +21,11 @@ export class Framer {
   /** Bytes of a message that is not complete yet. A peer that never sends the rest needs a time limit. */
   get buffered(): number {
     return this.#length;
+  }
+
+  /** The header that `push` threw for: whoever answers with an error shows it. */
+  get refused(): Uint8Array {
+    return this.#refused;
   }
 
   /**
@@ -73,6 +79,7 @@ export class Framer {
   #check(bytes: Uint8Array, at: number): number {
     const length = (bytes[at + 2] << 8) | bytes[at + 3];
     if (length < HEADER_BYTES || length > this.#maxBuffered) {
+      this.#refused = bytes.slice(at, at + HEADER_BYTES);
       throw new OpenFlowError(
         ErrorType.BAD_REQUEST,
         BadRequestCode.BAD_LEN,

@@ -23,8 +23,8 @@ interface Parts {
   clock: Clock;
   liveness: Liveness;
   /** Throws OpenFlowError for a change that cannot be made. */
-  checkPortMod: (message: PortMod) => void;
-  portMod: (message: PortMod) => void;
+  checkPortMod: (session: Session, message: PortMod) => void;
+  portMod: (session: Session, message: PortMod) => void;
 }
 
 export class BundleRequests {
@@ -119,10 +119,14 @@ export class BundleRequests {
 }
 
 /** False: it failed for one of them, and its error was sent. */
-const forEachPort = (session: Session, bundle: Bundle, act: (message: PortMod) => void): boolean => {
+const forEachPort = (
+  session: Session,
+  bundle: Bundle,
+  act: (session: Session, message: PortMod) => void,
+): boolean => {
   for (const { message, head } of bundle.portMods) {
     try {
-      act(message);
+      act(session, message);
     } catch (error) {
       if (!(error instanceof OpenFlowError)) throw error;
       session.refuse(error, head);

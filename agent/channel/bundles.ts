@@ -25,9 +25,9 @@ const CONTROL_BYTES = 8;
 const ADD_BYTES = 8;
 
 /** A controller's open bundles, and messages and bytes of one: as much as a cell takes in a transaction. */
-const MAX_BUNDLES = 16;
-const MAX_MESSAGES = 4000;
-const MAX_BYTES = 256 * 1024;
+export const MAX_BUNDLES = 16;
+export const MAX_MESSAGES = 4000;
+export const MAX_BYTES = 256 * 1024;
 
 /** A message for a cell; decoded again when it is carried out, since it takes several times as much room then. */
 export interface Part {

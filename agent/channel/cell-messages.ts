@@ -7,7 +7,6 @@ import {
   FlowModFailedCode,
   type Message,
   type MessageOf,
-  NO_BUFFER,
   OFP_VERSION,
   OpenFlowError,
 } from '../../openflow/index.ts';
@@ -17,6 +16,7 @@ import { type CellRecord, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';
 import type { Liveness } from '../liveness.ts';
 import type { Barriers } from './barriers.ts';
+import type { Pace } from './pace.ts';
 import type { Session } from './session.ts';
 
 /** A message from a controller: of OpenFlow 1.3, and as it was received. */
@@ -31,6 +31,7 @@ interface Parts {
   barriers: Barriers;
   clock: Clock;
   liveness: Liveness;
+  pace: Pace;
 }
 
 /** Messages of a controller that change nothing, by what is asked. */
@@ -76,10 +77,6 @@ export class CellMessages {
 
   flowMod(session: Session, received: Received<MessageOf<'flow_mod'>>): void {
     const { message } = received;
-    if (message.buffer_id !== NO_BUFFER) {
-      const text = 'this device keeps no buffers for packet-ins';
-      throw new OpenFlowError(ErrorType.BAD_REQUEST, BadRequestCode.BUFFER_UNKNOWN, text);
-    }
     const id = message.match.cell ?? DEFAULT_CELL;
     const cell = this.cell(id, ErrorType.FLOW_MOD_FAILED, FlowModFailedCode.UNKNOWN);
     this.change(session, cell, received);
@@ -115,11 +112,18 @@ export class CellMessages {
   /** Throws OpenFlowError when the cell has too many messages waiting. */
   hand(session: Session, cell: CellRecord, received: Received, refused?: () => void): void {
     this.#parts.barriers.touched(cell);
-    if (cell.control.forward(received.bytes, requestOf(session, received, refused))) return;
+    const taken = cell.control.forward(received.bytes, requestOf(session, received, refused));
+    this.#parts.pace.sent(session, cell);
+    if (taken) return;
     const text = `cell ${cell.id} does not take in messages fast enough`;
-    throw new OpenFlowError(ErrorType.FLOW_MOD_FAILED, FlowModFailedCode.UNKNOWN, text);
+    // The specification has no words for it; the type at least is to fit the request.
+    const [type, code] = received.message.type === 'flow_mod' ? FLOW_MOD_UNKNOWN : NOT_PERMITTED;
+    throw new OpenFlowError(type, code, text);
   }
 }
+
+const FLOW_MOD_UNKNOWN = [ErrorType.FLOW_MOD_FAILED, FlowModFailedCode.UNKNOWN] as const;
+const NOT_PERMITTED = [ErrorType.BAD_REQUEST, BadRequestCode.EPERM] as const;
 
 /** A cell shows in its errors what it was given, so that there is nothing to keep where that is what was received. */
 const requestOf = (session: Session, { message, original }: Received, refused?: () => void): Request => ({

@@ -6,12 +6,10 @@ import net from 'node:net';
 import type { Logger } from 'pino';
 import {
   BadRequestCode,
-  decode,
   EncodeError,
   ErrorType,
   encode,
   Framer,
-  HelloFailedCode,
   type Message,
   type MessageInit,
   messageType,
@@ -20,16 +18,15 @@ import {
   OpenFlowError,
 } from '../../openflow/index.ts';
 import { createDialect, type Dialect, type DialectContext } from '../../openflow/translate/index.ts';
-import { helloVersions } from '../../openflow/translate/negotiate.ts';
+import { helloBytes } from '../../openflow/translate/negotiate.ts';
 import type { WireVersion } from '../../openflow/versions.ts';
 import { SYSTEM_TIME, type Time } from '../clock.ts';
-import { negotiate, noCommonVersion, type Offer, offerOf, spokenVersions } from './negotiate.ts';
+import { greeting, spokenVersions } from './negotiate.ts';
 import { errorReply } from './onf.ts';
+import { Outgoing } from './outgoing.ts';
 
 const OFPT_HELLO = 0;
-const VERSION_OFFSET = 0;
-/** OpenFlow 1.0 knows no elements in a hello. */
-const FIRST_WITH_BITMAP = 2;
+const OFPT_ERROR = 1;
 
 /** Milliseconds, and bytes of output. */
 export interface ConnectionLimits {
@@ -84,6 +81,9 @@ export interface ConnectionOptions {
   connect?: Connect;
 }
 
+/** How long what was said last may take to leave when a connection ends, ms. */
+const LINGER_MS = 1000;
+
 /** The connection to a controller as this class uses it: a TCP socket, or what a test has in its place. */
 export interface ControllerSocket {
   readonly writableLength: number;
@@ -91,6 +91,8 @@ export interface ControllerSocket {
   on(event: 'error', listener: (error: Error) => void): unknown;
   on(event: 'connect' | 'close', listener: () => void): unknown;
   write(bytes: Uint8Array): unknown;
+  pause(): unknown;
+  resume(): unknown;
   destroySoon(): void;
   destroy(): unknown;
 }
@@ -98,11 +100,6 @@ export interface ControllerSocket {
 export type Connect = (address: { host: string; port: number }) => ControllerSocket;
 
 const connectTcp: Connect = (address) => net.connect({ ...address, noDelay: true });
-
-/** Several messages are written at once: at the end of the loop's turn, or when this many bytes wait. */
-const WRITE_BYTES = 65536;
-/** For the last message of a connection to go out. */
-const LAST_WORDS_MS = 1000;
 
 export class Connection {
   readonly counters = {
@@ -132,8 +129,9 @@ export class Connection {
   #heardAt = 0;
   #partialSince = 0;
   #echoSent = false;
-  #out: Uint8Array[] = [];
-  #outBytes = 0;
+  #paused = false;
+  /** The socket's: what could not be sent to a controller is not sent to the next one. */
+  #out: Outgoing | undefined;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -166,13 +164,10 @@ export class Connection {
   }
 
   stop(): void {
-    const socket = this.#socket;
-    this.flush();
     this.#close('the agent stops', true);
     this.#state = 'stopped';
     this.#endRetry();
     this.#endWatch();
-    socket?.destroySoon();
   }
 
   /** Queues a message; lost when there is no connection. Throws EncodeError for one that is too long. */
@@ -183,7 +178,7 @@ export class Connection {
   /** The same for what the controller can do without when it is slow. False: not sent. */
   offer(message: MessageInit): boolean {
     if (this.#state !== 'established') return false;
-    if (this.#outBytes + (this.#socket?.writableLength ?? 0) > this.#limits.softBytes) {
+    if ((this.#out?.waiting ?? 0) > this.#limits.softBytes) {
       this.counters.dropped++;
       return false;
     }
@@ -198,15 +193,19 @@ export class Connection {
 
   /** Writes what is queued: once per turn of the loop. */
   flush(): void {
-    if (this.#outBytes === 0 || this.#socket === undefined) return;
-    const bytes = this.#out.length === 1 ? this.#out[0] : Buffer.concat(this.#out, this.#outBytes);
-    this.#out = [];
-    this.#outBytes = 0;
-    this.#socket.write(bytes);
-    if (this.#socket.writableLength <= this.#limits.hardBytes) return;
-    // Nothing that waits for it to read: it would wait for ever, with all these bytes.
-    this.#socket.destroy();
-    this.#close('the controller does not read', false);
+    if (this.#out?.flush() === false) this.#close(NOT_READ, false);
+  }
+
+  /** What the controller sends stays in its socket while this is off; it is not taken for silent then. */
+  read(on: boolean): void {
+    this.#paused = !on;
+    if (!on) {
+      this.#socket?.pause();
+      return;
+    }
+    this.#heardAt = this.#time.now();
+    if (this.#partialSince > 0) this.#partialSince = this.#heardAt;
+    this.#socket?.resume();
   }
 
   #connect(): void {
@@ -215,6 +214,7 @@ export class Connection {
     this.#connectedAt = this.#time.now();
     const socket = connect({ host, port });
     this.#socket = socket;
+    this.#out = new Outgoing(socket, this.#limits.hardBytes);
     socket.on('connect', () => this.#greet(socket));
     socket.on('data', (chunk: Buffer) => this.#receive(socket, chunk));
     socket.on('error', (error) => this.#closeFrom(socket, error.message));
@@ -228,13 +228,10 @@ export class Connection {
     this.#connectedAt = now;
     this.#heardAt = now;
     this.#echoSent = false;
+    this.#paused = false;
     this.#framer = new Framer();
     this.#dialect = undefined;
-    const { versions } = this;
-    const version = versions.at(-1) ?? OFP_VERSION;
-    const bitmap = { type: 'versionbitmap' as const, versions: helloVersions(versions) };
-    const elements = version < FIRST_WITH_BITMAP ? [] : [bitmap];
-    this.#queue(encode({ type: 'hello', version, elements }));
+    this.#queue(helloBytes(this.versions));
     this.flush();
   }
 
@@ -249,7 +246,7 @@ export class Connection {
       });
     } catch (error) {
       if (!(error instanceof OpenFlowError)) throw error;
-      this.refuse(error, chunk.subarray(0, 8));
+      this.refuse(error, this.#framer.refused);
       this.#close(error.message, false);
       return;
     }
@@ -267,8 +264,10 @@ export class Connection {
     try {
       this.#understand(bytes);
     } catch (error) {
-      if (error instanceof OpenFlowError) this.refuse(error, bytes);
-      else throw error;
+      if (!(error instanceof OpenFlowError)) throw error;
+      // An error is never answered by an error: two ends would do that for ever.
+      if (messageType(bytes) === OFPT_ERROR) this.counters.malformed++;
+      else this.refuse(error, bytes);
     }
   }
 
@@ -292,43 +291,21 @@ export class Connection {
     }
   }
 
-  /** The first message must be a hello with a version of ours (OpenFlow 1.3.5, section 6.3.1). */
+  /** The first message (OpenFlow 1.3.5, section 6.3.1). */
   #hello(bytes: Uint8Array): void {
-    let offer: Offer = { version: messageVersion(bytes) };
-    let problem: string | undefined = 'the first message is no hello';
-    try {
-      const hello = decode(bytes);
-      if (hello.type === 'hello') {
-        offer = offerOf(hello);
-        problem = undefined;
-      }
-    } catch (error) {
-      if (!(error instanceof OpenFlowError)) throw error;
-    }
-    const version = problem === undefined ? negotiate(this.versions, offer) : undefined;
-    this.#dialect = version === undefined ? undefined : createDialect(version, this.#options.context);
-    if (this.#dialect === undefined) {
-      this.#incompatible(problem ?? noCommonVersion(this.versions, offer), offer.version);
+    const greeted = greeting(this.versions, bytes);
+    if (greeted.version === undefined) {
+      if (greeted.answer !== undefined) this.#queue(greeted.answer);
+      this.#close(greeted.problem, false);
       return;
     }
+    const { version } = greeted;
+    this.#dialect = createDialect(version, this.#options.context);
     this.#state = 'established';
     this.#attempts = 0;
     this.counters.connects++;
     this.#options.logger.info({ controller: this.peer, version }, 'controller connected');
     this.#options.events.established();
-  }
-
-  #incompatible(problem: string, theirs: number): void {
-    const error = encode({
-      type: 'error',
-      error_type: ErrorType.HELLO_FAILED,
-      code: HelloFailedCode.INCOMPATIBLE,
-      data: new TextEncoder().encode(problem),
-    });
-    // This error looks the same in every version: in one that the peer may understand.
-    error[VERSION_OFFSET] = Math.max(1, Math.min(theirs, this.versions.at(-1) ?? OFP_VERSION));
-    this.#queue(error);
-    this.#close(problem, false);
   }
 
   /** False when this version of OpenFlow cannot say it. */
@@ -353,10 +330,9 @@ export class Connection {
   }
 
   #queue(bytes: Uint8Array): void {
+    if (this.#out === undefined) return;
     this.counters.sent++;
-    this.#out.push(bytes);
-    this.#outBytes += bytes.length;
-    if (this.#outBytes > WRITE_BYTES) this.flush();
+    if (!this.#out.push(bytes)) this.#close(NOT_READ, false);
   }
 
   #check(): void {
@@ -365,7 +341,7 @@ export class Connection {
     const silent = now - this.#heardAt;
     if (this.#state === 'connecting' || this.#state === 'greeting') {
       if (now - this.#connectedAt >= handshakeMs) this.#close('no hello in time', false);
-    } else if (this.#state === 'established') {
+    } else if (this.#state === 'established' && !this.#paused) {
       if (this.#partialSince > 0 && now - this.#partialSince >= partialMs) {
         this.#close('a message was begun and not finished', false);
       } else if (silent >= deadMs) {
@@ -386,20 +362,18 @@ export class Connection {
     const socket = this.#socket;
     if (socket === undefined) return;
     const was = this.#state;
-    this.flush();
+    const out = this.#out;
     this.#socket = undefined;
+    this.#out = undefined;
     this.#dialect = undefined;
-    this.#out = [];
-    this.#outBytes = 0;
     this.#partialSince = 0;
-    // What was said last (an error) still goes out; then the socket goes, whether the peer reads that or not.
     if (was === 'connecting') socket.destroy();
     else {
+      // What was said last (an error) still goes out; then the socket goes, whatever the peer does.
+      out?.flush();
       socket.destroySoon();
-      socket.on(
-        'close',
-        this.#time.after(LAST_WORDS_MS, () => socket.destroy()),
-      );
+      const endWait = this.#time.after(LINGER_MS, () => socket.destroy());
+      socket.on('close', endWait);
     }
     if (!stopping) this.#retryLater(reason);
     if (was === 'established') this.#options.events.closed(reason);
@@ -420,6 +394,7 @@ export class Connection {
   }
 }
 
+const NOT_READ = 'the controller does not read';
 const NO_BYTES = new Uint8Array(0);
 const nothing = (): void => {};
 

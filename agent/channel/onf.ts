@@ -2,15 +2,10 @@
  * Extensions of OpenFlow 1.3 by the Open Networking Foundation that the device knows: what came into the specification
  * with 1.4. Dialects of 1.4 and later turn their own messages into these and back.
  */
-import {
-  ErrorType,
-  type MessageInitOf,
-  type MessageOf,
-  OpenFlowError,
-  toErrorMessage,
-} from '../../openflow/index.ts';
+import { ErrorType, type MessageOf, OpenFlowError, toErrorMessage } from '../../openflow/index.ts';
 import { ONF_EXPERIMENTER } from '../../openflow/nicira/fields.ts';
 import { ONF_BUNDLE_ERROR } from '../../openflow/nicira/onf.ts';
+import { toExperimenter } from '../../openflow/translate/onf.ts';
 import { RoleReason } from '../../openflow/v14/constants.ts';
 
 export { ONF_EXPERIMENTER } from '../../openflow/nicira/fields.ts';
@@ -34,11 +29,5 @@ export const errorReply = (error: OpenFlowError, request: Uint8Array): MessageOf
 };
 
 /** Tells a controller that its role has changed without its asking (OpenFlow 1.4, section 7.4.4). */
-export const roleStatus = (role: number, generation: bigint): MessageInitOf<'experimenter'> => {
-  const data = new Uint8Array(16);
-  const view = new DataView(data.buffer);
-  view.setUint32(0, role);
-  view.setUint8(4, RoleReason.MASTER_REQUEST);
-  view.setBigUint64(8, generation);
-  return { type: 'experimenter', experimenter: ONF_EXPERIMENTER, exp_type: OnfType.ROLE_STATUS, data };
-};
+export const roleStatus = (role: number, generation_id: bigint): MessageOf<'experimenter'> =>
+  toExperimenter({ type: 'role_status', role, reason: RoleReason.MASTER_REQUEST, generation_id });

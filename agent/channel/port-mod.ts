@@ -10,20 +10,28 @@ import { NO_FLOOD, type Port } from '../ports/port.ts';
 import { PortError } from '../ports/socket.ts';
 import { advertisedFeatures } from './port-messages.ts';
 
-const CONFIG_BITS =
-  PortConfig.PORT_DOWN | PortConfig.NO_RECV | PortConfig.NO_FWD | PortConfig.NO_PACKET_IN | NO_FLOOD;
+const CONFIG_BITS = PortConfig.PORT_DOWN | PortConfig.NO_RECV | PortConfig.NO_FWD | PortConfig.NO_PACKET_IN;
+const OPENFLOW_10 = 1;
 
 const failed = (code: number, text: string): OpenFlowError =>
   new OpenFlowError(ErrorType.PORT_MOD_FAILED, code, text);
 
-/** Whether the change can be (a bundle asks before any of its messages is carried out). Throws OpenFlowError. */
-export const checkPortMod = (port: Port | undefined, message: MessageOf<'port_mod'>): Port => {
+/**
+ * Whether the change can be (a bundle asks before any of its messages is carried out). `version`: what the controller
+ * speaks; NO_FLOOD is a bit of OpenFlow 1.0 alone. Throws OpenFlowError.
+ */
+export const checkPortMod = (
+  port: Port | undefined,
+  message: MessageOf<'port_mod'>,
+  version: number,
+): Port => {
   const { port_no, hw_addr, mask, advertise } = message;
+  const known = version === OPENFLOW_10 ? CONFIG_BITS | NO_FLOOD : CONFIG_BITS;
   if (port === undefined) throw failed(PortModFailedCode.BAD_PORT, `no port ${port_no}`);
   if (hw_addr !== port.hardwareAddress) {
     throw failed(PortModFailedCode.BAD_HW_ADDR, `port ${port.name} is ${port.hardwareAddress}`);
   }
-  if ((mask & ~CONFIG_BITS) !== 0) {
+  if ((mask & ~known) !== 0) {
     throw failed(PortModFailedCode.BAD_CONFIG, `config bits 0x${(mask >>> 0).toString(16)}`);
   }
   // 0 leaves it as it is.
@@ -34,8 +42,12 @@ export const checkPortMod = (port: Port | undefined, message: MessageOf<'port_mo
 };
 
 /** Throws OpenFlowError; the port is then as it was. */
-export const modifyPort = (found: Port | undefined, message: MessageOf<'port_mod'>): Port => {
-  const port = checkPortMod(found, message);
+export const modifyPort = (
+  found: Port | undefined,
+  message: MessageOf<'port_mod'>,
+  version: number,
+): Port => {
+  const port = checkPortMod(found, message, version);
   const { config, mask } = message;
   try {
     port.configure((port.config & ~mask) | (config & mask));

@@ -90,12 +90,12 @@ export class Requests {
   }
 
   /** Throws OpenFlowError PORT_MOD_FAILED. */
-  checkPortMod(message: MessageOf<'port_mod'>): void {
-    checkPortMod(this.#options.ports.get(message.port_no), message);
+  checkPortMod({ version }: Session, message: MessageOf<'port_mod'>): void {
+    checkPortMod(this.#options.ports.get(message.port_no), message, version);
   }
 
-  portMod(message: MessageOf<'port_mod'>): Port {
-    return modifyPort(this.#options.ports.get(message.port_no), message);
+  portMod({ version }: Session, message: MessageOf<'port_mod'>): Port {
+    return modifyPort(this.#options.ports.get(message.port_no), message, version);
   }
 
   queueConfig(session: Session, { xid, port }: MessageOf<'queue_get_config_request'>): void {

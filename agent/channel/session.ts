@@ -20,6 +20,8 @@ export interface Link {
   send(message: MessageInit): void;
   offer(message: MessageInit): boolean;
   refuse(error: OpenFlowError, request: Uint8Array): void;
+  /** Whether to take in what the controller sends. */
+  read(on: boolean): void;
 }
 
 /** Bytes of a packet that a table-miss sends, unless SET_CONFIG says otherwise. */
@@ -41,6 +43,8 @@ export class Session implements Asker {
   missSendLen = DEFAULT_MISS_SEND_LEN;
   /** False once the connection has ended: nothing reaches the controller any more. */
   open = true;
+  /** How many cells ask for it not to be read. */
+  #holds = 0;
   readonly #counters: SessionCounters;
 
   constructor(link: Link, counters: SessionCounters) {
@@ -67,6 +71,15 @@ export class Session implements Asker {
   /** Answers a request, given as it was received. */
   refuse(error: OpenFlowError, original: Uint8Array): void {
     if (this.open) this.link.refuse(error, original);
+  }
+
+  /** What the controller sends waits until as many calls of release() have followed. */
+  hold(): void {
+    if (++this.#holds === 1 && this.open) this.link.read(false);
+  }
+
+  release(): void {
+    if (--this.#holds === 0 && this.open) this.link.read(true);
   }
 
   /** A cell's answer. */

@@ -1,5 +1,11 @@
 /** What a controller whose role is slave must not send: whatever changes the device (OpenFlow 1.3.5, section 6.3.6). */
-import { HEADER_BYTES, type Message, type MessageType, messageType } from '../../openflow/index.ts';
+import {
+  HEADER_BYTES,
+  type Message,
+  type MessageType,
+  messageType,
+  TableConfigFlag,
+} from '../../openflow/index.ts';
 import { ONF_EXPERIMENTER } from './onf.ts';
 
 const CHANGES = new Set<MessageType>([
@@ -12,7 +18,6 @@ const CHANGES = new Set<MessageType>([
   'dispatch_config',
   'dispatch_rule',
   'program',
-  'table_config',
 ]);
 
 const OFPT_MULTIPART_REQUEST = 18;
@@ -22,6 +27,8 @@ export const changesState = (message: Message): boolean => {
     case 'multipart_request':
       // With a body it sets the tables' features.
       return message.body.type === 'table_features' && message.body.tables.length > 0;
+    case 'table_config':
+      return (message.flags & TableConfigFlag.QUERY) === 0;
     case 'cell_message': {
       const { message: inside } = message;
       return inside.length < HEADER_BYTES || messageType(inside) !== OFPT_MULTIPART_REQUEST;

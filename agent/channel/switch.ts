@@ -22,6 +22,7 @@ import { BundleRequests } from './bundle-requests.ts';
 import { CellMessages, type Received } from './cell-messages.ts';
 import type { Extension } from './extension.ts';
 import { ONF_EXPERIMENTER, OnfType } from './onf.ts';
+import { Pace } from './pace.ts';
 import { handlePacketOut } from './packet-out.ts';
 import type { Requests } from './requests.ts';
 import { type Link, Session } from './session.ts';
@@ -59,6 +60,7 @@ type Handlers = { [T in MessageType]?: (session: Session, received: Received<Mes
 export class Switch {
   readonly counters = { packetOuts: 0, lostPacketOuts: 0 };
   readonly bundles: BundleRequests;
+  readonly pace: Pace;
   readonly #options: SwitchOptions;
   readonly #barriers: Barriers;
   readonly #toCells: CellMessages;
@@ -68,15 +70,16 @@ export class Switch {
   constructor(options: SwitchOptions) {
     const { cells, clock, flows, liveness, requests } = options;
     this.#options = options;
+    this.pace = new Pace(clock);
     this.#barriers = new Barriers((cell) => flows.run(cell));
-    this.#toCells = new CellMessages({ cells, clock, liveness, barriers: this.#barriers });
+    this.#toCells = new CellMessages({ cells, clock, liveness, barriers: this.#barriers, pace: this.pace });
     this.bundles = new BundleRequests({
       cells,
       clock,
       liveness,
       barriers: this.#barriers,
-      checkPortMod: (message) => requests.checkPortMod(message),
-      portMod: (message) => this.#portMod(message),
+      checkPortMod: (session, message) => requests.checkPortMod(session, message),
+      portMod: (session, message) => this.#portMod(session, message),
     });
     this.#handlers = this.#table();
   }
@@ -111,13 +114,16 @@ export class Switch {
     handler(session, received);
   }
 
-  /** A controller is gone. Without the last one existing cells go on; new flows wait or are switched without it. */
+  /** A controller is gone. Those that are left go on; without the last one existing cells go on; new flows wait or are switched without it. */
   closed(session: Session): void {
     const { sessions, dispatcher, failMode, standaloneCell, tableSettings } = this.#options;
     sessions.delete(session);
     tableSettings.update();
     dispatcher.askOthers(session);
-    if (sessions.size > 0) return;
+    if (sessions.size > 0) {
+      this.#plainSoon();
+      return;
+    }
     this.#endPlainTimer();
     if (failMode !== 'standalone') return;
     dispatcher.standaloneCell = standaloneCell();
@@ -147,7 +153,7 @@ export class Switch {
       get_async_request: (session, { message }) => requests.getAsync(session, message.xid),
       set_async: (session, { message }) => requests.setAsync(session, message),
       queue_get_config_request: (session, { message }) => requests.queueConfig(session, message),
-      port_mod: (_, { message }) => this.#portMod(message),
+      port_mod: (session, { message }) => this.#portMod(session, message),
       barrier_request: (session, { message: { xid } }) =>
         this.#barriers.request(() => session.send({ type: 'barrier_reply', xid })),
       packet_out: (session, received) => this.#packetOut(session, received),
@@ -191,8 +197,13 @@ export class Switch {
 
   /** The features handshake is done: the controller is in charge. */
   #greeted(): void {
-    const { dispatcher, extension, sessions } = this.#options;
-    dispatcher.standaloneCell = undefined;
+    this.#options.dispatcher.standaloneCell = undefined;
+    this.#plainSoon();
+  }
+
+  /** Without a Flowcell controller the device becomes an ordinary switch, unless one comes (back) shortly. */
+  #plainSoon(): void {
+    const { extension, sessions } = this.#options;
     if (sessions.some(({ extended }) => extended)) return;
     this.#endPlainTimer();
     // Flows that wait for a returning Flowcell controller are not to be lost to the default cell meanwhile.
@@ -221,9 +232,9 @@ export class Switch {
     throw noExperimenter(experimenter);
   }
 
-  #portMod(message: MessageOf<'port_mod'>): void {
+  #portMod(session: Session, message: MessageOf<'port_mod'>): void {
     const { requests, sessions, liveness } = this.#options;
-    const port = requests.portMod(message);
+    const port = requests.portMod(session, message);
     liveness.changed(port);
     sessions.portChanged(port, 'modify');
   }

@@ -2,7 +2,6 @@
 import type { Logger } from 'pino';
 import {
   CellReason,
-  CellState,
   DispatchFlag,
   type MessageInit,
   type MessageOf,
@@ -22,34 +21,18 @@ import type { Clock } from '../clock.ts';
 import type { Liveness } from '../liveness.ts';
 import type { Programs } from '../programs.ts';
 import { TokenBucket } from './admission.ts';
+import { CellReports, type RuleEnd } from './cell-reports.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { PendingFlow } from './pending.ts';
 import { Rule, type RuleTable } from './rules.ts';
 
 export type DispatchRule = MessageOf<'dispatch_rule'>;
-type CellStatus = Extract<MessageInit, { type: 'cell_status' }>;
 
 /** After host deaths, cells are started again by the agent at most this often per minute; then the flow asks anew. */
 const HOST_DEATHS_PER_MINUTE = 5;
 /** The default cell and the standalone cell come back after this, ms, doubled each time up to the most. */
 const RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
-
-const END_STATES: Record<Exclude<CellEnd, 'closed'>, [state: number, reason: number]> = {
-  memory: [CellState.KILLED, CellReason.MEMORY],
-  cpu: [CellState.KILLED, CellReason.CPU],
-  exception: [CellState.EXITED, CellReason.EXCEPTION],
-  'host-died': [CellState.EXITED, CellReason.HOST_DIED],
-};
-
-const RULE_ENDS = {
-  idle: CellReason.IDLE_TIMEOUT,
-  hard: CellReason.HARD_TIMEOUT,
-  delete: CellReason.DELETE,
-} as const;
-export type RuleEnd = keyof typeof RULE_ENDS;
-
-const microseconds = (value: number): number => Math.min(0xffffffff, Math.max(0, Math.round(value)));
 
 export interface FlowsOptions {
   rules: RuleTable;
@@ -73,6 +56,7 @@ const OWN_RUN_MS = 500;
 export class Flows implements CellListener {
   readonly counters = { added: 0, failed: 0, restarted: 0, askedAgain: 0, quarantined: 0 };
   readonly #options: FlowsOptions;
+  readonly #reports: CellReports;
   readonly #waiting = new Set<CellRecord>();
   readonly #hostDeaths: TokenBucket;
   #hostDiedAt = -Infinity;
@@ -80,6 +64,7 @@ export class Flows implements CellListener {
 
   constructor(options: FlowsOptions) {
     this.#options = options;
+    this.#reports = new CellReports(options.clock, options.send);
     this.#hostDeaths = new TokenBucket(
       HOST_DEATHS_PER_MINUTE / 60,
       HOST_DEATHS_PER_MINUTE,
@@ -154,7 +139,7 @@ export class Flows implements CellListener {
     // Which directions a rule covers is part of what it is, not of what can be changed.
     rule.flags =
       (message.flags & ~DispatchFlag.BOTH_DIRECTIONS) | (rule.flags & DispatchFlag.BOTH_DIRECTIONS);
-    if (rule.cell?.handle !== undefined) this.#ready(rule.cell, rule, message.query_id);
+    if (rule.cell?.handle !== undefined) this.#reports.ready(rule.cell, rule, message.query_id);
   }
 
   /** DELETE: all rules at least as specific, and of this cell when it is not 0. */
@@ -204,7 +189,9 @@ export class Flows implements CellListener {
   /** CELL_STATUS ready for every live cell of a rule. */
   reportAll(send: (message: MessageInit) => void): void {
     for (const rule of this.#options.rules.all()) {
-      if (rule.state === 'active' && rule.cell?.handle !== undefined) this.#ready(rule.cell, rule, 0, send);
+      if (rule.state === 'active' && rule.cell?.handle !== undefined) {
+        this.#reports.ready(rule.cell, rule, 0, send);
+      }
     }
   }
 
@@ -232,7 +219,7 @@ export class Flows implements CellListener {
 
   opened(cell: CellRecord): void {
     const { rule } = cell;
-    if (rule !== undefined) this.#ready(cell, rule, cell.queryId);
+    if (rule !== undefined) this.#reports.ready(cell, rule, cell.queryId);
     // Programs other than openflow need no entries, and nobody knows whether they answer a barrier.
     if (cell.program.name !== 'openflow') this.run(cell);
     else if (cell.restored) this.#replay(cell);
@@ -252,7 +239,7 @@ export class Flows implements CellListener {
     this.#options.rules.remove(rule);
     rule.cell = undefined;
     const reason = code === 'FC_BAD_PROGRAM' ? CellReason.BAD_PROGRAM : CellReason.NO_RESOURCES;
-    this.#status(CellState.FAILED, reason, rule, cell, { query_id: cell.queryId, detail });
+    this.#reports.failed(rule, cell, cell.queryId, reason, detail);
   }
 
   ended(cell: CellRecord, end: CellEnd, detail: string): void {
@@ -262,9 +249,7 @@ export class Flows implements CellListener {
       this.#retryOwn(cell);
       return;
     }
-    // A cell that ends "closed" without our closing it is one whose host would have it so.
-    const [state, reason] = END_STATES[end === 'closed' ? 'host-died' : end];
-    this.#status(state, reason, rule, cell, { detail });
+    this.#reports.ended(rule, cell, end, detail);
     if (end === 'host-died' && cell.log.complete && this.#mayRestart()) this.#restart(rule, cell);
     else this.#applyPolicy(rule, cell);
   }
@@ -301,8 +286,7 @@ export class Flows implements CellListener {
 
   #replay(cell: CellRecord): void {
     this.#options.liveness.restored(cell);
-    for (const message of cell.log.replay(this.#options.clock.now)) cell.control.tell(message);
-    cell.control.barrier(() => this.run(cell));
+    cell.control.restore(cell.log.replay(this.#options.clock.now), () => this.run(cell));
   }
 
   #applyPolicy(rule: Rule, cell: CellRecord): void {
@@ -312,7 +296,7 @@ export class Flows implements CellListener {
         this.counters.quarantined++;
         rule.state = 'quarantined';
         dispatcher.abandon(cell.queue);
-        this.#status(CellState.QUARANTINED, CellReason.NONE, rule, cell, {});
+        this.#reports.quarantined(rule, cell);
         break;
       case OnFailure.DROP:
         rules.remove(rule);
@@ -331,9 +315,7 @@ export class Flows implements CellListener {
       this.#waiting.delete(cell);
       this.#options.cells.close(cell);
     }
-    if (rule.flags & DispatchFlag.NOTIFY_REMOVED) {
-      this.#status(CellState.REMOVED, RULE_ENDS[why], rule, cell, {});
-    }
+    if (rule.flags & DispatchFlag.NOTIFY_REMOVED) this.#reports.removed(rule, cell, why);
   }
 
   #retryOwn(cell: CellRecord): void {
@@ -355,39 +337,7 @@ export class Flows implements CellListener {
   #refuse(rule: Rule, message: DispatchRule, reason: number, detail: string): void {
     this.counters.failed++;
     this.refuse(message.query_id);
-    this.#status(CellState.FAILED, reason, rule, undefined, { query_id: message.query_id, detail });
-  }
-
-  #ready(cell: CellRecord, rule: Rule, queryId: number, send = this.#options.send): void {
-    const init = { query_id: queryId, setup_us: microseconds(cell.setupUs) };
-    this.#status(CellState.READY, CellReason.NONE, rule, cell, init, send);
-  }
-
-  #status(
-    state: number,
-    reason: number,
-    rule: Rule,
-    cell: CellRecord | undefined,
-    more: Partial<CellStatus>,
-    send = this.#options.send,
-  ): void {
-    const usage = cell?.handle?.usage;
-    send({
-      type: 'cell_status',
-      state,
-      reason,
-      priority: rule.priority,
-      cell: cell?.id ?? 0,
-      tenant: rule.tenant,
-      cookie: rule.cookie,
-      cpu_us: microseconds(usage?.cpuUs ?? 0),
-      memory_bytes: microseconds(usage?.heapBytes ?? 0),
-      duration_sec: Math.floor((this.#options.clock.now - rule.createdAt) / 1000),
-      packet_count: BigInt(rule.packets),
-      byte_count: BigInt(rule.bytes),
-      match: rule.match,
-      ...more,
-    });
+    this.#reports.failed(rule, undefined, message.query_id, reason, detail);
   }
 }
 

@@ -116,8 +116,8 @@ export const TX = {
   METADATA_LO: 10,
   METADATA_HI: 11,
 } as const;
-/** TX.QUEUE of a packet that no set_queue action was applied to. */
-export const NO_QUEUE = 0xffffffff;
+/** TX.QUEUE of a packet that no set_queue action was applied to; OFPQ_ALL as a signed word, which needs no heap. */
+export const NO_QUEUE = -1;
 export const TX_KIND = { DONE: 0, OUTPUT: 1, TO_CONTROLLER: 2 } as const;
 export const TX_KIND_MASK = 0xff;
 export const TX_FLAG = {

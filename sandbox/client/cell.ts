@@ -216,7 +216,7 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
       verdict.headLength = length;
       verdict.headConsumed = consumed;
       if (kind === TX_KIND.OUTPUT) {
-        verdict.queue = words[at + TX.QUEUE]! >>> 0;
+        verdict.queue = words[at + TX.QUEUE]!;
       } else {
         verdict.tableId = words[at + TX.TABLE_ID]! & 0xff;
         verdict.cookie = u64(words[at + TX.COOKIE_LO]!, words[at + TX.COOKIE_HI]!);

@@ -3,15 +3,18 @@ import type { Logger } from 'pino';
 import { HOST_CELLS, RING_SIZE, regionOffset, type ToAgent } from '../channel/control.ts';
 import { NO_QUEUE } from '../channel/layout.ts';
 import type { PollLoop } from '../sys/loop.ts';
+import { Bans } from './bans.ts';
 import { type CellOwner, HostCell } from './cell.ts';
 import { SandboxError } from './errors.ts';
+import { Heartbeat } from './heartbeat.ts';
+import type { OpenCallback, SandboxHostOptions, SandboxHostStats } from './host-types.ts';
 import { HostProcess } from './process.ts';
 import { uploadedRuntime } from './programs.ts';
 import { SharedPages } from './shared-pages.ts';
+import { Shelves, shelfKey, type Waiter } from './shelves.ts';
 import {
   type CellEnd,
   type CellEvents,
-  type CellHandle,
   type CellLimits,
   DEFAULT_LIMITS,
   type FrameRef,
@@ -24,65 +27,13 @@ const FIRST_UID = 64000;
 const DEFAULT_POOL = 32;
 /** Packets a cell may handle before the next one has its turn. */
 const BUDGET = 64;
-/** The host is looked at this often; ticks without a heartbeat after which it is killed. */
-const WATCH_MS = 100;
-const STUCK_TICKS = 10;
-const SILENT_TICKS = 20;
 /** Pause before a host that died is started again, doubled each time it dies young, ms. */
 const RESTART_MS = 50;
 const MAX_RESTART_MS = 5000;
 const YOUNG_MS = 10_000;
-/** A foreign program that has taken its host down, or does not load, gets no cell for so long. */
-const BAN_MS = 60_000;
 const MEMORY_MIB = { least: 8, most: 4096 };
 /** Who has a cell index: the host; the agent, as a warm isolate or a cell; nobody until it is wiped. */
 const OWNER = { HOST: 0, WARM: 1, CELL: 2, RELEASED: 3 } as const;
-
-export interface SandboxHostOptions<F extends FrameRef> {
-  tenant: number;
-  loop: PollLoop;
-  events: CellEvents<F>;
-  /** Kept warm; the first is the default program. */
-  programs: ProgramImage[];
-  /** Isolates to keep warm of each program. Default 32. */
-  poolSize?: number;
-  /** User and group id of the host. Default 64000 + tenant. */
-  uid?: number;
-  logger: Logger;
-}
-
-export interface SandboxHostStats {
-  /** Cells now, and warm isolates. */
-  live: number;
-  warm: number;
-  /** Requests waiting for an isolate. */
-  waiting: number;
-  opened: number;
-  openFailed: number;
-  ended: Record<CellEnd, number>;
-  /** Frames pushed into cells, records and control messages taken from them. */
-  frames: number;
-  records: number;
-  messages: number;
-  /** Cells that were ended because what they wrote into shared memory was nonsense. */
-  badRecords: number;
-  /** Times the host process was started again. */
-  restarts: number;
-}
-
-export type OpenCallback<F extends FrameRef> = (
-  error: Error | null,
-  cell: CellHandle<F> | null,
-  setupUs: number,
-) => void;
-
-interface Waiter<F extends FrameRef> {
-  readonly id: number;
-  readonly program: ProgramImage;
-  readonly limits: CellLimits;
-  readonly since: number;
-  readonly callback: OpenCallback<F>;
-}
 
 export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly words: Int32Array;
@@ -99,9 +50,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly #pages: SharedPages;
   /** By index; a cell that ended stays until its index is the host's again. */
   readonly #cells: (HostCell<F> | null)[] = new Array(HOST_CELLS).fill(null);
-  /** Warm indexes and waiting requests by program hash and memory. */
-  readonly #warm = new Map<string, number[]>();
-  readonly #waiting = new Map<string, Waiter<F>[]>();
+  readonly #shelves = new Shelves<F>();
   /** Programs the present process has got. */
   readonly #known = new Set<string>();
   readonly #dirty: (HostCell<F> | null)[] = new Array(RING_SIZE).fill(null);
@@ -112,18 +61,22 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   /** Indexes to give back when the present batch has been sent. */
   readonly #releases: number[] = [];
   #inBatch = false;
-  /** Programs that get no cell: by hash, or by shelf; until when (performance.now() clock), and why. */
-  readonly #bans = new Map<string, { until: number; why: string }>();
+  readonly #bans = new Bans();
+  readonly #heartbeat = new Heartbeat({
+    read: () => this.#pages.heartbeat,
+    busy: () => this.#pages.pending || this.#anyBusy(),
+    stuck: (seconds) => {
+      this.#stuck = true;
+      this.#distrust(`no heartbeat for ${seconds} s`);
+    },
+  });
   /** The present process is killed because its thread does not get on. */
   #stuck = false;
   #process: HostProcess | null = null;
   #starting: Promise<void> | null = null;
   #closed = false;
-  #heartbeat = 0;
-  #silentTicks = 0;
   #startedAt = 0;
   #restartMs = RESTART_MS;
-  #watch: NodeJS.Timeout | undefined;
   #restart: NodeJS.Timeout | undefined;
   #onExit: (() => void) | null = null;
   readonly #stats = { live: 0, warm: 0, opened: 0, openFailed: 0, badRecords: 0, restarts: 0 };
@@ -197,17 +150,12 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     }
     const key = shelfKey(program.hash, limits.memoryMiB);
     const waiter = { id, program, limits, since, callback };
-    const index = this.#process ? this.#warm.get(key)?.pop() : undefined;
+    const index = this.#process ? this.#shelves.take(key) : undefined;
     if (index !== undefined) {
       this.#take(index, waiter);
       return;
     }
-    let waiting = this.#waiting.get(key);
-    if (!waiting) {
-      waiting = [];
-      this.#waiting.set(key, waiting);
-    }
-    waiting.push(waiter);
+    this.#shelves.wait(key, waiter);
     this.#request(waiter);
   }
 
@@ -227,8 +175,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   }
 
   stats(): SandboxHostStats {
-    let waiting = 0;
-    for (const list of this.#waiting.values()) waiting += list.length;
+    const waiting = this.#shelves.waiting.length;
     return { ...this.#stats, waiting, ended: { ...this.#ended }, ...this.counters };
   }
 
@@ -262,7 +209,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   #refusal(program: ProgramImage, limits: CellLimits): SandboxError | null {
     if (this.#closed) return new SandboxError('FC_HOST_UNAVAILABLE', 'the sandbox host was closed');
-    const ban = this.#banned(program.hash) ?? this.#banned(shelfKey(program.hash, limits.memoryMiB));
+    const ban = this.#bans.why(program.hash) ?? this.#bans.why(shelfKey(program.hash, limits.memoryMiB));
     if (ban !== undefined) return new SandboxError('FC_BAD_PROGRAM', ban);
     const { memoryMiB, runMs } = limits;
     if (!Number.isInteger(memoryMiB) || memoryMiB < MEMORY_MIB.least || memoryMiB > MEMORY_MIB.most) {
@@ -292,11 +239,9 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#process = started;
     if (this.#closed) return;
     this.#logger.info({ tenant, pid: started.pid }, 'sandbox host started');
-    this.#heartbeat = this.#pages.heartbeat;
-    this.#silentTicks = 0;
-    this.#watch = setInterval(() => this.#checkHeartbeat(), WATCH_MS);
+    this.#heartbeat.start();
     for (const program of this.#options.programs) this.#sendProgram(program, true);
-    for (const list of this.#waiting.values()) for (const waiter of list) this.#request(waiter);
+    for (const waiter of this.#shelves.waiting) this.#request(waiter);
   }
 
   #sendProgram(program: ProgramImage, pooled: boolean): void {
@@ -379,8 +324,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       const code = message.reason === 'no_resources' ? 'FC_NO_RESOURCES' : 'FC_BAD_PROGRAM';
       const key = shelfKey(message.hash, message.memoryMiB);
       const why = String(message.detail);
-      const foreign = this.#waiting.get(key)?.some(({ program }) => !program.trusted) === true;
-      if (foreign && code === 'FC_BAD_PROGRAM') this.#ban(key, why);
+      const foreign = this.#shelves.some(key, ({ program }) => !program.trusted);
+      if (foreign && code === 'FC_BAD_PROGRAM') this.#bans.add(key, why);
       this.#failWaiting(new SandboxError(code, why), key);
     } else if (message.type === 'ended') this.#endedByHost(message.index, message.end, message.detail);
     else if (message.type === 'released') this.#released(message.index);
@@ -403,14 +348,9 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#owners[index] = OWNER.WARM;
     const key = shelfKey(hash, memoryMiB);
     this.#stats.warm++;
-    const waiter = this.#waiting.get(key)?.shift();
-    if (waiter) {
-      this.#take(index, waiter);
-      return;
-    }
-    const warm = this.#warm.get(key);
-    if (warm) warm.push(index);
-    else this.#warm.set(key, [index]);
+    const waiter = this.#shelves.next(key);
+    if (waiter) this.#take(index, waiter);
+    else this.#shelves.put(key, index);
   }
 
   #endedByHost(index: number, end: CellEnd, detail: string): void {
@@ -453,28 +393,9 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   }
 
   #failWaiting(error: SandboxError, key?: string): void {
-    for (const [each, list] of this.#waiting) {
-      if (key !== undefined && each !== key) continue;
-      this.#waiting.delete(each);
-      this.#stats.openFailed += list.length;
-      for (const { callback, since } of list) callback(error, null, (performance.now() - since) * 1000);
-    }
-  }
-
-  #checkHeartbeat(): void {
-    const { heartbeat } = this.#pages;
-    if (heartbeat !== this.#heartbeat) {
-      this.#heartbeat = heartbeat;
-      this.#silentTicks = 0;
-      return;
-    }
-    this.#silentTicks++;
-    const pending = this.#pages.pending || this.#anyBusy();
-    if (this.#silentTicks < (pending ? STUCK_TICKS : SILENT_TICKS)) return;
-    const seconds = (this.#silentTicks * WATCH_MS) / 1000;
-    this.#silentTicks = 0;
-    this.#stuck = true;
-    this.#distrust(`no heartbeat for ${seconds} s`);
+    const waiters = this.#shelves.takeWaiting(key);
+    this.#stats.openFailed += waiters.length;
+    for (const { callback, since } of waiters) callback(error, null, (performance.now() - since) * 1000);
   }
 
   #anyBusy(): boolean {
@@ -492,7 +413,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     const culprit = this.#stuck || crashed ? (this.#cells[this.#pages.running] ?? null) : null;
     const end = this.#stuck ? 'cpu' : 'exception';
     this.#stuck = false;
-    clearInterval(this.#watch);
+    this.#heartbeat.stop();
     if (this.#closed) {
       this.#onExit?.();
       return;
@@ -503,25 +424,13 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     if (culprit !== null) {
       const { hash, name, trusted } = culprit.program;
       if (!trusted)
-        this.#ban(hash, `program ${name} has taken its sandbox host down; it gets no cell for a while`);
+        this.#bans.add(hash, `program ${name} has taken its sandbox host down; it gets no cell for a while`);
       this.#endCell(culprit, end, `it could not be interrupted; the sandbox host ${detail}`);
     }
     this.#endAll('host-died', `the sandbox host ${detail}`);
     this.#owners.fill(OWNER.HOST);
     if (performance.now() - this.#startedAt > YOUNG_MS) this.#restartMs = RESTART_MS;
     this.#scheduleRestart();
-  }
-
-  #ban(key: string, why: string): void {
-    const now = performance.now();
-    for (const [each, { until }] of this.#bans) if (until <= now) this.#bans.delete(each);
-    this.#bans.set(key, { until: now + BAN_MS, why });
-  }
-
-  /** Why there is no cell for this now. */
-  #banned(key: string): string | undefined {
-    const ban = this.#bans.get(key);
-    return ban !== undefined && performance.now() < ban.until ? ban.why : undefined;
   }
 
   #scheduleRestart(): void {
@@ -545,22 +454,18 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       this.#dirty[i] = null;
     }
     this.#dirtyCount = 0;
-    this.#warm.clear();
+    this.#shelves.clear();
     this.#known.clear();
     this.#stats.warm = 0;
     this.#releases.length = 0;
   }
 
   #release(): void {
-    clearInterval(this.#watch);
+    this.#heartbeat.stop();
     this.#loop.remove(this.#each);
     this.#loop.remove(this.#beforeSleep);
     this.#loop.remove(this.#afterWake);
     this.#loop.unwatch(this.#pages.toAgent.fd);
     this.#pages.release();
   }
-}
-
-function shelfKey(hash: string, memoryMiB: number): string {
-  return `${hash}/${memoryMiB}`;
 }

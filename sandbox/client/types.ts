@@ -63,7 +63,7 @@ export interface Verdict<F extends FrameRef> {
   headOffset: number;
   headLength: number;
   headConsumed: number;
-  /** OUTPUT: the queue of the port, or NO_QUEUE. */
+  /** OUTPUT: the queue of the port as a signed word, or NO_QUEUE. */
   queue: number;
   tableId: number;
   cookie: bigint;

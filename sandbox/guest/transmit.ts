@@ -64,6 +64,8 @@ export class Transmit {
   private spilled = 0;
   private flushed = 0;
   private privateHeads: Uint8Array | undefined;
+  /** Views of them, made when first needed. */
+  private readonly privateViews: Uint8Array[] = [];
   private privateCount = 0;
   /** Private head that was last copied to scratch, and where to. */
   private copiedFrom = NONE;
@@ -216,7 +218,8 @@ export class Transmit {
     this.copiedFrom = index;
     this.copiedTo = SCRATCH_OFFSET + scratch * SCRATCH_BYTES;
     const from = index * SCRATCH_BYTES;
-    this.region.set(this.privateHeads!.subarray(from, from + SCRATCH_BYTES), this.copiedTo);
+    this.privateViews[index] ??= this.privateHeads!.subarray(from, from + SCRATCH_BYTES);
+    this.region.set(this.privateViews[index], this.copiedTo);
     return true;
   }
 

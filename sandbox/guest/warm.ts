@@ -30,13 +30,14 @@ export interface WarmUp {
   /** A program of its own: what it learns while warming goes away with it. */
   makeProgram(): Program;
   /** OpenFlow messages that begin a round, if any. */
-  messages: readonly Uint8Array[];
+  messages(): readonly Uint8Array[];
   rounds: number;
   /** Packets (TCP and UDP in turn) after each round's messages. */
   packets: number;
 }
 
 export function warm({ makeProgram, messages, rounds, packets }: WarmUp): void {
+  const setUp = messages();
   const memory = new Memory(REGION_BYTES);
   const bytes = new Uint8Array(memory);
   const words = new Int32Array(memory);
@@ -59,7 +60,7 @@ export function warm({ makeProgram, messages, rounds, packets }: WarmUp): void {
 
   runtime.attach();
   for (let round = 0; round < rounds; round++) {
-    for (const message of messages) controlIn.write(message, 0);
+    for (const message of setUp) controlIn.write(message, 0);
     runtime.run(0);
     for (let sent = 0; sent < packets; sent += BATCH) {
       Atomics.store(words, H.RX_HEAD, (words[H.RX_HEAD] + BATCH) | 0);

@@ -121,8 +121,10 @@ export class Pool {
   async #build(shelf: Shelf, index: number): Promise<void> {
     const start = performance.now();
     try {
-      // Whoever waits, or will if this goes on, is served sooner by an isolate that still has to warm up.
-      const warm = shelf.wanted === 0 && shelf.warm >= shelf.target * LOW;
+      // Whoever waits, or will if this goes on, is served sooner by an isolate that still has to warm up. The first is
+      // warmed in any case: all others are loaded with the code that was compiled for it.
+      const relaxed = shelf.wanted === 0 && shelf.warm >= shelf.target * LOW;
+      const warm = relaxed || !shelf.program.runtime.warmed;
       const built = await this.#builder.build(shelf.program, shelf.memoryMiB, index, warm);
       if (shelf.wanted > 0) shelf.wanted--;
       shelf.warm++;

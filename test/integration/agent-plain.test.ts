@@ -149,6 +149,30 @@ describeNetwork('the agent as an ordinary OpenFlow switch', () => {
     await peer.entries();
   });
 
+  test('a burst of more messages than a cell has room for: the controller is held up, nothing is refused', async () => {
+    const entry = (i: number) => ({
+      table_id: 1,
+      priority: i % 1000,
+      cookie: BigInt(i),
+      match: { in_port: 1 },
+    });
+    await peer.entries(...Array.from({ length: 12_000 }, (_, i) => entry(i)));
+    const request = { type: 'multipart_request' as const, body: { type: 'flow' as const, table_id: 1 } };
+    const cookies: bigint[] = [];
+    let reply = await peer.call('multipart_reply', request);
+    for (;;) {
+      if (reply.body.type === 'flow') cookies.push(...reply.body.flows.map(({ cookie }) => cookie));
+      if ((reply.flags & 1) === 0) break;
+      reply = await peer.next('multipart_reply');
+    }
+    // The last of each.
+    expect(cookies.sort((x, y) => Number(x - y))).toEqual(
+      Array.from({ length: 1000 }, (_, i) => BigInt(11_000 + i)),
+    );
+    expect(peer.received.filter(({ type }) => type === 'error')).toEqual([]);
+    await peer.entries({ command: FlowModCommand.DELETE, table_id: 1 });
+  });
+
   test('a port that goes down, and one that goes and comes back', async () => {
     const link = net.link('h2', 's1');
     await link.down('a');

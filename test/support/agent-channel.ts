@@ -23,6 +23,7 @@ export class FakeController implements Link {
   readonly peer = 'test';
   readonly version: number;
   readonly received: Message[] = [];
+  reading = true;
   readonly session: Session;
   readonly #channel: Channel;
 
@@ -43,6 +44,10 @@ export class FakeController implements Link {
 
   refuse(error: OpenFlowError, request: Uint8Array): void {
     this.send(errorReply(error, request));
+  }
+
+  read(on: boolean): void {
+    this.reading = on;
   }
 
   /** As if it came over the wire; `original` where that was not OpenFlow 1.3. */

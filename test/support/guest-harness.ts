@@ -42,9 +42,9 @@ export interface Sent {
   frame: Uint8Array;
   last: boolean;
   cacheable: boolean;
-  /** To the controller. */
   /** Of an output. */
   queue: number;
+  /** To the controller. */
   tableId: number;
   cookie: bigint;
   metadata: bigint;
@@ -193,7 +193,7 @@ export class GuestHarness {
       frame,
       last: (record[TX.KIND] & TX_FLAG.LAST) !== 0,
       cacheable: (record[TX.KIND] & TX_FLAG.CACHEABLE) !== 0,
-      queue: record[TX.QUEUE] >>> 0,
+      queue: record[TX.QUEUE],
       tableId: record[TX.TABLE_ID],
       cookie: join(record[TX.COOKIE_HI], record[TX.COOKIE_LO]),
       metadata: join(record[TX.METADATA_HI], record[TX.METADATA_LO]),

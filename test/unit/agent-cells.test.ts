@@ -219,8 +219,30 @@ describe('the conversation with a cell', () => {
     expect(taken).toBeLessThan(5000);
     expect(counters.overflow).toBe(1);
     let done = 0;
+    // A barrier tells of what is before it, so it has to wait with that; barriers are bounded by themselves.
     control.barrier(() => done++);
+    expect(done).toBe(0);
+    for (let i = 0; done === 0 && i < 10_000; i++) control.barrier(() => done++);
     expect(done).toBe(1);
+    expect(counters.overflow).toBe(2);
+  });
+
+  test('a new cell is told all that the one before knew, however much, and then its barrier', () => {
+    const { control, counters, cell } = setUp();
+    const known = Array.from({ length: 10_000 }, (_, i) => flowMod({ priority: i }));
+    cell.takesMessages = false;
+    control.attach(cell);
+    let done = false;
+    control.restore(known, () => {
+      done = true;
+    });
+    cell.takesMessages = true;
+    control.pump();
+    const added = cell.messages.filter(({ type }) => type === 'flow_mod');
+    expect(added.map((message) => (message as FlowMod).priority)).toEqual(known.map((_, i) => i));
+    expect([done, counters.overflow]).toEqual([false, 0]);
+    cell.answerBarriers();
+    expect(done).toBe(true);
   });
 
   test('after a barrier nothing before it can be answered any more', () => {

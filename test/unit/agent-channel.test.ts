@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ONF_EXPERIMENTER } from '../../agent/channel/onf.ts';
 import { PortError } from '../../agent/ports/socket.ts';
 import {
@@ -86,6 +86,7 @@ describe('roles', () => {
     ['table_mod', { type: 'table_mod', table_id: 0 }],
     ['port_mod', { type: 'port_mod', port_no: 1, hw_addr: '02:00:00:00:00:01' }],
     ['fragments', { type: 'set_config', flags: 1 }],
+    ['settings of a table', { type: 'table_config', table_id: 1, flags: 4 }],
     [
       'table features',
       {
@@ -207,6 +208,13 @@ describe('requests', () => {
     expect(errorOf(controller).data).toEqual(original.subarray(0, 128));
   });
 
+  test('a deletion goes to its cell whatever its buffer_id: it means nothing there', () => {
+    const channel = new Channel();
+    const controller = channel.connect();
+    controller.say({ type: 'flow_mod', command: FlowModCommand.DELETE, buffer_id: 0 });
+    expect(channel.cell.messages).toMatchObject([{ type: 'flow_mod', buffer_id: 0 }]);
+  });
+
   test('a packet-out shows in its error what was sent, not what the cell got', () => {
     const channel = new Channel();
     const controller = channel.connect();
@@ -233,6 +241,56 @@ describe('requests', () => {
     expect(channel.cell.sent).toEqual([]);
     controller.say({ type: 'multipart_request', xid: 3, flags: 0, body });
     expect(channel.cell.messages).toMatchObject([{ type: 'multipart_request' }]);
+  });
+
+  test('whoever sends more than a cell takes in is read again when it has; a cell that is stuck holds up nobody', () => {
+    const channel = new Channel();
+    const [controller, other] = [channel.connect(), channel.connect()];
+    const { pace } = channel.switch;
+    const push = (count: number) => {
+      for (let i = 0; i < count; i++) controller.say({ type: 'flow_mod', priority: i });
+    };
+    channel.cell.takesMessages = false;
+    push(1000);
+    expect(controller.reading).toBe(true);
+    push(100);
+    expect([controller.reading, other.reading]).toEqual([false, true]);
+    pace.turn();
+    expect(controller.reading).toBe(false);
+    channel.cell.takesMessages = true;
+    pace.turn();
+    expect(controller.reading).toBe(true);
+    expect(channel.cell.sent).toHaveLength(1100 + Math.floor(1100 / 256));
+    channel.cell.takesMessages = false;
+    push(1100);
+    expect(controller.reading).toBe(false);
+    channel.world.clock.now += 1000;
+    pace.turn();
+    push(1);
+    expect(controller.reading).toBe(true);
+    expect(pace.counters).toEqual({ paused: 2, givenUp: 1 });
+    expect(controller.heard()).toEqual([]);
+  });
+
+  test('a cell that takes in nothing: the error fits the request, and what was noted of it is taken back', () => {
+    const channel = new Channel();
+    const controller = channel.connect();
+    channel.cell.takesMessages = false;
+    for (let i = 0; controller.received.length === 0 && i < 5000; i++) {
+      controller.say({ type: 'flow_mod', priority: i });
+    }
+    const { log } = channel.world.cells.get(0)!;
+    const { size } = log;
+    controller.say({ type: 'flow_mod', priority: 9999 });
+    controller.say({ type: 'group_mod', command: 0, group_id: 1 });
+    controller.say({ type: 'multipart_request', body: { type: 'group_desc' } });
+    expect(controller.heard()).toEqual([
+      'FLOW_MOD_FAILED/UNKNOWN',
+      'FLOW_MOD_FAILED/UNKNOWN',
+      'BAD_REQUEST/EPERM',
+      'BAD_REQUEST/EPERM',
+    ]);
+    expect([log.size, log.objects.size]).toEqual([size, 0]);
   });
 
   test('fragments: dropped or not, never reassembled', () => {
@@ -326,6 +384,25 @@ describe('questions about flows', () => {
     expect(query(a)).toBeDefined();
   });
 
+  test('when the last that decides has left, the others have an ordinary switch', () => {
+    vi.useFakeTimers();
+    try {
+      const channel = new Channel();
+      const [plain, flowcell] = [channel.connect(), channel.connect()];
+      plain.say({ type: 'features_request' });
+      flowcell.say({ type: 'dispatch_config' });
+      vi.runAllTimers();
+      expect(channel.extension.asksController).toBe(true);
+      flowcell.leave();
+      expect(channel.extension.asksController).toBe(true);
+      vi.runAllTimers();
+      expect(channel.extension.asksController).toBe(false);
+      channel.switch.stop();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('SYNC reports to the controller that asked for it', () => {
     const channel = new Channel();
     const [a, b] = [channel.connect(), channel.connect()];
@@ -407,9 +484,11 @@ describe('a controller of OpenFlow 1.4', () => {
     ]);
   });
 
-  test('asks how tables are set: an answer for each, and the barrier tells the last', () => {
+  test('asks how tables are set, as a slave too: an answer for each, and the barrier tells the last', () => {
     const channel = new Channel();
     const [controller, other] = [channel.connect(5), channel.connect(4)];
+    controller.say(role(SLAVE, 1n));
+    controller.received.length = 0;
     controller.say({ type: 'table_config', xid: 9, table_id: 255, flags: 128 });
     controller.say({ type: 'barrier_request', xid: 9 });
     const [xid] = channel.cell.sent.map(messageXid);

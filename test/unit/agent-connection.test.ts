@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { Connection } from '../../agent/channel/connection.ts';
+import { Connection, type ConnectionLimits } from '../../agent/channel/connection.ts';
 import { negotiate, noCommonVersion } from '../../agent/channel/negotiate.ts';
 import {
   decode,
@@ -9,6 +9,7 @@ import {
   Framer,
   type Message,
   type MessageInit,
+  messageLength,
   messageVersion,
 } from '../../openflow/index.ts';
 import type { WireVersion } from '../../openflow/versions.ts';
@@ -60,21 +61,25 @@ describe('a connection', () => {
     server.close();
   });
 
-  const connect = async (protocols?: number[]) => {
+  const connect = async (protocols?: number[], limits?: Partial<ConnectionLimits>) => {
     server = net.createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const messages: Message[] = [];
+    const closed: string[] = [];
     const waiting: (() => void)[] = [];
     const events = {
       established: () => {},
       message: (message: Message) => {
         messages.push(message);
       },
-      closed: () => {},
+      closed: (reason: string) => {
+        closed.push(reason);
+      },
     };
     const { port } = server.address() as net.AddressInfo;
     const context = { ports: () => [] };
-    connection = new Connection({ host: '127.0.0.1', port, events, context, protocols, logger: silent });
+    const options = { host: '127.0.0.1', port, events, context, protocols, limits };
+    connection = new Connection({ ...options, logger: silent });
     connection.start();
     const [socket] = (await once(server, 'connection')) as [net.Socket];
     open.add(socket);
@@ -95,7 +100,7 @@ describe('a connection', () => {
       }
       return received.shift()!;
     };
-    return { socket, next, messages, say: (message: MessageInit) => socket.write(encode(message)) };
+    return { socket, next, messages, closed, say: (message: MessageInit) => socket.write(encode(message)) };
   };
 
   test('says hello with the highest version and a bitmap of all; answers echoes', async () => {
@@ -160,5 +165,59 @@ describe('a connection', () => {
     expect(decode(await next())).toMatchObject({ type: 'error', xid: 1, error_type: 1, code, data: bytes });
     say({ type: 'echo_request' });
     expect(decode(await next())).toMatchObject({ type: 'echo_reply' });
+  });
+
+  test('a length that cannot be: the error shows that header, not the message before it; then the end', async () => {
+    const { socket, next, say } = await connect([4]);
+    await next();
+    say({ type: 'hello' });
+    const broken = Uint8Array.of(4, 2, 0, 7, 0, 0, 0, 9);
+    socket.write(Buffer.concat([encode({ type: 'echo_request', xid: 8 }), broken]));
+    expect(decode(await next())).toMatchObject({ type: 'echo_reply', xid: 8 });
+    const error = { type: 'error', xid: 9, error_type: 1, code: 6, data: broken };
+    expect(decode(await next())).toMatchObject(error);
+    socket.resume();
+    await once(socket, 'end');
+  });
+
+  test('an error is never answered by an error', async () => {
+    const { socket, next, say } = await connect([4]);
+    await next();
+    say({ type: 'hello' });
+    socket.write(Uint8Array.of(4, 1, 0, 9, 0, 0, 0, 1, 0));
+    say({ type: 'echo_request', xid: 5 });
+    expect(decode(await next())).toMatchObject({ type: 'echo_reply', xid: 5 });
+    expect(connection.counters.malformed).toBe(1);
+  });
+
+  test('a controller that refuses the hello is not answered', async () => {
+    const { socket, next, say } = await connect([4]);
+    await next();
+    say({ type: 'error', error_type: 0, code: 0, data: new TextEncoder().encode('no') });
+    const rest: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => rest.push(chunk));
+    await once(socket, 'end');
+    expect(rest).toEqual([]);
+  });
+
+  test('a controller that does not read is left once, and the next one hears nothing of what it missed', async () => {
+    const limits = { hardBytes: 1 << 20, retryMs: 1 };
+    const { socket, next, say, messages, closed } = await connect([4], limits);
+    await next();
+    say({ type: 'hello' });
+    say({ type: 'features_request' });
+    while (messages.length === 0) await new Promise(setImmediate);
+    socket.pause();
+    const message: MessageInit = { type: 'echo_request', data: new Uint8Array(60_000) };
+    const again = once(server, 'connection');
+    // More than the sockets' buffers and the limit hold, without a turn of the loop between.
+    for (let i = 0; i < 2000 && connection.established; i++) connection.send(message);
+    expect(connection.established).toBe(false);
+    const [second] = (await again) as [net.Socket];
+    open.add(second);
+    const [first] = (await once(second, 'data')) as [Buffer];
+    expect(messageLength(first)).toBe(first.length);
+    expect(decode(first).type).toBe('hello');
+    expect(closed).toEqual(['the controller does not read']);
   });
 });

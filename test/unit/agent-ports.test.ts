@@ -4,7 +4,7 @@ import { describePort } from '../../agent/channel/port-messages.ts';
 import { modifyPort } from '../../agent/channel/port-mod.ts';
 import { queueConfigs, queueStats } from '../../agent/channel/queue-messages.ts';
 import { NO_MEDIUM } from '../../agent/ports/ethtool.ts';
-import type { PortQueue } from '../../agent/ports/port.ts';
+import { NO_FLOOD, type PortQueue } from '../../agent/ports/port.ts';
 import { queuesByPort } from '../../agent/ports/queues.ts';
 import { messages, parseHtbClass, parseLink } from '../../agent/ports/rtnetlink.ts';
 import { PortError } from '../../agent/ports/socket.ts';
@@ -15,6 +15,7 @@ import {
   GroupType,
   type MessageInitOf,
   type MessageOf,
+  OFP_VERSION,
   PortConfig,
   PortFeatures,
   PortModFailedCode,
@@ -34,39 +35,49 @@ describe('port_mod', () => {
   test('changes the bits of the mask and no others', () => {
     const port = new FakePort(1);
     port.config = PortConfig.NO_FWD;
-    modifyPort(port, portMod({ config: 0xffffffff, mask: PortConfig.NO_RECV | PortConfig.NO_PACKET_IN }));
+    const mask = PortConfig.NO_RECV | PortConfig.NO_PACKET_IN;
+    modifyPort(port, portMod({ config: 0xffffffff, mask }), OFP_VERSION);
     expect(port.config).toBe(PortConfig.NO_FWD | PortConfig.NO_RECV | PortConfig.NO_PACKET_IN);
-    modifyPort(port, portMod({ config: 0, mask: PortConfig.NO_FWD }));
+    modifyPort(port, portMod({ config: 0, mask: PortConfig.NO_FWD }), OFP_VERSION);
     expect(port.config).toBe(PortConfig.NO_RECV | PortConfig.NO_PACKET_IN);
   });
 
   test.each<[string, Partial<MessageInitOf<'port_mod'>>, number]>([
     ['an address that is not the port’s', { hw_addr: '02:00:00:00:00:02' }, PortModFailedCode.BAD_HW_ADDR],
     ['bits that there are not', { mask: 2, config: 0 }, PortModFailedCode.BAD_CONFIG],
+    ['the bit of OpenFlow 1.0 for floods', { mask: NO_FLOOD, config: 0 }, PortModFailedCode.BAD_CONFIG],
     ['the highest bit', { mask: 0x80000000, config: 0 }, PortModFailedCode.BAD_CONFIG],
     ['other features', { advertise: PortFeatures['10MB_HD'] }, PortModFailedCode.BAD_ADVERTISE],
   ])('refuses %s, and the port stays as it was', (_, fields, code) => {
     const port = new FakePort(1);
-    expect(() => modifyPort(port, portMod({ config: 4, mask: 4, ...fields }))).toThrow(
+    expect(() => modifyPort(port, portMod({ config: 4, mask: 4, ...fields }), OFP_VERSION)).toThrow(
       expect.objectContaining({ errorType: ErrorType.PORT_MOD_FAILED, errorCode: code }),
     );
     expect(port.config).toBe(0);
   });
 
+  test('NO_FLOOD is for controllers of OpenFlow 1.0', () => {
+    const port = new FakePort(1);
+    modifyPort(port, portMod({ config: NO_FLOOD, mask: NO_FLOOD }), 1);
+    expect(port.config).toBe(NO_FLOOD);
+  });
+
   test('takes the features that the port advertises already', () => {
     const port = new FakePort(1);
     Object.assign(port.medium, { advertised: 1 << 5 });
-    modifyPort(port, portMod({ config: 4, mask: 4, advertise: PortFeatures['1GB_FD'] }));
+    modifyPort(port, portMod({ config: 4, mask: 4, advertise: PortFeatures['1GB_FD'] }), OFP_VERSION);
     expect(port.config).toBe(4);
   });
 
   test('a port that is not there is BAD_PORT, one that cannot be set down EPERM', () => {
     const error = (code: number) =>
       expect.objectContaining({ errorType: ErrorType.PORT_MOD_FAILED, errorCode: code });
-    expect(() => modifyPort(undefined, portMod({}))).toThrow(error(PortModFailedCode.BAD_PORT));
+    expect(() => modifyPort(undefined, portMod({}), OFP_VERSION)).toThrow(error(PortModFailedCode.BAD_PORT));
     const port = new FakePort(1);
     port.refuses = new PortError('FC_NETLINK', 'no');
-    expect(() => modifyPort(port, portMod({ config: 1, mask: 1 }))).toThrow(error(PortModFailedCode.EPERM));
+    expect(() => modifyPort(port, portMod({ config: 1, mask: 1 }), OFP_VERSION)).toThrow(
+      error(PortModFailedCode.EPERM),
+    );
   });
 });
 

@@ -293,6 +293,7 @@ test('multipart replies are joined, and bounded', async () => {
     });
   }
   await expect(tooMuch).rejects.toMatchObject({ code: 'FC_REPLY_TOO_LARGE' });
+  expect(bench.controller.counters.multipart_overflows).toBe(1);
 });
 
 test('requests fail when the device goes, and more than the limit are refused', async () => {

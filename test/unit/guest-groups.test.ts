@@ -83,6 +83,28 @@ function bodies<T extends MessageOf<'multipart_reply'>['body']['type']>(
   });
 }
 
+describe('liveness', () => {
+  it('of groups that watch groups is found once for each of them', () => {
+    const harness = new GuestHarness();
+    // Followed bucket by bucket that would be 20 ** 10 looks.
+    const buckets = (next: number): BucketInit[] =>
+      Array.from({ length: 20 }, () => ({ watch_group: next, actions: [output(2)] }));
+    const last = groupMod({
+      group_type: GroupType.FF,
+      group_id: 10,
+      buckets: [{ watch_port: 3, actions: [output(3)] }],
+    });
+    ask(harness, last);
+    for (let id = 9; id > 0; id--) {
+      ask(harness, groupMod({ group_type: GroupType.FF, group_id: id, buckets: buckets(id + 1) }));
+    }
+    ask(harness, useGroup(1));
+    expect(harness.send(udpFrame(1))).toEqual([]);
+    ask(harness, portStatus(3, true));
+    expect(portsOf(harness.send(udpFrame(1)))).toEqual([2]);
+  });
+});
+
 describe('types of groups', () => {
   it('all: every bucket has a copy of its own, and what follows in the list has the packet as it was', () => {
     const harness = new GuestHarness();

@@ -23,7 +23,8 @@ import {
   Port,
 } from '../../openflow/index.ts';
 import { ethernet, ipv4, tcp, udp } from '../../packet/index.ts';
-import { GuestHarness } from '../support/guest-harness.ts';
+import { RUN } from '../../sandbox/channel/layout.ts';
+import { GuestHarness, slowHarness } from '../support/guest-harness.ts';
 
 const apply = (...actions: ActionInit[]): InstructionInit[] => [{ type: 'apply_actions', actions }];
 const output = (port: number): ActionInit => ({ type: 'output', port });
@@ -352,11 +353,10 @@ describe('statistics', () => {
 
   it('are split into messages of moderate length, all but the last with MORE', () => {
     const harness = new GuestHarness();
-    const count = 1500;
+    const count = 400;
+    const long = apply(...Array.from({ length: 20 }, () => output(2)));
     for (let i = 0; i < count; i++) {
-      harness.control(
-        flowMod({ match: { ...UDP, udp_dst: i }, priority: i, instructions: apply(output(2)) }),
-      );
+      harness.control(flowMod({ match: { ...UDP, udp_dst: i }, priority: i, instructions: long }));
     }
     expect(harness.ask({ type: 'barrier_request' })).toHaveLength(1);
     const answers = harness.ask({ type: 'multipart_request', xid: 8, body: { type: 'flow' } });
@@ -372,6 +372,27 @@ describe('statistics', () => {
     });
     expect(new Set(seen).size).toBe(count);
     expect(seen).toHaveLength(count);
+  });
+
+  it('of many entries are answered over several runs, before anything else is looked at', () => {
+    const harness = slowHarness();
+    for (let i = 0; i < 1000; i++) harness.control(flowMod({ match: { ...UDP, udp_dst: i } }));
+    harness.ask();
+    harness.control(
+      { type: 'multipart_request', body: { type: 'flow' } },
+      { type: 'flow_mod', command: FlowModCommand.DELETE, table_id: 0xff },
+      { type: 'barrier_request' },
+    );
+    // The first reply fills the ring.
+    expect(harness.run(0) & (RUN.MORE | RUN.BLOCKED)).not.toBe(0);
+    const answers = [...harness.messages(), ...harness.ask()];
+    expect(answers.pop()?.type).toBe('barrier_reply');
+    const flows = answers.map((answer) => {
+      if (answer.type !== 'multipart_reply' || answer.body.type !== 'flow') throw new Error(answer.type);
+      return answer.body.flows.length;
+    });
+    expect(flows.length).toBeGreaterThan(3);
+    expect(flows.reduce((sum, length) => sum + length)).toBe(1000);
   });
 });
 

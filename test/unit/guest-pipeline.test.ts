@@ -75,7 +75,7 @@ function outcome({ kind, port, frame, queue, tableId, cookie, metadata }: Sent):
     kind,
     port,
     frame: Buffer.from(frame).toString('hex'),
-    queue: toController ? 0 : queue,
+    queue: toController ? 0 : queue >>> 0,
     tableId: toController ? tableId : 0,
     cookie: toController ? cookie : 0n,
     metadata: toController ? metadata : 0n,

@@ -194,6 +194,18 @@ describe('a transaction', () => {
     expect(harness.send(frame, { packetOut: 4 }).map(({ port }) => port)).toEqual([6]);
   });
 
+  it('answers a request in several replies as its entries are just then', () => {
+    const harness = new GuestHarness();
+    for (let i = 0; i < 300; i++) harness.control({ type: 'flow_mod', priority: i });
+    harness.ask();
+    const statistics: MessageInit = { type: 'multipart_request', body: { type: 'flow' } };
+    const answers = harness.ask(begin, statistics, { type: 'flow_mod', command: 3, table_id: 0xff }, commit);
+    const flows = answers.flatMap((one) =>
+      one.type === 'multipart_reply' && one.body.type === 'flow' ? one.body.flows : [],
+    );
+    expect([answers.length, flows.length]).toEqual([2, 300]);
+  });
+
   it('puts back an entry that was evicted', () => {
     const harness = new GuestHarness(new OpenFlowProgram(undefined, 1));
     harness.ask({ type: 'table_config', table_id: 0, flags: TableConfigFlag.EVICTION }, flow({ cookie: 1n }));

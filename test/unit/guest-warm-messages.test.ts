@@ -8,7 +8,7 @@ test('a warm-up sets up a TCP and a UDP flow and asks for a barrier', () => {
     command: FlowModCommand.ADD,
     instructions: [{ type: 'apply_actions', actions: [{ type: 'output', port: 2 }] }],
   };
-  expect(flowSetUp.map((bytes) => decode(bytes))).toMatchObject([
+  expect(flowSetUp().map((bytes) => decode(bytes))).toMatchObject([
     { type: 'flow_mod', command: FlowModCommand.DELETE, table_id: 0xff },
     { ...flow, match: { in_port: 1, eth_type: 0x0800, ip_proto: 6, tcp_src: 1000, tcp_dst: 2000 } },
     { ...flow, match: { in_port: 1, eth_type: 0x0800, ip_proto: 17, udp_src: 1000, udp_dst: 2000 } },

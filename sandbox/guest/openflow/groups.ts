@@ -64,6 +64,9 @@ export class Group {
   created: number;
   packets = 0;
   bytes = 0;
+  /** Whether one of its buckets was live, and in which look for live buckets (Groups.choose) that was seen. */
+  live = false;
+  seenIn = 0;
 
   constructor(id: number, type: number, buckets: readonly Bucket[], created: number) {
     this.id = id;
@@ -84,6 +87,8 @@ export class Groups {
   /** By number as a signed 32-bit integer. */
   private readonly byId = new Map<number, Group>();
   private buckets = 0;
+  /** Counts the looks for live buckets. */
+  private look = 0;
 
   constructor(clock: Clock, liveness: Liveness, journal: Journal) {
     this.clock = clock;
@@ -142,6 +147,7 @@ export class Groups {
   /** The bucket of a select or fast-failover group that a packet with this key goes to; undefined: it is dropped. */
   choose(group: Group, key: Uint32Array): Bucket | undefined {
     const { buckets } = group;
+    this.look = (this.look + 1) | 0;
     const hash = group.type === GroupType.SELECT ? flowHash(key) : 0;
     let best: Bucket | undefined;
     let most = Number.NEGATIVE_INFINITY;
@@ -163,10 +169,17 @@ export class Groups {
     if (watchPort === ANY_PORT && watchGroup === ANY_GROUP) return true;
     if (watchPort !== ANY_PORT && this.liveness.isLive(watchPort)) return true;
     if (watchGroup === ANY_GROUP) return false;
-    const watched = this.byId.get(watchGroup)?.buckets;
-    if (watched === undefined) return false;
-    for (let i = 0; i < watched.length; i++) if (this.isLive(watched[i])) return true;
-    return false;
+    const watched = this.byId.get(watchGroup);
+    return watched !== undefined && this.hasLive(watched);
+  }
+
+  /** Looked at once for a packet: many buckets may watch a group whose many buckets watch the next. */
+  private hasLive(group: Group): boolean {
+    if (group.seenIn === this.look) return group.live;
+    group.seenIn = this.look;
+    group.live = false;
+    for (let i = 0; i < group.buckets.length && !group.live; i++) group.live = this.isLive(group.buckets[i]);
+    return group.live;
   }
 
   /** The group's own counters and age go on, its buckets' begin anew (section 6.5). */

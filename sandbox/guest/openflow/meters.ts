@@ -39,8 +39,9 @@ class Band {
   packets = 0;
   bytes = 0;
   private readonly burst: number;
-  private content: number;
-  private filledAt: number;
+  // A field that is undefined first gets a new heap number at every write, a number is overwritten in place.
+  private content = 0;
+  private filledAt = 0;
 
   constructor(band: MeterBand, hasBurst: boolean, now: number) {
     this.rate = band.rate;

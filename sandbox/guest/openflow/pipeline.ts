@@ -1,43 +1,26 @@
 /** What happens to a packet: table after table, then the action set (OpenFlow 1.3, section 5). */
 import { GroupType, PacketInReason } from '../../../openflow/index.ts';
-import { extractKey, FIELD_BY_NAME, K, KEY_WORDS } from '../../../packet/index.ts';
-import { type PacketView, type SavedPacket, savedPacket } from '../packet-view.ts';
+import { FIELD_BY_NAME, K } from '../../../packet/index.ts';
+import type { PacketView } from '../packet-view.ts';
 import { OP, type Op, ORDERS } from './actions.ts';
-import { setField } from './edit.ts';
+import { executeEdit } from './edit-actions.ts';
 import { ETH_TYPE } from './edit-bytes.ts';
-import { popMpls, popPbb, popVlan, pushMpls, pushPbb, pushVlan } from './edit-tags.ts';
-import { copyTtlIn, copyTtlOut, mplsTtlOf, setMplsTtl, setTtl, ttlOf } from './edit-ttl.ts';
+import { mplsTtlOf, setMplsTtl, setTtl, ttlOf } from './edit-ttl.ts';
 import type { FlowEntry } from './entry.ts';
 import type { Bucket, Groups } from './groups.ts';
 import { type Meters, POLICE, remark } from './meters.ts';
-import { setPlainField, setTransportPort, setVlan } from './of10-actions.ts';
+import { setPlainField } from './of10-actions.ts';
+import { PacketState } from './packet-state.ts';
 import type { Parts } from './parts.ts';
 import type { Tables } from './table.ts';
 import type { Clock } from './timeouts.ts';
 
-/** Set-fields after which the rest of the packet is another: the key is extracted anew at once. */
-const OP_SET_ETH_TYPE = OP.SET_FIELD + FIELD_BY_NAME.get('eth_type')!.oxm;
-const OP_SET_IP_PROTO = OP.SET_FIELD + FIELD_BY_NAME.get('ip_proto')!.oxm;
 const OXM_IP_DSCP = FIELD_BY_NAME.get('ip_dscp')!.oxm;
-const OP_SET_TUNNEL_ID = OP.SET_FIELD + FIELD_BY_NAME.get('tunnel_id')!.oxm;
 
 /** Buckets that one packet may go through, in groups that forward to groups. */
 const MAX_BUCKETS_OF_PACKET = 1024;
 
-/** No set_queue so far. */
-const NO_QUEUE = 0xffffffff | 0;
-
 export type PipelineParts = Pick<Parts, 'tables' | 'clock' | 'groups' | 'meters' | 'settings'>;
-
-/** A packet and what is known of it, while a copy goes its own way. */
-interface SavedState {
-  readonly packet: SavedPacket;
-  key: Uint32Array;
-  stale: boolean;
-  tunnelHi: number;
-  tunnelLo: number;
-  queue: number;
-}
 
 /** What is protected are the steps a packet takes, which the test kit's trace shows. */
 export class Pipeline {
@@ -47,27 +30,15 @@ export class Pipeline {
   private readonly meters: Meters;
   private readonly missToController: Uint8Array;
 
-  /** The packet in hand: its key, and whether the packet was edited since that was extracted. */
-  private key: Uint32Array = new Uint32Array(KEY_WORDS);
-  private stale = false;
-  private readonly ownKey = new Uint32Array(KEY_WORDS);
-  private metadataHi = 0;
-  private metadataLo = 0;
-  private tunnelHi = 0;
-  private tunnelLo = 0;
+  /** The packet in hand. */
+  private readonly state = new PacketState();
   private tableId = 0;
   private cookieHi = 0;
   private cookieLo = 0;
-  /** As set_queue set it. */
-  private queue = NO_QUEUE;
-  /** Groups the packet is in, one inside the other, and buckets it went through altogether. */
-  private depth = 0;
+  /** Buckets the packet went through. */
   private bucketCount = 0;
   /** Nothing but the key decided so far, and nothing was done that a cache of verdicts could not repeat. */
   private cacheable = true;
-  private readonly saved = savedPacket();
-  /** By depth; made when first needed. */
-  private readonly savedStates: SavedState[] = [];
 
   /** The action set: one entry's actions as they are, or, when several wrote, merged by place. */
   private single: readonly Op[] | undefined;
@@ -98,25 +69,18 @@ export class Pipeline {
   }
 
   private begin(packet: PacketView): void {
-    this.key = packet.key;
-    this.stale = false;
-    this.metadataHi = 0;
-    this.metadataLo = 0;
-    this.tunnelHi = packet.key[K.TUNNEL_HI];
-    this.tunnelLo = packet.key[K.TUNNEL_LO];
+    this.state.begin(packet);
     this.tableId = 0;
     this.cacheable = true;
-    this.queue = NO_QUEUE;
-    this.depth = 0;
     this.bucketCount = 0;
   }
 
   private run(packet: PacketView): void {
-    const { tables } = this;
+    const { state, tables } = this;
     this.clearActionSet();
     for (let tableId = 0; ; ) {
       this.tableId = tableId;
-      if (this.stale) this.extract(packet);
+      if (state.stale) state.extract(packet);
       tables.lookups[tableId]++;
       const entry = this.lookup(tableId);
       if (entry === undefined) {
@@ -136,9 +100,8 @@ export class Pipeline {
       if (compiled.clear) this.clearActionSet();
       if (compiled.write !== undefined) this.writeActions(compiled.write);
       if (compiled.writesMetadata) {
-        this.metadataHi = (this.metadataHi & ~compiled.metadataMaskHi) | compiled.metadataHi;
-        this.metadataLo = (this.metadataLo & ~compiled.metadataMaskLo) | compiled.metadataLo;
-        this.writeKey();
+        const { metadataHi, metadataLo, metadataMaskHi, metadataMaskLo } = compiled;
+        state.writeMetadata(metadataHi, metadataLo, metadataMaskHi, metadataMaskLo);
       }
       if (compiled.goto < 0) break;
       tableId = compiled.goto;
@@ -147,7 +110,7 @@ export class Pipeline {
   }
 
   protected lookup(tableId: number): FlowEntry | undefined {
-    return this.tables.at(tableId)?.lookup(this.key);
+    return this.tables.at(tableId)?.lookup(this.state.key);
   }
 
   /**
@@ -163,16 +126,17 @@ export class Pipeline {
 
   /** False: the meter drops the packet. */
   protected meter(packet: PacketView, id: number): boolean {
+    const { state } = this;
     this.cacheable = false;
     const steps = this.meters.get(id)?.police(packet.frameLength, this.clock.ms) ?? POLICE.PASS;
     if (steps <= 0) return steps === POLICE.PASS;
-    const dscp = (this.key[K.PROTO] >>> 18) & 63;
-    const type = this.key[K.TYPE_VLAN] >>> 16;
+    const dscp = (state.key[K.PROTO] >>> 18) & 63;
+    const type = state.key[K.TYPE_VLAN] >>> 16;
     const marked = remark(dscp, steps);
     if (marked === dscp || (type !== ETH_TYPE.IPV4 && type !== ETH_TYPE.IPV6)) return true;
     packet.edit();
-    setPlainField(packet, this.key, OXM_IP_DSCP, marked);
-    this.extract(packet);
+    setPlainField(packet, state.key, OXM_IP_DSCP, marked);
+    state.extract(packet);
     return true;
   }
 
@@ -227,16 +191,17 @@ export class Pipeline {
   }
 
   protected executeOp(packet: PacketView, op: Op, last: boolean): boolean {
+    const { state } = this;
     switch (op.code) {
       case OP.OUTPUT:
         // To the port it came from only by OFPP_IN_PORT.
-        if (op.a !== (packet.inPort | 0)) packet.output(op.a, this.queue);
+        if (op.a !== (packet.inPort | 0)) packet.output(op.a, state.queue);
         return true;
       case OP.ENQUEUE:
         if (op.a !== (packet.inPort | 0)) packet.output(op.a, op.b);
         return true;
       case OP.SET_QUEUE:
-        this.queue = op.a;
+        state.queue = op.a;
         return true;
       case OP.GROUP:
         this.group(packet, op.a, last);
@@ -248,61 +213,12 @@ export class Pipeline {
         this.table(packet, last);
         return true;
       case OP.DEC_NW_TTL:
-        return this.decrementTtl(packet, ttlOf(packet, this.key), setTtl);
+        return this.decrementTtl(packet, ttlOf(packet, state.key), setTtl);
       case OP.DEC_MPLS_TTL:
-        return this.decrementTtl(packet, mplsTtlOf(packet, this.key), setMplsTtl);
+        return this.decrementTtl(packet, mplsTtlOf(packet, state.key), setMplsTtl);
       default:
-        return this.edit(packet, op);
-    }
-  }
-
-  private edit(packet: PacketView, op: Op): boolean {
-    this.cacheable = false;
-    if (op.code === OP_SET_TUNNEL_ID) {
-      this.tunnelHi = op.a;
-      this.tunnelLo = op.b;
-      this.writeKey();
-      return true;
-    }
-    packet.edit();
-    this.stale = true;
-    switch (op.code) {
-      case OP.PUSH_VLAN:
-        return pushVlan(packet, op.a) || noHeadroom(packet);
-      case OP.POP_VLAN:
-        popVlan(packet);
-        return true;
-      case OP.SET_NW_TTL:
-        setTtl(packet, this.key, op.a);
-        return true;
-      case OP.SET_MPLS_TTL:
-        setMplsTtl(packet, this.key, op.a);
-        return true;
-      case OP.COPY_TTL_IN:
-        copyTtlIn(packet, this.key);
-        return true;
-      case OP.COPY_TTL_OUT:
-        copyTtlOut(packet, this.key);
-        return true;
-      case OP.PUSH_MPLS:
-        return pushMpls(packet, this.key, op.a) ? this.reshaped(packet) : noHeadroom(packet);
-      case OP.POP_MPLS:
-        popMpls(packet, this.key, op.a);
-        return this.reshaped(packet);
-      case OP.PUSH_PBB:
-        return pushPbb(packet, this.key, op.a) ? this.reshaped(packet) : noHeadroom(packet);
-      case OP.POP_PBB:
-        popPbb(packet, this.key);
-        return this.reshaped(packet);
-      case OP.SET_VLAN:
-        return setVlan(packet, this.key, op.a, op.b) || noHeadroom(packet);
-      case OP.SET_TRANSPORT_PORT:
-        setTransportPort(packet, this.key, op.a, op.b);
-        return true;
-      default:
-        setField(packet, this.key, op.code - OP.SET_FIELD, op);
-        if (op.code === OP_SET_ETH_TYPE || op.code === OP_SET_IP_PROTO) this.extract(packet);
-        return true;
+        this.cacheable = false;
+        return executeEdit(packet, state, op);
     }
   }
 
@@ -315,13 +231,7 @@ export class Pipeline {
       return false;
     }
     packet.edit();
-    set(packet, this.key, ttl - 1);
-    return true;
-  }
-
-  /** Headers came or went: the actions that follow meet those that are there now. */
-  private reshaped(packet: PacketView): true {
-    this.extract(packet);
+    set(packet, this.state.key, ttl - 1);
     return true;
   }
 
@@ -332,8 +242,8 @@ export class Pipeline {
       this.tableId,
       this.cookieHi,
       this.cookieLo,
-      this.metadataHi,
-      this.metadataLo,
+      this.state.metadataHi,
+      this.state.metadataLo,
     );
   }
 
@@ -351,8 +261,9 @@ export class Pipeline {
         this.bucket(packet, buckets[i], last && i === buckets.length - 1);
       return;
     }
-    if (this.stale) this.extract(packet);
-    const chosen = this.groups.choose(group, this.key);
+    const { state } = this;
+    if (state.stale) state.extract(packet);
+    const chosen = this.groups.choose(group, state.key);
     if (chosen !== undefined) this.bucket(packet, chosen, last);
   }
 
@@ -369,40 +280,9 @@ export class Pipeline {
       this.executeSet(packet, bucket.ops);
       return;
     }
-    const state = this.save(packet);
-    this.depth++;
+    this.state.save(packet);
     this.executeSet(packet, bucket.ops);
-    this.depth--;
-    this.restore(packet, state);
-  }
-
-  private save(packet: PacketView): SavedState {
-    const { depth, key, stale, tunnelHi, tunnelLo, queue, savedStates } = this;
-    if (depth === savedStates.length) {
-      savedStates.push({ packet: savedPacket(), key, stale, tunnelHi, tunnelLo, queue });
-    }
-    const state = savedStates[depth];
-    packet.save(state.packet);
-    state.key = key;
-    state.stale = stale;
-    state.tunnelHi = tunnelHi;
-    state.tunnelLo = tunnelLo;
-    state.queue = queue;
-    return state;
-  }
-
-  private restore(packet: PacketView, state: SavedState): void {
-    packet.restore(state.packet);
-    this.tunnelHi = state.tunnelHi;
-    this.tunnelLo = state.tunnelLo;
-    this.queue = state.queue;
-    if (state.key === this.ownKey) {
-      // The copy's key may have been written over it.
-      this.extract(packet);
-      return;
-    }
-    this.key = state.key;
-    this.stale = state.stale;
+    this.state.restore(packet);
   }
 
   /** Output to TABLE. What the tables do to the packet, the actions that follow do not see. */
@@ -411,45 +291,12 @@ export class Pipeline {
       this.run(packet);
       return;
     }
-    packet.save(this.saved);
-    const { cookieHi, cookieLo, tunnelHi, tunnelLo, queue } = this;
+    const { cookieHi, cookieLo } = this;
+    this.state.save(packet);
     this.run(packet);
-    packet.restore(this.saved);
-    this.queue = queue;
+    this.state.restore(packet);
     this.cookieHi = cookieHi;
     this.cookieLo = cookieLo;
-    this.tunnelHi = tunnelHi;
-    this.tunnelLo = tunnelLo;
-    this.metadataHi = 0;
-    this.metadataLo = 0;
     this.tableId = 0;
-    this.extract(packet);
   }
-
-  /** The key of the packet as it is now. */
-  private extract(packet: PacketView): void {
-    extractKey(packet.bytes, packet.offset, packet.length, packet.inPort, this.ownKey, packet.at);
-    this.key = this.ownKey;
-    this.stale = false;
-    this.writeKey();
-  }
-
-  /** Puts what is not in the packet into the key; the one in the slot belongs to the agent, so it is copied. */
-  private writeKey(): void {
-    const own = this.ownKey;
-    if (this.key !== own) {
-      own.set(this.key);
-      this.key = own;
-    }
-    own[K.METADATA_HI] = this.metadataHi;
-    own[K.METADATA_LO] = this.metadataLo;
-    own[K.TUNNEL_HI] = this.tunnelHi;
-    own[K.TUNNEL_LO] = this.tunnelLo;
-  }
-}
-
-/** A header to push finds no room: the packet ends. */
-function noHeadroom(packet: PacketView): false {
-  packet.countNoHeadroom();
-  return false;
 }

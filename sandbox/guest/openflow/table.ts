@@ -24,7 +24,8 @@ export class Table {
   readonly entries = new Set<FlowEntry>();
   private readonly classifier = new Classifier<FlowEntry>();
   private direct: ((key: Uint32Array) => FlowEntry | undefined) | undefined;
-  private sinceChange = 0;
+  /** Look-ups till the table is compiled; 0: it has too many entries. */
+  private untilDirect = 0;
   private readonly compileAfter: number;
 
   constructor(compileAfter: number) {
@@ -34,9 +35,7 @@ export class Table {
   /** The entry of highest priority that matches. */
   lookup(key: Uint32Array): FlowEntry | undefined {
     if (this.direct !== undefined) return this.direct(key);
-    if (++this.sinceChange === this.compileAfter && this.entries.size <= MAX_DIRECT_ENTRIES) {
-      this.direct = directLookup(this.entries);
-    }
+    if (this.untilDirect > 0 && --this.untilDirect === 0) this.direct = directLookup(this.entries);
     return this.classifier.lookup(key);
   }
 
@@ -47,12 +46,12 @@ export class Table {
 
   /** Adds an entry, in place of one with the same match and priority, which is returned. */
   insert(entry: FlowEntry): FlowEntry | undefined {
-    this.changed();
     const old = this.classifier.insert(entry.value, entry.mask, entry.priority, entry);
     if (old !== undefined) this.entries.delete(old);
     this.entries.add(entry);
     // A quarter of what a simple entry takes.
     entry.mask = this.classifier.sharedMask(entry.mask);
+    this.changed();
     return old;
   }
 
@@ -66,7 +65,7 @@ export class Table {
 
   private changed(): void {
     this.direct = undefined;
-    this.sinceChange = 0;
+    this.untilDirect = this.entries.size <= MAX_DIRECT_ENTRIES ? this.compileAfter : 0;
   }
 }
 

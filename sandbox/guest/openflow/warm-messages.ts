@@ -18,6 +18,8 @@ const FLOW_SET_UP = [
   '0414000800000003',
 ];
 
-export const flowSetUp: readonly Uint8Array[] = FLOW_SET_UP.map((hex) =>
-  Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16)),
-);
+export function flowSetUp(): Uint8Array[] {
+  return FLOW_SET_UP.map((hex) =>
+    Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16)),
+  );
+}

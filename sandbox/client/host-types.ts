@@ -1,0 +1,42 @@
+/** What a sandbox host is started with, and what it says of itself. */
+import type { Logger } from 'pino';
+import type { PollLoop } from '../sys/loop.ts';
+import type { CellEnd, CellEvents, CellHandle, FrameRef, ProgramImage } from './types.ts';
+
+export interface SandboxHostOptions<F extends FrameRef> {
+  tenant: number;
+  loop: PollLoop;
+  events: CellEvents<F>;
+  /** Kept warm; the first is the default program. */
+  programs: ProgramImage[];
+  /** Isolates to keep warm of each program. Default 32. */
+  poolSize?: number;
+  /** User and group id of the host. Default 64000 + tenant. */
+  uid?: number;
+  logger: Logger;
+}
+
+export interface SandboxHostStats {
+  /** Cells now, and warm isolates. */
+  live: number;
+  warm: number;
+  /** Requests waiting for an isolate. */
+  waiting: number;
+  opened: number;
+  openFailed: number;
+  ended: Record<CellEnd, number>;
+  /** Frames pushed into cells, records and control messages taken from them. */
+  frames: number;
+  records: number;
+  messages: number;
+  /** Cells that were ended because what they wrote into shared memory was nonsense. */
+  badRecords: number;
+  /** Times the host process was started again. */
+  restarts: number;
+}
+
+export type OpenCallback<F extends FrameRef> = (
+  error: Error | null,
+  cell: CellHandle<F> | null,
+  setupUs: number,
+) => void;

@@ -1,0 +1,66 @@
+/** Warm isolates of each kind, and the requests that wait for one: a shelf per program and memory. */
+import type { OpenCallback } from './host-types.ts';
+import type { CellLimits, FrameRef, ProgramImage } from './types.ts';
+
+/** A request for a cell. */
+export interface Waiter<F extends FrameRef> {
+  readonly id: number;
+  readonly program: ProgramImage;
+  readonly limits: CellLimits;
+  readonly since: number;
+  readonly callback: OpenCallback<F>;
+}
+
+export const shelfKey = (hash: string, memoryMiB: number): string => `${hash}/${memoryMiB}`;
+
+export class Shelves<F extends FrameRef> {
+  /** Cell indexes. */
+  readonly #warm = new Map<string, number[]>();
+  readonly #waiting = new Map<string, Waiter<F>[]>();
+
+  /** A warm isolate's index, if there is one. */
+  take(key: string): number | undefined {
+    return this.#warm.get(key)?.pop();
+  }
+
+  put(key: string, index: number): void {
+    const warm = this.#warm.get(key);
+    if (warm !== undefined) warm.push(index);
+    else this.#warm.set(key, [index]);
+  }
+
+  /** The process is gone, and its isolates with it; who waits goes on waiting. */
+  clear(): void {
+    this.#warm.clear();
+  }
+
+  wait(key: string, waiter: Waiter<F>): void {
+    const waiting = this.#waiting.get(key);
+    if (waiting !== undefined) waiting.push(waiter);
+    else this.#waiting.set(key, [waiter]);
+  }
+
+  /** Who waits longest. */
+  next(key: string): Waiter<F> | undefined {
+    return this.#waiting.get(key)?.shift();
+  }
+
+  some(key: string, fits: (waiter: Waiter<F>) => boolean): boolean {
+    return this.#waiting.get(key)?.some(fits) === true;
+  }
+
+  get waiting(): readonly Waiter<F>[] {
+    return [...this.#waiting.values()].flat();
+  }
+
+  /** Takes out all who wait, or those who wait for this shelf. */
+  takeWaiting(key?: string): Waiter<F>[] {
+    const taken: Waiter<F>[] = [];
+    for (const [each, list] of this.#waiting) {
+      if (key !== undefined && each !== key) continue;
+      this.#waiting.delete(each);
+      taken.push(...list);
+    }
+    return taken;
+  }
+}
