@@ -34,6 +34,8 @@ export interface AgentOptions {
   poolSize?: number;
   /** Frames in all. Default 8192. */
   frames?: number;
+  /** Heap of the default cell, whose tables are the whole device's in plain mode, MiB (8 to 4096). Default 192. */
+  defaultCellMemory?: number;
   /** Most dispatch rules. Default 65536. */
   maxRules?: number;
   /** New flows a second for all ports of a tenant; 0: no limit. */
@@ -125,6 +127,7 @@ export class Agent {
       controllers,
       protocols,
       failMode,
+      defaultCellMemory: options.defaultCellMemory,
       maxRules,
       tenantFlowsPerSec,
       description: options.description,

@@ -62,6 +62,8 @@ export interface ControlCounters {
   passed: number;
   /** Messages from cells of a type that cells do not send, malformed, or answering nothing. */
   refused: number;
+  /** Controllers' requests that cells refused. */
+  errors: number;
   /** Messages for cells that take in too few of them. */
   overflow: number;
 }
@@ -301,6 +303,7 @@ export class CellControl {
     if (expected.kind === 'commit') expected.failed();
     if (expected.kind !== 'controller') return;
     const { asker, xid, head, refused } = expected.request;
+    this.#counters.errors++;
     refused?.();
     const data = head ?? message.data.slice();
     if (head === undefined && data.length >= 8) writeXid(data, xid);

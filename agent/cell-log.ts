@@ -97,7 +97,8 @@ export class CellLog {
   #sequence = 0;
   #complete = true;
 
-  constructor(limit = 16384) {
+  /** `limit`: most entries; by default as many as a cell holds (MAX_ENTRIES of the `openflow` program). */
+  constructor(limit = 65536) {
     this.#limit = limit;
   }
 

@@ -123,7 +123,7 @@ export interface CellsOptions {
 }
 
 export class Cells implements CellEvents<Frame> {
-  readonly control: ControlCounters = { sent: 0, passed: 0, refused: 0, overflow: 0 };
+  readonly control: ControlCounters = { sent: 0, passed: 0, refused: 0, errors: 0, overflow: 0 };
   readonly counters = {
     opened: 0,
     failed: 0,

@@ -37,6 +37,8 @@ export interface CoreOptions {
   failMode?: FailMode;
   /** False: an ordinary switch for every controller. Default true. */
   flowMode?: boolean;
+  /** Heap of the default cell, MiB. Default 192. */
+  defaultCellMemory?: number;
   maxRules?: number;
   tenantFlowsPerSec?: number;
   description?: string;
@@ -57,6 +59,8 @@ export interface CoreOptions {
 }
 
 const SWEEP_MS = 100;
+/** For 65,536 simple flow entries and half as much again. */
+const DEFAULT_CELL_MIB = 192;
 /** Tables of the `openflow` program. */
 const TABLES = 254;
 
@@ -175,7 +179,8 @@ export class AgentCore {
     const { failMode, programs } = this.#options;
     const openflow = programs.named('openflow');
     const standalone = failMode === 'standalone' ? programs.named('learning-switch') : undefined;
-    this.dispatcher.defaultCell = this.flows.openOwn(DEFAULT_CELL, openflow);
+    const memory = this.#options.defaultCellMemory ?? DEFAULT_CELL_MIB;
+    this.dispatcher.defaultCell = this.flows.openOwn(DEFAULT_CELL, openflow, memory);
     if (standalone !== undefined)
       this.dispatcher.standaloneCell = this.flows.openOwn(STANDALONE_CELL, standalone);
   }

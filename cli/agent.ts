@@ -30,6 +30,7 @@ interface Options {
   queue?: Queue[];
   failMode: (typeof FAIL_MODES)[number];
   poolSize: number;
+  defaultCellMemory: number;
   logLevel: string;
   runDir?: string;
 }
@@ -73,6 +74,12 @@ export function configure(command: Command): void {
       'secure',
     )
     .option('--pool-size <cells>', 'cells kept warm for new flows', integer(0, 2000), 64)
+    .option(
+      '--default-cell-memory <MiB>',
+      'memory of the cell whose flow tables serve the whole switch in plain mode',
+      integer(8, 4096),
+      192,
+    )
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, oneOf(LOG_LEVELS), 'info')
     .option('--run-dir <folder>', 'folder for the local socket (default: $FLOWCELL_RUN_DIR)')
     .action(run);
@@ -90,6 +97,7 @@ async function run(options: Options): Promise<void> {
     queues: options.queue,
     failMode: options.failMode,
     poolSize: options.poolSize,
+    defaultCellMemory: options.defaultCellMemory,
     logger: commandLogger('agent', options.logLevel),
     runDir: options.runDir ?? runDir(),
   });

@@ -222,6 +222,11 @@ export class Classifier<T extends object> {
     return this.byMask.get(mask.join())?.get(value, priority);
   }
 
+  /** The classifier's own copy of a mask that entries have: one for all of them. */
+  sharedMask(mask: Uint32Array): Uint32Array {
+    return this.byMask.get(mask.join())?.mask ?? mask;
+  }
+
   /** The matching entry of highest priority. Which one of several with equal priority is not defined. */
   lookup(key: Uint32Array): T | undefined {
     const { subtables } = this;

@@ -116,9 +116,16 @@ export class InProcessHost implements CellHost {
       failure: undefined,
       timerAt: undefined,
       endTimer: undefined,
-      runtime: new Runtime(behaviour, memory, 0, (error) => {
-        running.failure = error;
-      }),
+      runtime: new Runtime(
+        behaviour,
+        memory,
+        0,
+        (error) => {
+          running.failure = error;
+        },
+        // How much a run does is not to depend on the machine.
+        () => 0,
+      ),
     };
     this.#cells.set(cell, running);
     this.#regions.set(index, bytes);

@@ -50,6 +50,9 @@ export interface FlowsOptions {
   logger: Logger;
 }
 
+/** Collecting the garbage of a large table takes longer than a flow's cell may; and these run no foreign code. */
+const OWN_RUN_MS = 500;
+
 export class Flows implements CellListener {
   readonly counters = { added: 0, failed: 0, restarted: 0, askedAgain: 0, quarantined: 0 };
   readonly #options: FlowsOptions;
@@ -69,9 +72,9 @@ export class Flows implements CellListener {
     );
   }
 
-  /** Opens a cell that belongs to the device, not to a rule; it is kept alive. */
-  openOwn(id: number, program: ProgramImage): CellRecord {
-    return this.#options.cells.open({ id, tenant: 0, program, limits: DEFAULT_LIMITS });
+  /** Opens a cell that belongs to the device, not to a rule; it is kept alive. `memoryMiB`: of its heap. */
+  openOwn(id: number, program: ProgramImage, memoryMiB = DEFAULT_LIMITS.memoryMiB): CellRecord {
+    return this.#options.cells.open({ id, tenant: 0, program, limits: { memoryMiB, runMs: OWN_RUN_MS } });
   }
 
   /** ADD. Throws OpenFlowError for a match that the specification does not allow. */

@@ -26,6 +26,11 @@ export class ControlIn {
     return this.filled > 0;
   }
 
+  /** Not a byte of a further message is here. */
+  get empty(): boolean {
+    return this.filled === 0 && this.ring.readable() === 0;
+  }
+
   /**
    * The next whole message, or undefined when there is none yet. Valid until the next call. Throws when the
    * stream is broken: the agent sends whole messages only.

@@ -49,6 +49,9 @@ export interface Cell {
   clearTimer(): void;
 }
 
+/** What may happen between two pieces of a program's work: `open`: packets go on; `closed`: nothing. */
+export type Pause = 'open' | 'closed';
+
 export interface Program {
   /** Once, before anything else. */
   start?(cell: Cell): void;
@@ -59,10 +62,9 @@ export interface Program {
    * are refused. Barriers of uploaded programs are answered for them.
    */
   message?(message: Uint8Array): void;
-  /**
-   * What a message has begun and one run is too short for, a piece at a time. As long as it returns true, nothing else
-   * comes: no packet, message or timer.
-   */
-  work?(): boolean;
+  /** Set as long as there is work that a message or the timer has begun: neither comes until it is done. */
+  readonly pending?: Pause | undefined;
+  /** Does a piece of that work, of about a millisecond: one run is too short for all of it. */
+  work?(): void;
   timer?(now: number): void;
 }

@@ -13,8 +13,15 @@ import { Transmit } from './transmit.ts';
 /** Captured before any foreign code can replace it. */
 const { load, store } = Atomics;
 
+const systemTime = Date.now;
+
 /** In place of a budget: the first call. */
 const ATTACH = -1;
+/**
+ * A run begins no further message or piece of work after so many ms. The watchdog gives it ten times that, for a piece that takes
+ * longer, collecting garbage, and a machine that has other things to do.
+ */
+const SLICE_MS = 5;
 
 export class Runtime {
   private readonly program: Program;
@@ -25,6 +32,10 @@ export class Runtime {
   private readonly controlOut: ControlOut;
   private readonly cell: { -readonly [name in keyof Cell]: Cell[name] };
   private readonly onFailure: ((error: unknown) => void) | undefined;
+  private readonly time: () => number;
+  private begun = 0;
+  /** There are no more messages. */
+  private caughtUp = true;
   private rxTail = 0;
   private nowMs = 0;
   private timerSet = false;
@@ -35,13 +46,14 @@ export class Runtime {
 
   /**
    * `onFailure` gets what the program threw. Leave it out for foreign programs: their exceptions must not be
-   * touched (a getter in one could do anything).
+   * touched (a getter in one could do anything). `time`: by which runs are kept short, ms.
    */
   constructor(
     program: Program,
     buffer: SharedArrayBuffer,
     offset: number,
     onFailure?: (error: unknown) => void,
+    time = systemTime,
   ) {
     const bytes = new Uint8Array(buffer, offset, REGION_BYTES);
     this.program = program;
@@ -51,6 +63,7 @@ export class Runtime {
     this.controlIn = new ControlIn(this.words, bytes);
     this.controlOut = new ControlOut(this.words, bytes);
     this.onFailure = onFailure;
+    this.time = time;
     this.cell = {
       id: 0,
       now: () => this.nowMs,
@@ -113,13 +126,26 @@ export class Runtime {
 
     // Packets are counted before control messages are read: the messages that came before them are seen.
     const rxHead = load(words, H.RX_HEAD);
-    if (!this.messages()) return result | RUN.MORE;
-    if (result === 0) result = this.packets(rxHead, budget);
-    if (this.timerSet && ((this.nowMs - this.timerAt) | 0) >= 0 && !this.controlOut.blocked) {
+    this.begun = this.time();
+    this.messages();
+    if (result === 0 && this.program.pending !== 'closed') result = this.packets(rxHead, budget);
+    if (this.timerIsDue && this.program.pending === undefined && !this.controlOut.blocked) {
       this.setTimer(false, 0);
       this.program.timer?.(this.nowMs);
+      this.carryOn();
     }
-    return this.controlOut.blocked ? result | RUN.BLOCKED : result;
+    if (this.controlOut.blocked) return result | RUN.BLOCKED;
+    return this.caughtUp && this.program.pending === undefined ? result : result | RUN.MORE;
+  }
+
+  private get timerIsDue(): boolean {
+    return this.timerSet && ((this.nowMs - this.timerAt) | 0) >= 0;
+  }
+
+  /** By difference: the time of day can be set. */
+  private get inTime(): boolean {
+    const spent = this.time() - this.begun;
+    return spent >= 0 && spent < SLICE_MS;
   }
 
   /** Sends what the last packet still had to send. True: there is still something left. */
@@ -130,15 +156,29 @@ export class Runtime {
     return !done;
   }
 
-  /** False: one message takes more time than a run has. */
-  private messages(): boolean {
-    for (;;) {
-      if (this.program.work?.() === true) return false;
-      if (this.controlOut.blocked) return true;
+  /** Takes messages as long as there is time. */
+  private messages(): void {
+    this.caughtUp = false;
+    do {
+      this.carryOn();
+      if (this.program.pending !== undefined || this.controlOut.blocked) return;
       const message = this.controlIn.next();
-      if (message === undefined) return true;
+      if (message === undefined) {
+        this.caughtUp = true;
+        return;
+      }
       if (this.program.message === undefined) this.send(answerFor(message));
       else this.program.message(message);
+    } while (this.inTime);
+    this.caughtUp = this.controlIn.empty;
+  }
+
+  /** Goes on with what is pending as long as there is time, and room for what it says. */
+  private carryOn(): void {
+    const { program } = this;
+    while (program.pending !== undefined && !this.controlOut.blocked) {
+      program.work?.();
+      if (!this.inTime) return;
     }
   }
 
@@ -152,9 +192,9 @@ export class Runtime {
         break;
       }
       packet.begin(this.rxTail & (RX_SLOTS - 1));
-      // Its PACKET_OUT message is still on its way.
-      if (packet.isPacketOut && (this.controlIn.partial || this.controlOut.blocked)) {
-        result = RUN.BLOCKED;
+      // Its PACKET_OUT message is still on its way, or yet to be read.
+      if (packet.isPacketOut && (this.controlIn.partial || !this.caughtUp)) {
+        result = this.controlIn.partial || this.controlOut.blocked ? RUN.BLOCKED : RUN.MORE;
         break;
       }
       program.packet(packet);

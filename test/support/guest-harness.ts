@@ -69,8 +69,11 @@ export class GuestHarness {
   private answers: number[] = [];
   private toSend: Uint8Array[] = [];
 
-  /** The region lies at `offset` in its buffer, as it may in a cell. */
-  constructor(program: Program = new OpenFlowProgram(), cellId = 7, offset = 4096) {
+  /**
+   * The region lies at `offset` in its buffer, as it may in a cell. `time`: by which runs are kept short; they have all the time
+   * there is by default.
+   */
+  constructor(program: Program = new OpenFlowProgram(), cellId = 7, offset = 4096, time = () => 0) {
     const memory = new SharedArrayBuffer(offset + REGION_BYTES);
     this.words = new Int32Array(memory, offset, REGION_BYTES / 4);
     this.bytes = new Uint8Array(memory, offset, REGION_BYTES);
@@ -85,9 +88,10 @@ export class GuestHarness {
       CTL_OUT_BYTES,
     );
     words[H.CELL_ID] = cellId;
-    this.runtime = new Runtime(program, memory, offset, (error) => {
+    const fail = (error: unknown) => {
       throw error;
-    });
+    };
+    this.runtime = new Runtime(program, memory, offset, fail, time);
     this.runtime.attach();
   }
 
@@ -236,6 +240,16 @@ export class GuestHarness {
     } while (this.words[H.RX_TAIL] !== this.words[H.RX_HEAD]);
     return sent.filter(({ kind }) => kind !== 'done');
   }
+}
+
+/** One whose every run has time for one message, or one piece of work. */
+export function slowHarness(): GuestHarness {
+  let ms = 0;
+  const time = () => {
+    ms += 1000;
+    return ms;
+  };
+  return new GuestHarness(new OpenFlowProgram(), 7, 4096, time);
 }
 
 /** TX_KIND in words. */

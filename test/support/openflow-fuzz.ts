@@ -22,7 +22,7 @@ export function random(state: number): (below: number) => number {
 /** Values that lengths and types break at. */
 const EDGES = [0, 1, 3, 4, 7, 8, 9, 15, 16, 24, 0x7f, 0x80, 0xf8, 0xff];
 
-function mutate(message: Uint8Array, wire: number, pick: (below: number) => number): Uint8Array {
+export function mutate(message: Uint8Array, wire: number, pick: (below: number) => number): Uint8Array {
   let bytes = message.slice();
   for (let left = 1 + pick(4); left > 0; left--) {
     const at = pick(bytes.length);

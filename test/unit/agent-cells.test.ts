@@ -22,7 +22,7 @@ const DEFAULTS = { memoryMiB: 16, runMs: 50 };
 const setUp = (id = 7) => {
   const passed: Message[] = [];
   const answered: Message[] = [];
-  const counters = { sent: 0, passed: 0, refused: 0, overflow: 0 };
+  const counters = { sent: 0, passed: 0, refused: 0, errors: 0, overflow: 0 };
   const control = new CellControl(id, counters, (reply, asker) => {
     passed.push(reply);
     asker?.answer(reply);

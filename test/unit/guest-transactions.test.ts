@@ -18,7 +18,7 @@ import { ethernet, ipv4, udp } from '../../packet/index.ts';
 import { RUN } from '../../sandbox/channel/layout.ts';
 import { OpenFlowProgram } from '../../sandbox/guest/openflow/program.ts';
 import { MAX_TRANSACTION_BYTES } from '../../sandbox/guest/openflow/transaction.ts';
-import { GuestHarness } from '../support/guest-harness.ts';
+import { GuestHarness, slowHarness } from '../support/guest-harness.ts';
 
 const phase = (value: number, xid = 0): MessageInit => ({ type: 'transaction', phase: value, xid });
 const begin = phase(TransactionPhase.BEGIN);
@@ -122,7 +122,7 @@ describe('a transaction', () => {
   });
 
   it('takes several runs if it is long, and no packet or message comes in between', () => {
-    const harness = new GuestHarness();
+    const harness = slowHarness();
     harness.ask(flow({ instructions: outputTo(2) }));
     const mods = Array.from({ length: 100 }, (_, n) => flow({ priority: n + 1, table_id: 1 }));
     harness.ask(begin, flow({ flags: 0, instructions: outputTo(3) }), ...mods);
@@ -131,8 +131,8 @@ describe('a transaction', () => {
     const runs: number[] = [];
     do runs.push(harness.run());
     while ((runs.at(-1)! & RUN.MORE) !== 0);
-    expect(runs.length).toBeGreaterThan(2);
-    expect(runs.slice(0, -1)).toEqual(runs.slice(0, -1).map(() => RUN.MORE));
+    // One for each message: nothing was sent meanwhile.
+    expect(runs.filter((bits) => bits === RUN.MORE).length).toBeGreaterThan(100);
     expect(brief(harness.messages())).toEqual([['barrier_reply', 1]]);
     expect(harness.take().map(({ port }) => port)).toEqual([3]);
   });

@@ -69,7 +69,8 @@ export class FlowEntry {
   readonly hardTimeout: number;
   readonly match: Match;
   readonly value: Uint32Array;
-  readonly mask: Uint32Array;
+  /** Once it is in a table, shared by all that have the same. */
+  mask: Uint32Array;
   readonly importance: number;
   instructions: readonly Instruction[];
   compiled: Compiled;

@@ -19,6 +19,7 @@ import { compileMatch } from '../../match.ts';
 import { compileInstructions, counter, duration, FlowEntry, TABLES } from './entry.ts';
 import { victim } from './eviction.ts';
 import type { Parts } from './parts.ts';
+import { inPieces, type Steps } from './steps.ts';
 
 type FlowMod = MessageOf<'flow_mod'>;
 
@@ -44,7 +45,7 @@ export class FlowMods {
   }
 
   /** Carries out a FLOW_MOD that is `length` bytes long. Throws OpenFlowError. */
-  mod(message: FlowMod, length: number): void {
+  *mod(message: FlowMod, length: number): Steps {
     const { tables } = this.parts;
     const { command, flags, table_id: tableId } = message;
     if ((flags & ~ALL_FLAGS) !== 0) {
@@ -66,25 +67,25 @@ export class FlowMods {
     }
     switch (command) {
       case FlowModCommand.ADD:
-        this.add(message);
+        yield* this.add(message);
         break;
       case FlowModCommand.MODIFY:
       case FlowModCommand.MODIFY_STRICT:
-        this.modify(message);
+        yield* this.modify(message);
         break;
       case FlowModCommand.DELETE:
-        this.removeAll(tables.select(message), FlowRemovedReason.DELETE);
+        yield* this.removeAll(yield* tables.select(message), FlowRemovedReason.DELETE);
         break;
       case FlowModCommand.DELETE_STRICT:
-        this.removeAll(tables.selectStrict(message, message.priority), FlowRemovedReason.DELETE);
+        yield* this.removeAll(tables.selectStrict(message, message.priority), FlowRemovedReason.DELETE);
         break;
       default:
         throw failed(FlowModFailedCode.BAD_COMMAND, `command ${command}`);
     }
   }
 
-  removeAll(entries: readonly FlowEntry[], reason: number): void {
-    for (const entry of entries) this.remove(entry, reason);
+  *removeAll(entries: readonly FlowEntry[], reason: number): Steps {
+    yield* inPieces(entries, 'closed', (entry) => this.remove(entry, reason));
   }
 
   /** Takes an entry out and tells the controller, if it wished to know. */
@@ -112,7 +113,7 @@ export class FlowMods {
     });
   }
 
-  private add(message: FlowMod): void {
+  private *add(message: FlowMod): Steps {
     const { tables, timeouts, journal, clock } = this.parts;
     const entry = new FlowEntry(
       {
@@ -128,7 +129,7 @@ export class FlowMods {
       this.parts,
     );
     const overlapMatters = (message.flags & FlowModFlag.CHECK_OVERLAP) !== 0;
-    if (overlapMatters && tables.overlaps(entry.tableId, entry, entry.priority)) {
+    if (overlapMatters && (yield* tables.overlaps(entry.tableId, entry, entry.priority))) {
       throw failed(FlowModFailedCode.OVERLAP, 'an entry of the same priority overlaps');
     }
     this.makeRoom(entry);
@@ -162,7 +163,7 @@ export class FlowMods {
     if (old !== undefined) this.remove(old, REASON_EVICTION);
   }
 
-  private modify(message: FlowMod): void {
+  private *modify(message: FlowMod): Steps {
     const { tables } = this.parts;
     // out_port and out_group mean nothing here (section 6.4).
     const filter = { ...message, out_port: Port.ANY, out_group: Group.ANY };
@@ -171,16 +172,18 @@ export class FlowMods {
     // Checked even if there is no entry to modify, and for all before the first is changed.
     const context = { tableId: message.table_id, priority: message.priority, match: message.match };
     compileInstructions(instructions, { ...compileMatch(message.match), ...context }, this.parts);
-    const entries = strict ? tables.selectStrict(filter, message.priority) : tables.select(filter);
+    const entries = strict ? tables.selectStrict(filter, message.priority) : yield* tables.select(filter);
     if (entries.length === 0 && (message.flags & FLOW_MOD_UPSERT) !== 0) {
-      this.add({ ...message, flags: message.flags & ~FLOW_MOD_UPSERT });
+      yield* this.add({ ...message, flags: message.flags & ~FLOW_MOD_UPSERT });
       return;
     }
-    const compiled = entries.map((entry) => compileInstructions(instructions, entry, this.parts));
+    // Compiled twice rather than kept: for a full table it would be more memory than the entries have.
+    const compile = (entry: FlowEntry) => compileInstructions(instructions, entry, this.parts);
+    yield* inPieces(entries, 'closed', compile);
     const resets = (message.flags & FlowModFlag.RESET_COUNTS) !== 0;
-    entries.forEach((entry, i) => {
+    yield* inPieces(entries, 'closed', (entry) => {
       this.noteState(entry);
-      entry.modify(keepImportance(instructions, entry.instructions), compiled[i]);
+      entry.modify(keepImportance(instructions, entry.instructions), compile(entry));
       if (resets) entry.resetCounters();
     });
   }

@@ -1,3 +1,5 @@
+import { inPieces, type Steps } from './steps.ts';
+
 /** How to take back what a transaction has done so far. Outside of a transaction nothing is noted. */
 export class Journal {
   private steps: (() => void)[] | undefined;
@@ -16,9 +18,9 @@ export class Journal {
     this.steps = undefined;
   }
 
-  rollBack(): void {
-    const steps = this.steps ?? [];
+  *rollBack(): Steps {
+    const undo = (this.steps ?? []).reverse();
     this.steps = undefined;
-    for (let i = steps.length - 1; i >= 0; i--) steps[i]();
+    yield* inPieces(undo, 'closed', (step) => step());
   }
 }

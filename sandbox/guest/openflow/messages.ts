@@ -21,6 +21,7 @@ import type { FlowEntry } from './entry.ts';
 import { FlowMods } from './flow-mods.ts';
 import type { Parts } from './parts.ts';
 import { Statistics } from './statistics.ts';
+import { type Steps, selectInPieces } from './steps.ts';
 import { checkTableMod } from './table-settings.ts';
 import { notNow, Transaction } from './transaction.ts';
 
@@ -38,18 +39,6 @@ interface PendingPacketOut {
   ops: Op[] | undefined;
 }
 
-/** Messages of a transaction that are carried out in one go: a few milliseconds at most. */
-const COMMIT_STEP = 32;
-
-interface Commit {
-  readonly request: Uint8Array;
-  readonly messages: readonly Uint8Array[];
-  /** How many of them are carried out. */
-  done: number;
-  /** What is to be sent if all succeed. */
-  readonly answers: Uint8Array[];
-}
-
 /** What the messages work on, but for how to answer. */
 export type MessageParts = Omit<Parts, 'send' | 'hasGroup' | 'hasMeter'>;
 
@@ -59,10 +48,8 @@ export class Messages {
   private readonly output: (message: Uint8Array) => void;
   private readonly statistics: Statistics;
   private readonly transaction = new Transaction();
-  /** What is left of the answer to a multipart request. */
-  private answer: Iterator<void> | undefined;
-  /** The transaction that is being carried out. */
-  private commit: Commit | undefined;
+  /** While a transaction is carried out: what is to be sent if all of it succeeds. */
+  private held: Uint8Array[] | undefined;
   private packetOuts: PendingPacketOut[] = [];
 
   constructor(parts: MessageParts, output: (message: Uint8Array) => void) {
@@ -77,14 +64,15 @@ export class Messages {
     this.statistics = new Statistics(this.parts);
   }
 
-  handle(bytes: Uint8Array): void {
+  /** Nothing else is to be handled, and the bytes must not change, before this is done. */
+  *handle(bytes: Uint8Array): Steps {
     this.parts.clock.update();
     try {
-      if (!this.transaction.take(bytes)) this.carryOut(bytes);
+      if (!this.transaction.take(bytes)) yield* this.carryOut(bytes);
     } catch (error) {
       this.refuse(error, bytes);
     }
-    if (this.commit === undefined) this.reportVacancy();
+    this.reportVacancy();
   }
 
   /** The actions for the packet of a PACKET_OUT; undefined: refused, or never heard of. */
@@ -105,15 +93,15 @@ export class Messages {
 
   private send(message: MessageInit): void {
     const bytes = encode(message);
-    if (this.commit === undefined) this.output(bytes);
-    else this.commit.answers.push(bytes);
+    if (this.held === undefined) this.output(bytes);
+    else this.held.push(bytes);
   }
 
-  private carryOut(bytes: Uint8Array): void {
+  private carryOut(bytes: Uint8Array): Steps {
     const type = messageType(bytes);
     // Entries and groups keep parts of their message, and the bytes are only lent.
     const kept = type === OFPT_FLOW_MOD || type === OFPT_GROUP_MOD ? bytes.slice() : bytes;
-    this.dispatch(decode(kept), bytes);
+    return this.dispatch(decode(kept), bytes);
   }
 
   private refuse(error: unknown, bytes: Uint8Array): void {
@@ -122,17 +110,17 @@ export class Messages {
     this.send(toErrorMessage(error, bytes));
   }
 
-  private dispatch(message: Message, bytes: Uint8Array): void {
+  private *dispatch(message: Message, bytes: Uint8Array): Steps {
     const { groups, meters, liveness } = this.parts;
     switch (message.type) {
       case 'flow_mod':
-        this.flowMods.mod(message, bytes.length);
+        yield* this.flowMods.mod(message, bytes.length);
         break;
       case 'barrier_request':
         this.send({ type: 'barrier_reply', xid: message.xid });
         break;
       case 'multipart_request':
-        this.beginAnswer(this.statistics.answer(message));
+        yield* this.statistics.answer(message);
         break;
       case 'packet_out':
         this.packetOut(message);
@@ -140,13 +128,13 @@ export class Messages {
       case 'group_mod': {
         const gone = new Set(groups.mod(message, bytes.length).map(({ id }) => id));
         const uses = ({ compiled }: FlowEntry) => compiled.groups.some((id) => gone.has(id));
-        if (gone.size > 0) this.removeEntries(uses, FlowRemovedReason.GROUP_DELETE);
+        if (gone.size > 0) yield* this.removeEntries(uses, FlowRemovedReason.GROUP_DELETE);
         break;
       }
       case 'meter_mod': {
         const gone = new Set(meters.mod(message).map(({ id }) => id));
-        if (gone.size > 0)
-          this.removeEntries(({ compiled }) => gone.has(compiled.meter), FlowRemovedReason.DELETE);
+        const uses = ({ compiled }: FlowEntry) => gone.has(compiled.meter);
+        if (gone.size > 0) yield* this.removeEntries(uses, FlowRemovedReason.DELETE);
         break;
       }
       case 'table_mod':
@@ -159,15 +147,15 @@ export class Messages {
         this.tableConfig(message);
         break;
       case 'transaction':
-        this.transactionPhase(message.phase, bytes);
+        yield* this.transactionPhase(message.phase, bytes);
         break;
       default:
         throw badRequest(BadRequestCode.BAD_TYPE, `a cell does not answer ${message.type}`);
     }
   }
 
-  private removeEntries(test: (entry: FlowEntry) => boolean, reason: number): void {
-    this.flowMods.removeAll([...this.parts.tables.all()].filter(test), reason);
+  private *removeEntries(test: (entry: FlowEntry) => boolean, reason: number): Steps {
+    yield* this.flowMods.removeAll(yield* selectInPieces(this.parts.tables.all(), test), reason);
   }
 
   private packetOut(message: MessageOf<'packet_out'>): void {
@@ -190,13 +178,13 @@ export class Messages {
     else for (const answer of settings.describe(message, tables.vacancy)) this.send(answer);
   }
 
-  private transactionPhase(phase: number, bytes: Uint8Array): void {
+  private *transactionPhase(phase: number, bytes: Uint8Array): Steps {
     switch (phase) {
       case TransactionPhase.BEGIN:
         this.transaction.begin();
         break;
       case TransactionPhase.COMMIT:
-        this.beginCommit(bytes);
+        yield* this.commit(bytes);
         break;
       case TransactionPhase.ABORT:
         this.answerBarriers(this.transaction.end().messages);
@@ -206,55 +194,36 @@ export class Messages {
     }
   }
 
-  private beginCommit(bytes: Uint8Array): void {
+  /** If a message fails, all is as before, and nobody has heard of what was done. */
+  private *commit(request: Uint8Array): Steps {
     const { messages, complete } = this.transaction.end();
     if (!complete) {
       this.answerBarriers(messages);
       throw notNow('not all messages of the transaction are here');
     }
-    this.parts.journal.begin();
-    this.commit = { request: bytes.slice(), messages, done: 0, answers: [] };
-  }
-
-  /** The first reply; the others follow in work(), but within a transaction at once. */
-  private beginAnswer(answer: Iterator<void>): void {
-    let { done } = answer.next();
-    if (this.commit === undefined) this.answer = done === true ? undefined : answer;
-    else while (done !== true) done = answer.next().done;
-  }
-
-  /** Does some more of what a message began; true: there is still something left. */
-  work(): boolean {
-    if (this.commit !== undefined) return this.continueCommit(this.commit);
-    if (this.answer?.next().done === true) this.answer = undefined;
-    return this.answer !== undefined;
-  }
-
-  /**
-   * Carries out some more of what waited for a commit; true: there is still something left. If a message fails, all is as
-   * before, and nobody has heard of what was done.
-   */
-  private continueCommit(commit: Commit): boolean {
-    const { messages, request } = commit;
-    this.parts.clock.update();
-    const end = Math.min(commit.done + COMMIT_STEP, messages.length);
+    const { clock, journal } = this.parts;
+    const answers: Uint8Array[] = [];
+    journal.begin();
+    this.held = answers;
+    let done = 0;
     try {
-      for (; commit.done < end; commit.done++) this.carryOut(messages[commit.done]);
+      for (; done < messages.length; done++) {
+        clock.update();
+        yield* this.carryOut(messages[done]);
+        yield 'closed';
+      }
     } catch (error) {
-      this.commit = undefined;
-      this.parts.journal.rollBack();
-      this.answerBarriers(messages.slice(0, commit.done));
-      this.refuse(error, messages[commit.done]);
-      this.answerBarriers(messages.slice(commit.done + 1));
+      this.held = undefined;
+      yield* journal.rollBack();
+      this.answerBarriers(messages.slice(0, done));
+      this.refuse(error, messages[done]);
+      this.answerBarriers(messages.slice(done + 1));
       this.refuse(notNow('a message of the transaction failed'), request);
-      return false;
+      return;
     }
-    if (end < messages.length) return true;
-    this.commit = undefined;
-    this.parts.journal.commit();
-    for (const answer of commit.answers) this.output(answer);
-    this.reportVacancy();
-    return false;
+    this.held = undefined;
+    journal.commit();
+    for (const answer of answers) this.output(answer);
   }
 
   /** Whatever becomes of the other messages, somebody waits for these. */

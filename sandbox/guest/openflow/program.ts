@@ -1,12 +1,13 @@
 /** The built-in switch program: a complete OpenFlow 1.3 pipeline, with flow tables of the cell's own. */
 import type { PacketView } from '../packet-view.ts';
-import type { Cell, Packet, Program } from '../program.ts';
+import type { Cell, Packet, Pause, Program } from '../program.ts';
 import { Groups } from './groups.ts';
 import { Journal } from './journal.ts';
 import { Liveness } from './liveness.ts';
 import { Messages } from './messages.ts';
 import { Meters } from './meters.ts';
 import { Pipeline, type PipelineParts } from './pipeline.ts';
+import { type Steps, Task } from './steps.ts';
 import { Tables } from './table.ts';
 import { TableSettings } from './table-settings.ts';
 import { Clock, Timeouts } from './timeouts.ts';
@@ -14,6 +15,7 @@ import { Clock, Timeouts } from './timeouts.ts';
 export class OpenFlowProgram implements Program {
   private readonly compileAfter: number | undefined;
   private readonly maxEntries: number | undefined;
+  private readonly task = new Task();
   private clock!: Clock;
   private timeouts!: Timeouts;
   private messages!: Messages;
@@ -64,15 +66,23 @@ export class OpenFlowProgram implements Program {
   }
 
   message(message: Uint8Array): void {
-    this.messages.handle(message);
+    this.task.begin(this.messages.handle(message));
   }
 
-  work(): boolean {
-    return this.messages.work();
+  get pending(): Pause | undefined {
+    return this.task.pending;
+  }
+
+  work(): void {
+    this.task.carryOn();
   }
 
   timer(): void {
-    this.timeouts.run();
+    this.task.begin(this.expire());
+  }
+
+  private *expire(): Steps {
+    yield* this.timeouts.run();
     this.messages.reportVacancy();
   }
 }

@@ -18,14 +18,16 @@ import { ACTION_BITS, tableFeatures } from './features.ts';
 import { type Group, MAX_GROUPS } from './groups.ts';
 import { MAX_BANDS, MAX_METERS, type Meter } from './meters.ts';
 import type { Parts } from './parts.ts';
+import { inPieces, type Steps } from './steps.ts';
 
 type ReplyBody = MessageInitOf<'multipart_reply'>['body'];
 
 const REPLY_HEADER = 16;
-/** Room for the list in a multipart reply. */
-const MAX_BODY = 65535 - REPLY_HEADER;
-/** Items in one reply: what takes a few milliseconds. */
-const ITEMS_PER_REPLY = 256;
+/**
+ * Length of the list in a multipart reply, unless its first item alone is longer. A quarter of what fits: a reply is a piece of
+ * work, and packets go on between two.
+ */
+const BODY_LENGTH = 16384;
 /** Tables described in one reply: a reply of moderate size is less to hold while the controller takes it. */
 const FEATURES_PER_REPLY = 16;
 
@@ -41,18 +43,15 @@ export class Statistics {
     this.parts = parts;
   }
 
-  /**
-   * Answers a request, a reply at every step: all entries of a cell are too many for one run. Throws OpenFlowError, at the
-   * first step if at all. Nothing may change between the steps.
-   */
-  *answer({ body, xid }: MessageOf<'multipart_request'>): Generator<void, void> {
+  /** Throws OpenFlowError. */
+  *answer({ body, xid }: MessageOf<'multipart_request'>): Steps {
     const { tables, groups } = this.parts;
     switch (body.type) {
       case 'flow':
-        yield* this.flows(xid, tables.select(checkTable(body)));
+        yield* this.flows(xid, yield* tables.select(checkTable(body)));
         break;
       case 'aggregate':
-        this.reply(xid, aggregate(tables.select(checkTable(body))));
+        this.reply(xid, aggregate(yield* tables.select(checkTable(body))));
         break;
       case 'table':
         this.reply(xid, this.tables());
@@ -89,9 +88,9 @@ export class Statistics {
     }
   }
 
-  private flows(xid: number, entries: readonly FlowEntry[]): Generator<void, void> {
+  private *flows(xid: number, entries: readonly FlowEntry[]): Steps {
     const now = this.parts.clock.ms;
-    return this.inParts(
+    yield* this.inParts(
       xid,
       entries,
       (part) => ({ type: 'flow', flows: part.map((entry) => flowStats(entry, now)) }),
@@ -111,7 +110,7 @@ export class Statistics {
   }
 
   /** A controller may ask to change features; tables here have them all, and none can be taken away. */
-  private *tableFeatures(xid: number, changes: boolean): Generator<void, void> {
+  private *tableFeatures(xid: number, changes: boolean): Steps {
     if (changes) {
       const code = TableFeaturesFailedCode.EPERM;
       throw new OpenFlowError(ErrorType.TABLE_FEATURES_FAILED, code, 'tables cannot be configured');
@@ -121,19 +120,19 @@ export class Statistics {
       const tables = [];
       for (let id = first; id < next; id++) tables.push(tableFeatures(id, this.parts.tables.limit));
       this.reply(xid, { type: 'table_features', tables }, next < TABLES);
-      if (next < TABLES) yield;
+      if (next < TABLES) yield 'open';
     }
   }
 
-  private groups(xid: number, groups: readonly Group[]): Generator<void, void> {
+  private *groups(xid: number, groups: readonly Group[]): Steps {
     const { clock } = this.parts;
-    const references = this.countEntries((entry) => entry.compiled.groups);
+    const references = yield* this.countEntries((entry) => entry.compiled.groups);
     for (const group of this.parts.groups.all()) for (const id of group.forwardsTo) add(references, id);
     const counts = ({ packets, bytes }: { packets: number; bytes: number }) => ({
       packet_count: BigInt(packets),
       byte_count: BigInt(bytes),
     });
-    return this.inParts(xid, groups, (part) => ({
+    yield* this.inParts(xid, groups, (part) => ({
       type: 'group',
       groups: part.map((group) => ({
         group_id: group.id,
@@ -145,10 +144,10 @@ export class Statistics {
     }));
   }
 
-  private meters(xid: number, meters: readonly Meter[]): Generator<void, void> {
+  private *meters(xid: number, meters: readonly Meter[]): Steps {
     const { clock } = this.parts;
-    const flows = this.countEntries((entry) => [entry.compiled.meter]);
-    return this.inParts(xid, meters, (part) => ({
+    const flows = yield* this.countEntries((entry) => [entry.compiled.meter]);
+    yield* this.inParts(xid, meters, (part) => ({
       type: 'meter',
       meters: part.map((meter) => ({
         meter_id: meter.id,
@@ -165,9 +164,11 @@ export class Statistics {
   }
 
   /** How many entries there are of each number that `numbersOf` an entry gives. */
-  private countEntries(numbersOf: (entry: FlowEntry) => readonly number[]): Map<number, number> {
+  private *countEntries(numbersOf: (entry: FlowEntry) => readonly number[]): Steps<Map<number, number>> {
     const counts = new Map<number, number>();
-    for (const entry of this.parts.tables.all()) for (const number of numbersOf(entry)) add(counts, number);
+    yield* inPieces(this.parts.tables.all(), 'closed', (entry) => {
+      for (const number of numbersOf(entry)) add(counts, number);
+    });
     return counts;
   }
 
@@ -178,24 +179,25 @@ export class Statistics {
     throw new OpenFlowError(ErrorType.METER_MOD_FAILED, code, `there is no meter ${id}`);
   }
 
-  /** As many items in a reply as fit, all but the last with the MORE flag. */
+  /** Items in replies of moderate length, all but the last with the MORE flag. */
   private *inParts<T>(
     xid: number,
     items: readonly T[],
     body: (part: readonly T[]) => ReplyBody,
     sizeOf = (item: T) => encode({ type: 'multipart_reply', body: body([item]) }).length - REPLY_HEADER,
-  ): Generator<void, void> {
+  ): Steps {
     let start = 0;
-    do {
+    for (;;) {
       let end = start;
-      for (let size = 0; end < items.length && end - start < ITEMS_PER_REPLY; end++) {
+      for (let size = 0; end < items.length; end++) {
         size += sizeOf(items[end]);
-        if (size > MAX_BODY) break;
+        if (size > BODY_LENGTH && end > start) break;
       }
       this.reply(xid, body(items.slice(start, end)), end < items.length);
+      if (end === items.length) return;
       start = end;
-      if (start < items.length) yield;
-    } while (start < items.length);
+      yield 'open';
+    }
   }
 
   private reply(xid: number, body: ReplyBody, more = false): void {

@@ -6,11 +6,13 @@ import {
   type Match,
   OpenFlowError,
   Port,
+  Table as TableNumber,
 } from '../../../openflow/index.ts';
 import { Classifier } from '../../../packet/index.ts';
 import { type CompiledMatch, compileMatch } from '../../match.ts';
 import { directLookup, MAX_DIRECT_ENTRIES } from './direct-lookup.ts';
 import { type FlowEntry, meansTable, TABLES } from './entry.ts';
+import { type Steps, selectInPieces } from './steps.ts';
 
 /** Entries in all tables of one cell. */
 export const MAX_ENTRIES = 65536;
@@ -47,6 +49,8 @@ export class Table {
     const old = this.classifier.insert(entry.value, entry.mask, entry.priority, entry);
     if (old !== undefined) this.entries.delete(old);
     this.entries.add(entry);
+    // A quarter of what a simple entry takes.
+    entry.mask = this.classifier.sharedMask(entry.mask);
     this.changed();
     return old;
   }
@@ -137,24 +141,19 @@ export class Tables {
   }
 
   /** Whether a packet could match both this and an entry of the same table and priority. */
-  overlaps(tableId: number, match: CompiledMatch, priority: number): boolean {
-    for (const entry of this.tables[tableId]?.entries ?? []) {
-      if (entry.priority === priority && overlap(entry, match)) return true;
-    }
-    return false;
+  *overlaps(tableId: number, match: CompiledMatch, priority: number): Steps<boolean> {
+    const overlapping = yield* selectInPieces(
+      this.tables[tableId]?.entries ?? [],
+      (entry) => entry.priority === priority && overlap(entry, match),
+    );
+    return overlapping.length > 0;
   }
 
   /** Entries at least as specific as the filter's match, with its cookie and outputs. */
-  select(filter: Filter): FlowEntry[] {
+  *select(filter: Filter): Steps<FlowEntry[]> {
     const wanted = compileMatch(filter.match);
-    const selected: FlowEntry[] = [];
-    for (let tableId = 0; tableId < TABLES; tableId++) {
-      if (!meansTable(filter.table_id, tableId)) continue;
-      for (const entry of this.tables[tableId]?.entries ?? []) {
-        if (covers(wanted, entry) && passes(filter, entry)) selected.push(entry);
-      }
-    }
-    return selected;
+    const entries = filter.table_id === TableNumber.ALL ? this.all() : this.at(filter.table_id)?.entries;
+    return yield* selectInPieces(entries ?? [], (entry) => covers(wanted, entry) && passes(filter, entry));
   }
 
   /** The one entry with the filter's match and this priority in each table meant. */

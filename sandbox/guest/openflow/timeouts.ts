@@ -2,6 +2,7 @@
 import { FlowRemovedReason } from '../../../openflow/index.ts';
 import type { Cell } from '../program.ts';
 import type { FlowEntry } from './entry.ts';
+import { inPieces, type Steps } from './steps.ts';
 
 /** The cell's 32-bit clock, continued beyond its wrap. */
 export class Clock {
@@ -56,20 +57,21 @@ export class Timeouts {
   }
 
   /** The timer went off: expires what is due and sets it for the next deadline. */
-  run(): void {
+  *run(): Steps {
     const now = this.clock.update();
     let next = Number.POSITIVE_INFINITY;
     this.wakeAt = Number.POSITIVE_INFINITY;
-    for (const entry of [...this.watched]) {
+    const due: FlowEntry[] = [];
+    for (const entry of this.watched) {
       const at = deadline(entry);
-      if (at <= now) {
-        this.watched.delete(entry);
-        const hard = entry.hardTimeout !== 0 && hardDeadline(entry) <= now;
-        this.expire(entry, hard ? FlowRemovedReason.HARD_TIMEOUT : FlowRemovedReason.IDLE_TIMEOUT);
-      } else if (at < next) {
-        next = at;
-      }
+      if (at <= now) due.push(entry);
+      else if (at < next) next = at;
     }
+    yield* inPieces(due, 'closed', (entry) => {
+      this.watched.delete(entry);
+      const hard = entry.hardTimeout !== 0 && hardDeadline(entry) <= now;
+      this.expire(entry, hard ? FlowRemovedReason.HARD_TIMEOUT : FlowRemovedReason.IDLE_TIMEOUT);
+    });
     if (next !== Number.POSITIVE_INFINITY) this.wake(Math.max(next, now + SPACING_MS));
   }
 
