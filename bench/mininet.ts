@@ -13,10 +13,16 @@ const LIMIT_MS = 240_000;
 const SCRIPT = join(import.meta.dirname, 'peers', 'mininet_pingall.py');
 const TOPOLOGIES = ['single,2', 'linear,20', 'tree,3,3'] as const;
 
-/** Open vSwitch's test controller takes 16 switches; beyond that os-ken has to do. */
+/**
+ * Open vSwitch's test controller takes 16 switches; beyond that os-ken has to do. A cell for each connection in each
+ * switch on its way is not what many switches on one machine are for (docs/mininet.md).
+ */
 const PEERS = [
   { name: 'flowcell', setup: () => 'flowcell' },
-  { name: 'flowcell, a cell for each connection', setup: () => 'flowcell-five-tuple' },
+  {
+    name: 'flowcell, a cell for each connection',
+    setup: (topology: string) => (topology === 'single,2' ? 'flowcell-five-tuple' : undefined),
+  },
   {
     name: 'ovs user-space',
     setup: (topology: string) => (topology === 'linear,20' ? 'ovs-osken' : 'ovs-testcontroller'),
@@ -51,6 +57,7 @@ export const mininet: Bench = {
       const seconds: Record<string, number> = {};
       for (const { name, setup } of PEERS) {
         const chosen = setup(topology);
+        if (chosen === undefined) continue;
         const runs: Figures[] = [];
         for (let run = 1; run <= RUNS; run++) {
           progress(`${topology}, ${chosen}, ${run} of ${RUNS}`);

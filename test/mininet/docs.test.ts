@@ -43,7 +43,7 @@ describeNetwork('docs/mininet.md', ['mn'], () => {
     expect([commands.length, scripts.length, blocks.length]).toEqual([2, 1, 4]);
   });
 
-  test.each(commands.map(({ text }) => text.trim()))('%s', async (command) => {
+  test.concurrent.each(commands.map(({ text }) => text.trim()))('%s', async (command) => {
     // Who runs this is root already.
     const argv = ['sh', '-c', `cd ${folder} && exec ${command.replace(/^sudo /, '')}`];
     const { output, stderr, left } = await inMininet(argv);
@@ -51,7 +51,7 @@ describeNetwork('docs/mininet.md', ['mn'], () => {
     expect(left).toEqual(CLEAN);
   });
 
-  test.each(scripts.map(({ text }) => [text]))('the script', async (text) => {
+  test.concurrent.each(scripts.map(({ text }) => [text]))('the script', async (text) => {
     const env = { PYTHONPATH: join(folder, 'mininet') };
     const { output, stderr, left } = await inMininet([PYTHON, '-c', text], { env });
     expect(output, stderr).toContain("'state': 'running'");
