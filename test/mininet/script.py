@@ -40,6 +40,9 @@ def late(net):
 def again(net):
     """A switch that is stopped and started at the prompt."""
     h1, h2, s1 = net.get('h1', 'h2', 's1')
+    # The hosts know each other from here on. Otherwise the ping that gets no answer leaves an ARP resolution under way that
+    # has asked for the last time, and the next ping fails with it, whatever the switch does.
+    print(reaches(h1, h2))
     s1.stop(deleteIntfs=False)
     print(reaches(h1, h2), s1.connected())
     s1.start(net.controllers)
