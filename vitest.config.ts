@@ -35,6 +35,20 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
+      {
+        test: {
+          name: 'mininet',
+          include: ['test/mininet/**/*.test.ts'],
+          pool: 'forks',
+          execArgv,
+          // Each run has namespaces of its own, and much of its time is Mininet's own waiting: two at a time.
+          fileParallelism: false,
+          maxWorkers: 1,
+          maxConcurrency: 2,
+          testTimeout: 120_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
     ],
   },
 });

@@ -2,7 +2,8 @@
 import type { Logger } from 'pino';
 import { SandboxHost } from '../sandbox/client/host.ts';
 import { builtInPrograms } from '../sandbox/client/programs.ts';
-import type { ProgramImage } from '../sandbox/client/types.ts';
+import type { HostShare } from '../sandbox/client/share.ts';
+import type { CellEvents, ProgramImage } from '../sandbox/client/types.ts';
 import { PollLoop } from '../sandbox/sys/loop.ts';
 import type { ConnectionLimits } from './channel/connection.ts';
 import type { FailMode } from './channel/switch.ts';
@@ -43,7 +44,19 @@ export interface AgentOptions {
   runDir?: string;
   description?: string;
   connection?: Partial<ConnectionLimits>;
+  /**
+   * Called when a controller has taken charge: its features handshake is done (`plain`), or it has said that it
+   * decides about flows (`flow`). Again for each controller, and after each reconnection.
+   */
+  inCharge?: (mode: 'plain' | 'flow') => void;
   logger: Logger;
+}
+
+/** What several agents in one process have in common (group.ts). */
+export interface AgentSurroundings {
+  readonly loop: PollLoop;
+  /** The sandbox host of the default tenant, for an agent whose cells report to `events`. */
+  share(events: CellEvents<Frame>): HostShare<Frame>;
 }
 
 const DEFAULT_FRAMES = 8192;
@@ -53,12 +66,13 @@ export class Agent {
   readonly options: AgentOptions;
   /** Where the local state is offered. */
   readonly socketPath: string | undefined;
-  readonly loop = new PollLoop();
+  readonly loop: PollLoop;
   readonly ports: Ports;
   readonly core: AgentCore;
   readonly programs: Programs;
   readonly startedAt = Date.now();
-  readonly #hosts = new Map<number, SandboxHost<Frame>>();
+  readonly #surroundings: AgentSurroundings | undefined;
+  readonly #hosts = new Map<number, SandboxHost<Frame> | HostShare<Frame>>();
   #local: LocalServer | undefined;
   readonly #each = (): void => {
     this.core.clock.tick();
@@ -71,8 +85,8 @@ export class Agent {
   };
 
   /** Throws PortError, SandboxError, LocalError: each with a `code` and a sentence that says what to do. */
-  static async start(options: AgentOptions): Promise<Agent> {
-    const agent = new Agent(options, await builtInPrograms());
+  static async start(options: AgentOptions, surroundings?: AgentSurroundings): Promise<Agent> {
+    const agent = new Agent(options, await builtInPrograms(), surroundings);
     try {
       await agent.#start();
     } catch (error) {
@@ -82,9 +96,15 @@ export class Agent {
     return agent;
   }
 
-  private constructor(options: AgentOptions, programs: readonly ProgramImage[]) {
+  private constructor(
+    options: AgentOptions,
+    programs: readonly ProgramImage[],
+    surroundings: AgentSurroundings | undefined,
+  ) {
     const { logger } = options;
     this.options = options;
+    this.#surroundings = surroundings;
+    this.loop = surroundings?.loop ?? new PollLoop();
     const { runDir } = options;
     this.socketPath = runDir === undefined ? undefined : socketPathOf(options.datapathId, runDir);
     const clock = new Clock();
@@ -112,6 +132,7 @@ export class Agent {
       tenantFlowsPerSec,
       description: options.description,
       connection: options.connection,
+      inCharge: options.inCharge,
       clock,
       pool,
       ports: this.ports,
@@ -130,7 +151,8 @@ export class Agent {
     this.#hosts.clear();
     this.loop.remove(this.#each);
     this.loop.remove(this.#wake);
-    this.loop.stop();
+    // Others go on with a loop that is theirs as well.
+    if (this.#surroundings === undefined) this.loop.stop();
   }
 
   async #start(): Promise<void> {
@@ -145,14 +167,16 @@ export class Agent {
         logger,
       });
     }
-    const host = await SandboxHost.start({
-      tenant: DEFAULT_TENANT,
-      loop: this.loop,
-      events: core.cells,
-      programs: [this.programs.named('openflow')],
-      poolSize: this.options.poolSize,
-      logger,
-    });
+    const host =
+      this.#surroundings?.share(core.cells) ??
+      (await SandboxHost.start({
+        tenant: DEFAULT_TENANT,
+        loop: this.loop,
+        events: core.cells,
+        programs: [this.programs.named('openflow')],
+        poolSize: this.options.poolSize,
+        logger,
+      }));
     this.#hosts.set(DEFAULT_TENANT, host);
     core.openCells();
     this.loop.each(this.#each);

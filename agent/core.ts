@@ -43,6 +43,8 @@ export interface CoreOptions {
   tenantFlowsPerSec?: number;
   description?: string;
   connection?: Partial<ConnectionLimits>;
+  /** A controller has taken charge (AgentOptions.inCharge). */
+  inCharge?: (mode: 'plain' | 'flow') => void;
   /** The same that the ports have. */
   clock: Clock;
   pool: FramePool;
@@ -157,6 +159,7 @@ export class AgentCore {
       failMode: options.failMode ?? 'secure',
       flowMode: options.flowMode,
       standaloneCell: () => this.cells.get(STANDALONE_CELL),
+      inCharge: options.inCharge,
       logger,
     });
     this.controllers = new Controllers({

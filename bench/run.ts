@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { cells } from './cells.ts';
 import { codec } from './codec.ts';
 import { machine, table } from './lib/report.ts';
+import { mininet } from './mininet.ts';
 import { scale } from './scale.ts';
 import { setup } from './setup.ts';
 
@@ -24,7 +25,7 @@ export interface Bench {
   run(progress: (step: string) => void): Promise<BenchResult>;
 }
 
-const benches: readonly Bench[] = [cells, setup, scale, codec];
+const benches: readonly Bench[] = [cells, setup, scale, codec, mininet];
 
 const json = process.argv.includes('--json');
 const names = process.argv.slice(2).filter((word) => !word.startsWith('-'));

@@ -1,19 +1,21 @@
 /** `flowcell controller` */
 
 import type { Command } from 'commander';
+import { apps } from './lib/apps.ts';
 import { commandLogger } from './lib/log.ts';
 import { collect, integer, LOG_LEVELS, OPENFLOW_PORT, oneOf, protocols } from './lib/options.ts';
 import { runDir } from './lib/run-dir.ts';
 import { untilSignal } from './lib/service.ts';
+import { supervised, tell } from './lib/supervised.ts';
 
-const APPS = ['learning-switch'] as const;
 const GRANULARITIES = ['five-tuple', 'ip-pair', 'host-pair', 'port'] as const;
 
 interface Options {
   port: number;
   host?: string;
   protocols?: number[];
-  app?: (typeof APPS)[number][];
+  app?: string[];
+  supervised?: boolean;
   granularity: (typeof GRANULARITIES)[number];
   idleTimeout: number;
   logLevel: string;
@@ -34,7 +36,11 @@ export function configure(command: Command): void {
       'OpenFlow versions to speak, such as OpenFlow10,OpenFlow13 (default: all)',
       protocols,
     )
-    .option('--app <name>', `app to run, repeatable: ${APPS.join(', ')} (default)`, collect(oneOf(APPS)))
+    .option(
+      '--app <name>',
+      'app to run, repeatable: learning-switch (default), or a file that exports an app as its default',
+      collect((text) => text),
+    )
     .option(
       '--granularity <what>',
       `one cell per: ${GRANULARITIES.join(', ')}`,
@@ -47,30 +53,33 @@ export function configure(command: Command): void {
       integer(0, 65535),
       30,
     )
+    .option(
+      '--supervised',
+      'for programs that start it: prints a line of JSON when it is ready, ends when standard input does',
+    )
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, oneOf(LOG_LEVELS), 'info')
     .option('--run-dir <folder>', 'folder for the local socket (default: $FLOWCELL_RUN_DIR)')
     .action(run);
 }
 
 async function run(options: Options): Promise<void> {
-  const ended = untilSignal();
-  const [{ Controller }, { learningSwitch }] = await Promise.all([
-    import('../controller/index.ts'),
-    import('../apps/learning-switch.ts'),
-  ]);
-  const make = {
-    'learning-switch': () =>
-      learningSwitch({ granularity: options.granularity, idle_timeout: options.idleTimeout }),
-  };
-  const names = new Set(options.app ?? APPS);
+  const signal = untilSignal();
+  if (!options.supervised) await control(options, signal);
+  else await supervised((ended) => control(options, Promise.race([signal, ended])));
+}
+
+async function control(options: Options, ended: Promise<unknown>): Promise<void> {
+  const { Controller } = await import('../controller/index.ts');
+  const { granularity, idleTimeout } = options;
   const controller = await Controller.start({
     port: options.port,
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.protocols === undefined ? {} : { protocols: options.protocols }),
-    apps: [...names].map((name) => make[name]()),
+    apps: await apps(options.app ?? ['learning-switch'], { granularity, idle_timeout: idleTimeout }),
     runDir: options.runDir ?? runDir(),
     log: commandLogger('controller', options.logLevel),
   });
+  if (options.supervised) tell({ ready: true, port: controller.port });
   await ended;
   await controller.stop();
 }

@@ -22,6 +22,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'run the switch on this device: every flow in a cell of its own',
     load: () => import('./agent.ts'),
   },
+  devices: {
+    summary: 'run several switches in one process, as told on standard input (for Mininet)',
+    load: () => import('./devices.ts'),
+  },
   demo: {
     summary: 'see it work: three hosts, a switch and real packets, on this machine',
     load: () => import('./demo.ts'),

@@ -101,13 +101,12 @@ export class InProcessHost implements CellHost {
       words,
       bytes,
       address: BigInt(index * REGION_BYTES),
-      events: this.#options.events,
       verdict: this.#verdict,
       counters: this.#counters,
       dirty: (cell) => this.#mark(cell),
       closeCell: (cell) => this.#end(cell, 'closed', ''),
     };
-    const cell: TracedCell = new TracedCell(owner, index, 0, id, program);
+    const cell: TracedCell = new TracedCell(owner, index, 0, { id, program, events: this.#options.events });
     words[H.CELL_ID] = id;
     words[H.NOW_MS] = this.#options.time.now();
     const running: Running = {

@@ -49,6 +49,8 @@ export interface SwitchOptions {
   flowMode?: boolean;
   /** The cell that switches while no controller is there; undefined in fail mode secure. */
   standaloneCell: () => CellRecord | undefined;
+  /** A controller has taken charge. */
+  inCharge?: (mode: 'plain' | 'flow') => void;
   logger: Logger;
 }
 
@@ -173,6 +175,7 @@ export class Switch {
         this.#endPlainTimer();
         session.extended = true;
         extension.configure(session, message);
+        if (extension.asksController) this.#options.inCharge?.('flow');
       },
       dispatch_rule: (_, { message }) => {
         this.#needFlowMode();
@@ -198,6 +201,7 @@ export class Switch {
   /** The features handshake is done: the controller is in charge. */
   #greeted(): void {
     this.#options.dispatcher.standaloneCell = undefined;
+    this.#options.inCharge?.('plain');
     this.#plainSoon();
   }
 

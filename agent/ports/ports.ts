@@ -130,6 +130,39 @@ export class Ports {
     for (const port of this.list) this.#watch(port);
   }
 
+  /** Adds 'NAME' or 'NAME=NUMBER' while the device runs. Throws as the constructor does. */
+  attach(text: string): void {
+    const [[wanted, name]] = numberPorts([text]);
+    let number = wanted;
+    if (!text.includes('=')) while (this.#byNumber.has(number)) number++;
+    if (this.#byNumber.has(number)) {
+      throw new PortError('FC_PORT_NAME', `Port number ${number} is ${this.#byNumber.get(number)?.name}.`);
+    }
+    if (this.#byName.has(name)) throw new PortError('FC_PORT_NAME', `${name} is a port already.`);
+    const { pool, clock } = this.#options;
+    // The interface may be among the changes that wait to be read.
+    this.#interfacesChanged();
+    const port = new PacketPort(number, name, this.#rtnetlink, pool, clock);
+    try {
+      this.#add(port);
+    } catch (error) {
+      this.#forget(port);
+      throw error;
+    }
+    this.#options.changed(port, 'add');
+  }
+
+  /** Takes a port away; its interface stays as it is found. Throws PortError FC_PORT_NAME. */
+  detach(name: string): void {
+    const port = this.#byName.get(name);
+    if (port === undefined) throw new PortError('FC_PORT_NAME', `${name} is no port of this switch.`);
+    if (port.link.present) this.#attempt(port, () => port.restore());
+    this.#closePort(port);
+    if (this.#queued.delete(name)) this.#attempt(port, () => removeQueues(name));
+    this.#forget(port);
+    this.#options.changed(port, 'delete');
+  }
+
   get(number: number): InterfacePort | undefined {
     return this.#byNumber.get(number);
   }
@@ -167,6 +200,13 @@ export class Ports {
     port.apply(link);
     this.#makeQueues(port);
     this.#openPort(port, link);
+  }
+
+  #forget(port: InterfacePort): void {
+    if (this.#byNumber.get(port.number) === port) this.#byNumber.delete(port.number);
+    if (this.#byName.get(port.name) === port) this.#byName.delete(port.name);
+    const at = this.list.indexOf(port);
+    if (at >= 0) this.list.splice(at, 1);
   }
 
   #addLocal(name: string): void {

@@ -30,13 +30,19 @@ export interface CellOwner<F extends FrameRef> {
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
   readonly address: bigint;
-  readonly events: CellEvents<F>;
   /** One object for all cells: it is only valid during `events.verdict`. */
   readonly verdict: Verdict<F>;
   readonly counters: { frames: number; records: number; messages: number };
   /** The cell has something new for the host to run it on. */
   dirty(cell: HostCell<F>): void;
   closeCell(cell: HostCell<F>): void;
+}
+
+export interface HostCellInit<F extends FrameRef> {
+  readonly id: number;
+  readonly program: ProgramImage;
+  /** Whoever opened it. */
+  readonly events: CellEvents<F>;
 }
 
 export class HostCell<F extends FrameRef> implements CellHandle<F> {
@@ -49,6 +55,7 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
   /** In the owner's list of cells to mark ready. */
   isDirty = false;
   readonly #owner: CellOwner<F>;
+  readonly events: CellEvents<F>;
   /** Start of the region, words and bytes. */
   readonly #word: number;
   readonly #region: Uint8Array;
@@ -63,15 +70,16 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
   #refused = false;
   readonly #onMessage = (message: Uint8Array): void => {
     this.#owner.counters.messages++;
-    if (this.alive) this.#owner.events.message(this, message);
+    if (this.alive) this.events.message(this, message);
   };
 
   /** `offset`: where the cell's region starts in the host's memory, bytes. */
-  constructor(owner: CellOwner<F>, index: number, offset: number, id: number, program: ProgramImage) {
-    this.id = id;
-    this.program = program;
+  constructor(owner: CellOwner<F>, index: number, offset: number, init: HostCellInit<F>) {
+    this.id = init.id;
+    this.program = init.program;
     this.index = index;
     this.#owner = owner;
+    this.events = init.events;
     this.#word = offset / 4;
     this.#region = owner.bytes.subarray(offset, offset + REGION_BYTES);
     this.#regionAddress = owner.address + BigInt(offset);
@@ -141,7 +149,8 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
 
   /** Takes everything the cell has produced. Returns what is wrong with it, or null. */
   take(): string | null {
-    const { words, verdict, events, counters } = this.#owner;
+    const { words, verdict, counters } = this.#owner;
+    const { events } = this;
     const head = Atomics.load(words, this.#word + H.TX_HEAD);
     if ((head - this.#txTail) >>> 0 > TX_RECORDS)
       return `transmit ring position ${head >>> 0} is out of range`;
@@ -172,7 +181,7 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
     const moved = this.#controlIn.flush();
     if (this.#refused && (this.#rxHead - this.#rxFree) >>> 0 < RX_SLOTS && this.#controlIn.queued === 0) {
       this.#refused = false;
-      this.#owner.events.drained(this);
+      this.events.drained(this);
     }
     return moved;
   }
@@ -184,7 +193,7 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
       if (!frame) continue;
       this.#frames[place] = null;
       this.inFlight--;
-      this.#owner.events.lost(this, frame);
+      this.events.lost(this, frame);
     }
   }
 

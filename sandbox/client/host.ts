@@ -10,6 +10,7 @@ import { Heartbeat } from './heartbeat.ts';
 import type { OpenCallback, SandboxHostOptions, SandboxHostStats } from './host-types.ts';
 import { HostProcess } from './process.ts';
 import { uploadedRuntime } from './programs.ts';
+import { HostShare } from './share.ts';
 import { SharedPages } from './shared-pages.ts';
 import { Shelves, shelfKey, type Waiter } from './shelves.ts';
 import {
@@ -39,10 +40,11 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
   readonly address: bigint;
-  readonly events: CellEvents<F>;
   readonly verdict: Verdict<F>;
   readonly counters = { frames: 0, records: 0, messages: 0 };
   readonly #options: SandboxHostOptions<F>;
+  /** All who open cells here: whoever started it, and its shares. */
+  #users: readonly CellEvents<F>[];
   /** Evaluated before programs that were uploaded. */
   readonly #uploadedRuntime: string;
   readonly #logger: Logger;
@@ -103,7 +105,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#uploadedRuntime = runtime;
     this.#logger = options.logger;
     this.#loop = options.loop;
-    this.events = options.events;
+    this.#users = [options.events];
     this.#pages = new SharedPages(`flowcell-${options.tenant}`);
     this.words = this.#pages.words;
     this.bytes = this.#pages.bytes;
@@ -141,6 +143,29 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
    * this call to the cell being there. Errors are SandboxErrors.
    */
   open(id: number, program: ProgramImage, limits: CellLimits, callback: OpenCallback<F>): void {
+    this.openFor(this.#options.events, id, program, limits, callback);
+  }
+
+  /** A part of this host for another device in the same process. */
+  share(events: CellEvents<F>): HostShare<F> {
+    this.#users = [...this.#users, events];
+    return new HostShare(this, events);
+  }
+
+  /** The share's cells have ended; it opens no more. */
+  unshare(events: CellEvents<F>): void {
+    for (const cell of this.#cells) if (cell?.events === events) this.closeCell(cell);
+    this.#users = this.#users.filter((user) => user !== events);
+  }
+
+  /** `open` for one of several users: `events` hears of this cell. */
+  openFor(
+    events: CellEvents<F>,
+    id: number,
+    program: ProgramImage,
+    limits: CellLimits,
+    callback: OpenCallback<F>,
+  ): void {
     const since = performance.now();
     const problem = this.#refusal(program, limits);
     if (problem) {
@@ -149,7 +174,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       return;
     }
     const key = shelfKey(program.hash, limits.memoryMiB);
-    const waiter = { id, program, limits, since, callback };
+    const waiter = { id, program, events, limits, since, callback };
     const index = this.#process ? this.#shelves.take(key) : undefined;
     if (index !== undefined) {
       this.#take(index, waiter);
@@ -261,8 +286,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   }
 
   #take(index: number, waiter: Waiter<F>): void {
-    const { id, program, limits, since, callback } = waiter;
-    const cell = new HostCell<F>(this, index, regionOffset(index), id, program);
+    const { id, limits, since, callback } = waiter;
+    const cell = new HostCell<F>(this, index, regionOffset(index), waiter);
     this.#cells[index] = cell;
     this.#owners[index] = OWNER.CELL;
     this.#pages.take(index, id, limits.runMs);
@@ -312,7 +337,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   /** What was taken is sent now; only then may the memory it is in be used for something else. */
   #endBatch(): void {
-    this.events.batchEnd?.();
+    const users = this.#users;
+    for (let i = 0; i < users.length; i++) users[i]!.batchEnd?.();
     this.#inBatch = false;
     for (const index of this.#releases) this.#process?.send({ type: 'release', index });
     this.#releases.length = 0;
@@ -385,7 +411,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     cell.lose();
     if (this.#inBatch) this.#releases.push(cell.index);
     else this.#process?.send({ type: 'release', index: cell.index });
-    this.events.ended(cell, end, detail);
+    cell.events.ended(cell, end, detail);
   }
 
   #endAll(end: CellEnd, detail: string): void {

@@ -1,11 +1,10 @@
 /** Warm isolates of each kind, and the requests that wait for one: a shelf per program and memory. */
+import type { HostCellInit } from './cell.ts';
 import type { OpenCallback } from './host-types.ts';
-import type { CellLimits, FrameRef, ProgramImage } from './types.ts';
+import type { CellLimits, FrameRef } from './types.ts';
 
 /** A request for a cell. */
-export interface Waiter<F extends FrameRef> {
-  readonly id: number;
-  readonly program: ProgramImage;
+export interface Waiter<F extends FrameRef> extends HostCellInit<F> {
   readonly limits: CellLimits;
   readonly since: number;
   readonly callback: OpenCallback<F>;

@@ -22,6 +22,7 @@ export const PACKAGES: readonly DebianPackage[] = [
   { name: 'tshark', command: 'tshark', purpose: 'a second OpenFlow decoder' },
   { name: 'openvswitch-switch', command: 'ovs-vswitchd', purpose: 'a foreign switch' },
   { name: 'openvswitch-testcontroller', command: 'ovs-testcontroller', purpose: 'a foreign controller' },
+  { name: 'mininet', command: 'mn', purpose: 'networks of hosts and switches' },
   { name: 'python3-os-ken', command: 'osken-manager', purpose: 'a foreign controller' },
 ];
 
