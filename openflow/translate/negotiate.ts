@@ -38,7 +38,8 @@ export function helloFailed(
   sentence: string,
 ): Uint8Array {
   const { INCOMPATIBLE: code } = HelloFailedCode;
-  const data = new TextEncoder().encode(sentence);
+  // An error's text is ASCII (7.4.4); TextEncoder is not part of the language.
+  const data = Uint8Array.from(sentence, (character) => character.charCodeAt(0));
   const bytes = encode({ type: 'error', error_type: ErrorType.HELLO_FAILED, code, data, xid });
   bytes[0] = Math.max(1, Math.min(header, spoken.at(-1) ?? OFP_VERSION));
   return bytes;
