@@ -51,6 +51,13 @@ describeNetwork("the demo's traffic between two hosts on a wire", () => {
     expect(report.rtt_us.p50).toBeGreaterThan(0);
   });
 
+  // Before the cable is cut: an address that could not be resolved then stays so for a second or more.
+  test('ping counts what is answered', async () => {
+    const report = await ping(net.hosts.h1, net.hosts.h2, 2);
+    expect(report === undefined || (report.sent === 2 && report.received === 2)).toBe(true);
+    if (report !== undefined) expect(report.best).toBeLessThanOrEqual(report.first);
+  });
+
   test('a probe loses nothing on a wire that holds, and says so when the wire is cut', async () => {
     await serve(net.hosts.h2, 'udp-echo', 7008);
     const probe = () => new Traffic(net.hosts.h1, ['udp-probe', net.hosts.h2.ip, 7008, 500, 40001]);
@@ -75,11 +82,5 @@ describeNetwork("the demo's traffic between two hosts on a wire", () => {
     } finally {
       await net.link('h1', 'h2').up('b');
     }
-  });
-
-  test('ping counts what is answered', async () => {
-    const report = await ping(net.hosts.h1, net.hosts.h2, 2);
-    expect(report === undefined || (report.sent === 2 && report.received === 2)).toBe(true);
-    if (report !== undefined) expect(report.best).toBeLessThanOrEqual(report.first);
   });
 });
