@@ -1,7 +1,7 @@
 /** The controller: devices, apps, and what there is to see of both. */
 
 import { randomInt } from 'node:crypto';
-import type { WireVersion } from '../openflow/versions.ts';
+import type { WireVersion } from '../openflow/version-name.ts';
 import { type App, defineApp } from './app.ts';
 import { AppsHost } from './apps-host.ts';
 import { CookieJar } from './cells.ts';

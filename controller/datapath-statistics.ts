@@ -16,7 +16,7 @@ import {
   Table,
   type TableStats,
 } from '../openflow/index.ts';
-import { versionName, type WireVersion } from '../openflow/versions.ts';
+import { versionName, type WireVersion } from '../openflow/version-name.ts';
 import { FlowcellError } from './errors.ts';
 import type { FlowFilter } from './modifications.ts';
 import type { Request, Session } from './session.ts';

@@ -2,7 +2,7 @@
 
 import { type MessageOf, messageType, messageVersion, messageXid } from '../openflow/index.ts';
 import { helloFailed } from '../openflow/translate/negotiate.ts';
-import type { WireVersion } from '../openflow/versions.ts';
+import type { WireVersion } from '../openflow/version-name.ts';
 import { errorText } from './errors.ts';
 import type { Counters } from './metrics.ts';
 import { negotiate } from './negotiation.ts';

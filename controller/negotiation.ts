@@ -3,7 +3,7 @@
 import { decode, messageVersion } from '../openflow/index.ts';
 import { SPOKEN_VERSIONS } from '../openflow/translate/index.ts';
 import { agree } from '../openflow/translate/negotiate.ts';
-import { versionName, type WireVersion } from '../openflow/versions.ts';
+import { versionName, type WireVersion } from '../openflow/version-name.ts';
 import { FlowcellError } from './errors.ts';
 
 /**

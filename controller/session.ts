@@ -13,7 +13,7 @@ import {
   OpenFlowError,
 } from '../openflow/index.ts';
 import { helloBytes } from '../openflow/translate/negotiate.ts';
-import type { WireVersion } from '../openflow/versions.ts';
+import type { WireVersion } from '../openflow/version-name.ts';
 import { ErrorReplies } from './error-replies.ts';
 import { errorCode, errorText, FlowcellError } from './errors.ts';
 import { type FeaturesReply, firstMessage, type HandshakeLink } from './handshake.ts';

@@ -6,7 +6,7 @@
 
 import { decode, type Message, type MessageInit, OFP_VERSION, OpenFlowError } from '../openflow/index.ts';
 import { createDialect, type Dialect } from '../openflow/translate/index.ts';
-import { versionName, type WireVersion } from '../openflow/versions.ts';
+import { versionName, type WireVersion } from '../openflow/version-name.ts';
 import { FlowcellError } from './errors.ts';
 import type { Counters } from './metrics.ts';
 import { Outbox } from './outbox.ts';

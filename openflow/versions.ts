@@ -8,6 +8,9 @@ import { BadRequestCode, ErrorType } from './v13/errors.ts';
 import * as v13 from './v13/index.ts';
 import * as v14 from './v14/index.ts';
 import * as v15 from './v15/index.ts';
+import type { WireVersion } from './version-name.ts';
+
+export { versionName, type WireVersion } from './version-name.ts';
 
 /** The codecs by wire version: 1 is OpenFlow 1.0, 4 is 1.3. */
 export const codecs = {
@@ -17,11 +20,9 @@ export const codecs = {
   4: v13.codec,
   5: v14.codec,
   6: v15.codec,
-} as const;
+} as const satisfies Record<WireVersion, unknown>;
 
 export type Codecs = typeof codecs;
-/** Wire version that there is a codec for. */
-export type WireVersion = keyof Codecs;
 /** A decoded message of version V. */
 export type MessageIn<V extends WireVersion> = ReturnType<Codecs[V]['decode']>;
 /** What the `encode` of version V takes. */
@@ -30,10 +31,6 @@ export type MessageInitIn<V extends WireVersion> = Parameters<Codecs[V]['encode'
 export type AnyMessage = {
   [V in WireVersion]: { readonly version: V; readonly message: MessageIn<V> };
 }[WireVersion];
-
-/** "1.3" for 4; undefined for a number that is not a version of OpenFlow. */
-export const versionName = (wireVersion: number): string | undefined =>
-  ['1.0', '1.1', '1.2', '1.3', '1.4', '1.5'][wireVersion - 1];
 
 const NAMERS: Readonly<Record<WireVersion, ErrorNamer>> = {
   1: v10.errorName,

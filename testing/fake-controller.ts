@@ -18,7 +18,7 @@ import {
   OFP_VERSION,
 } from '../openflow/index.ts';
 import { createDialect, type Dialect } from '../openflow/translate/index.ts';
-import type { WireVersion } from '../openflow/versions.ts';
+import type { WireVersion } from '../openflow/version-name.ts';
 
 const HELLO = 0;
 const VERSION_OF_FIRST_BITMAP = 4;

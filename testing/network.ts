@@ -2,7 +2,7 @@
 import { type App, Controller, type ControllerOptions } from '../controller/index.ts';
 import { plan, type TopologySpec } from '../mininet/topology.ts';
 import { Framer } from '../openflow/index.ts';
-import type { WireVersion } from '../openflow/versions.ts';
+import type { WireVersion } from '../openflow/version-name.ts';
 import { type DatapathOptions, FakeDatapath } from './datapath.ts';
 import { Engine } from './engine.ts';
 import { FakeController } from './fake-controller.ts';

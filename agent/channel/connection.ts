@@ -19,7 +19,7 @@ import {
 } from '../../openflow/index.ts';
 import { createDialect, type Dialect, type DialectContext } from '../../openflow/translate/index.ts';
 import { helloBytes } from '../../openflow/translate/negotiate.ts';
-import type { WireVersion } from '../../openflow/versions.ts';
+import type { WireVersion } from '../../openflow/version-name.ts';
 import { SYSTEM_TIME, type Time } from '../clock.ts';
 import { greeting, spokenVersions } from './negotiate.ts';
 import { errorReply } from './onf.ts';

@@ -9,7 +9,7 @@ import {
 } from '../../openflow/index.ts';
 import { SPOKEN_VERSIONS } from '../../openflow/translate/index.ts';
 import { agree, helloFailed } from '../../openflow/translate/negotiate.ts';
-import { versionName, type WireVersion } from '../../openflow/versions.ts';
+import { versionName, type WireVersion } from '../../openflow/version-name.ts';
 
 /** What a hello says: the version in its header, and its bitmap if it has one. */
 export interface Offer {

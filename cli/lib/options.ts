@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError } from 'commander';
 import { SPOKEN_VERSIONS } from '../../openflow/translate/index.ts';
-import { versionName } from '../../openflow/versions.ts';
+import { versionName } from '../../openflow/version-name.ts';
 
 /** A whole number from `low` to `high`. */
 export function integer(low: number, high: number): (text: string) => number {

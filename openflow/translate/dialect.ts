@@ -3,7 +3,7 @@
  * extension) only, and a dialect turns bytes of another version into those and back.
  */
 import type { Message, MessageInit, PortDesc } from '../index.ts';
-import type { WireVersion } from '../versions.ts';
+import type { WireVersion } from '../version-name.ts';
 
 /** What a dialect asks the device about that its messages concern; a controller leaves it out. */
 export interface DialectContext {

@@ -1,5 +1,5 @@
 /** The versions that agent and controller can speak on a connection, each by its dialect. */
-import type { WireVersion } from '../versions.ts';
+import type { WireVersion } from '../version-name.ts';
 import type { Dialect, DialectContext } from './dialect.ts';
 import { createDialect10 } from './v10.ts';
 import { dialect13 } from './v13.ts';

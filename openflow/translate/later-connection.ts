@@ -3,7 +3,7 @@ import type { ErrorNamer } from '../errors.ts';
 import type { Message, MessageInit, MessageOf } from '../index.ts';
 import { EncodeError, MultipartFlag, OpenFlowError } from '../index.ts';
 import { fitError } from '../v14/errors.ts';
-import type { WireVersion } from '../versions.ts';
+import type { WireVersion } from '../version-name.ts';
 import type { Dialect, DialectContext } from './dialect.ts';
 import { AsyncConfig } from './later-async.ts';
 import type { tableDescFrom13 } from './later-tables.ts';

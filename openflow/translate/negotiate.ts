@@ -2,7 +2,7 @@
 import { encode } from '../index.ts';
 import { OFP_VERSION } from '../v13/constants.ts';
 import { ErrorType, HelloFailedCode } from '../v13/errors.ts';
-import type { WireVersion } from '../versions.ts';
+import type { WireVersion } from '../version-name.ts';
 
 /**
  * OpenFlow 1.3 with the Flowcell extension, as a bit in the version bitmap of both our ends. An experimental version

@@ -2,7 +2,7 @@
 import { EncodeError, OpenFlowError } from '../errors.ts';
 import type { Message, MessageInit } from '../index.ts';
 import { MultipartFlag } from '../v13/constants.ts';
-import { versionName } from '../versions.ts';
+import { versionName } from '../version-name.ts';
 
 export type MultipartReply = Extract<Message, { type: 'multipart_reply' }>;
 export type MultipartReplyInit = Extract<MessageInit, { type: 'multipart_reply' }>;
