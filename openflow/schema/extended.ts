@@ -3,9 +3,11 @@
  * apart by an experimenter's type, alignment. Compilers of their own, so that who needs 1.3 only does not
  * carry them.
  */
+import { type Codec, createCodec } from '../codec.ts';
 import { type Bound, DecoderCompiler } from './decode.ts';
 import { EncoderCompiler, type PartEncoder } from './encode.ts';
 import { compileOfpMatchEncoder, emitTlvs, matchEnd } from './match.ts';
+import type { MessageDefs } from './messages.ts';
 import * as R from './runtime.ts';
 import { fieldsSize, readUInt, Source, selfLengthAt, writeUInt } from './source.ts';
 import type {
@@ -233,3 +235,10 @@ export class ExtendedEncoderCompiler extends EncoderCompiler {
     ];
   }
 }
+
+/** The codec of a version whose messages have what only extensions and later versions need. As {@link createCodec}. */
+export const extendedCodec = <const T extends MessageDefs>(
+  version: number,
+  table: T,
+  open: readonly number[] = [],
+): Codec<T> => createCodec(version, table, ExtendedDecoderCompiler, ExtendedEncoderCompiler, open);

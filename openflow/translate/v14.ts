@@ -2,10 +2,9 @@
  * OpenFlow 1.4 in terms of 1.3: tables of what differs; actions and instructions are those of 1.3, and match fields but
  * for pbb_uca, which is an extension of 1.3 and has the same name.
  */
-import { createCodec } from '../codec.ts';
 import type { Message, MessageInit, MessageInitOf, MessageOf } from '../index.ts';
 import { ErrorType, TableFeaturesFailedCode } from '../index.ts';
-import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
+import { extendedCodec } from '../schema/extended.ts';
 import type { MessageIn, MessageOut } from '../schema/messages.ts';
 import { match, union } from '../schema/types.ts';
 import {
@@ -47,7 +46,7 @@ const kit = {
   instruction: union(instructionOptions, instructionVariants(action)),
 } as const;
 const messages = { ...messagesOf(kit), ...flowcellWireMessages };
-const codec = createCodec(5, messages, ExtendedDecoderCompiler, ExtendedEncoderCompiler);
+const codec = extendedCodec(5, messages);
 
 type Message14 = MessageOut<typeof messages>;
 type Init14 = MessageIn<typeof messages>;

@@ -1,8 +1,7 @@
 /** OpenFlow 1.5 in terms of 1.3: tables of what differs. */
-import { createCodec } from '../codec.ts';
 import type { Message, MessageInit, MessageInitOf, MessageOf } from '../index.ts';
 import { BadMatchCode, BadRequestCode, ErrorType, Group, Port } from '../index.ts';
-import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
+import { extendedCodec } from '../schema/extended.ts';
 import { type MessageIn, type MessageOut, message } from '../schema/messages.ts';
 import { choice, opt, rest, variant } from '../schema/types.ts';
 import { BAD_MULTIPART } from '../v13/multipart.ts';
@@ -56,7 +55,7 @@ const messages = {
     }),
   }),
 };
-const codec = createCodec(6, messages, ExtendedDecoderCompiler, ExtendedEncoderCompiler);
+const codec = extendedCodec(6, messages);
 
 type Message15 = MessageOut<typeof messages>;
 type Init15 = MessageIn<typeof messages>;

@@ -1,11 +1,10 @@
 /** OpenFlow 1.0: its codec, types and constants, with the extensions of Nicira and Open vSwitch. */
 import type { Codec } from '../codec.ts';
-import { createCodec } from '../codec.ts';
 import { withNxActions } from '../nicira/actions.ts';
 import { NX_EXPERIMENTER, nxFields } from '../nicira/fields.ts';
 import { nxMessages, nxMessages10, nxMessagesBefore14 } from '../nicira/messages.ts';
 import { nxReplies10, nxRequests10 } from '../nicira/statistics.ts';
-import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
+import { extendedCodec } from '../schema/extended.ts';
 import { type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
 import type { In, Out } from '../schema/types.ts';
 import { withErrorsOf } from '../version-errors.ts';
@@ -45,13 +44,7 @@ export type Action = Out<ActionSchema>;
 export type ActionInit = In<ActionSchema>;
 export type PortDesc = Out<typeof port>;
 
-const plain: Codec<Messages> = /* @__PURE__ */ createCodec(
-  1,
-  messages,
-  ExtendedDecoderCompiler,
-  ExtendedEncoderCompiler,
-  [NX_EXPERIMENTER],
-);
+const plain: Codec<Messages> = /* @__PURE__ */ extendedCodec(1, messages, [NX_EXPERIMENTER]);
 export const codec: Codec<Messages> = /* @__PURE__ */ withErrorsOf(plain, errorName, fitError);
 /** As {@link Codec.decode}, of this version. */
 export const decode: (bytes: Uint8Array) => Message = codec.decode;

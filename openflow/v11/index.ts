@@ -1,11 +1,10 @@
 /** OpenFlow 1.1: its codec, types and constants, with the extensions of Nicira and Open vSwitch. */
 import type { Codec } from '../codec.ts';
-import { createCodec } from '../codec.ts';
 import { withNxActions } from '../nicira/actions.ts';
 import { NX_EXPERIMENTER, nxFields } from '../nicira/fields.ts';
 import { nxMessages, nxMessagesBefore14 } from '../nicira/messages.ts';
 import { nxReplies, nxRequests } from '../nicira/statistics.ts';
-import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
+import { extendedCodec } from '../schema/extended.ts';
 import { inSections, type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
 import { APPENDIX_A } from '../schema/sections.ts';
 import type { In, Kit, Out } from '../schema/types.ts';
@@ -54,13 +53,7 @@ export type Action = Out<ActionSchema>;
 export type ActionInit = In<ActionSchema>;
 export type Instruction = Out<InstructionSchema>;
 
-const plain: Codec<Messages> = /* @__PURE__ */ createCodec(
-  2,
-  messages,
-  ExtendedDecoderCompiler,
-  ExtendedEncoderCompiler,
-  [NX_EXPERIMENTER],
-);
+const plain: Codec<Messages> = /* @__PURE__ */ extendedCodec(2, messages, [NX_EXPERIMENTER]);
 export const codec: Codec<Messages> = /* @__PURE__ */ withErrorsOf(plain, errorName, fitError);
 /** As {@link Codec.decode}, of this version. */
 export const decode: (bytes: Uint8Array) => Message = codec.decode;

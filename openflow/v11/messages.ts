@@ -12,16 +12,15 @@ import {
   optList,
   pad,
   rest,
-  selfLength,
   struct,
   tagOf,
   u8,
   u16,
   u32,
   u64,
-  union,
   variant,
 } from '../schema/types.ts';
+import { packetQueue } from '../v10/structs.ts';
 import {
   actionVariants as actionVariants12,
   earlierMessages,
@@ -29,7 +28,7 @@ import {
   requestVariants as requestVariants12,
 } from '../v12/messages.ts';
 import { NO_BUFFER } from '../v13/constants.ts';
-import { BadMatchCode, BadRequestCode, ErrorType } from '../v13/errors.ts';
+import { BadMatchCode, ErrorType } from '../v13/errors.ts';
 import { BAD_MULTIPART } from '../v13/multipart.ts';
 import { basicFields } from '../v13/oxm.ts';
 
@@ -101,27 +100,6 @@ const tableStats = struct('table_stats', {
   active_count: opt(u32, 0),
   lookup_count: opt(u64, 0n),
   matched_count: opt(u64, 0n),
-});
-
-/** ofp_packet_queue. Spec A.2.2. Rates in 1/10 of a percent; above 1000: disabled. */
-const packetQueue = struct('packet_queue', {
-  queue_id: u32,
-  len: selfLength,
-  pad1: pad(2),
-  properties: optList(
-    union(
-      {
-        name: 'queue property',
-        padded: 'none',
-        badType: [ErrorType.BAD_REQUEST, BadRequestCode.BAD_TYPE],
-        badLen: [ErrorType.BAD_REQUEST, BadRequestCode.BAD_LEN],
-      },
-      {
-        none: variant(0, { pad1: pad(4) }),
-        min_rate: variant(1, { pad1: pad(4), rate: u16, pad2: pad(6) }),
-      },
-    ),
-  ),
 });
 
 /** Every message of OpenFlow 1.1. Spec section A.3. Times in seconds, lengths in bytes. */

@@ -1,13 +1,12 @@
 /** OpenFlow 1.3: its codec, types and constants, with Flowcell's extension and those of Nicira and Open vSwitch. */
 import type { Codec } from '../codec.ts';
-import { createCodec } from '../codec.ts';
 import { flowcellMessages } from '../flowcell-messages.ts';
 import { withNxActions } from '../nicira/actions.ts';
 import { NX_EXPERIMENTER, nxFields, ONF_EXPERIMENTER, onfFields, packetRegisters } from '../nicira/fields.ts';
 import { nxMessages, nxMessagesBefore14 } from '../nicira/messages.ts';
 import { onfActions, onfMessages } from '../nicira/onf.ts';
 import { nxReplies, nxRequests, onfReplies, onfRequests } from '../nicira/statistics.ts';
-import { ExtendedDecoderCompiler, ExtendedEncoderCompiler } from '../schema/extended.ts';
+import { extendedCodec } from '../schema/extended.ts';
 import { type MessageIn, type MessageOut, withBodies } from '../schema/messages.ts';
 import type { In, Kit, MatchNode, Out } from '../schema/types.ts';
 import { match, union } from '../schema/types.ts';
@@ -68,13 +67,10 @@ export type Action = Out<ActionSchema>;
 export type ActionInit = In<ActionSchema>;
 export type Instruction = Out<InstructionSchema>;
 
-export const codec: Codec<Messages> = /* @__PURE__ */ createCodec(
-  4,
-  messages,
-  ExtendedDecoderCompiler,
-  ExtendedEncoderCompiler,
-  [NX_EXPERIMENTER, ONF_EXPERIMENTER],
-);
+export const codec: Codec<Messages> = /* @__PURE__ */ extendedCodec(4, messages, [
+  NX_EXPERIMENTER,
+  ONF_EXPERIMENTER,
+]);
 /** As {@link Codec.decode}, of this version. */
 export const decode: (bytes: Uint8Array) => Message = codec.decode;
 /** As {@link Codec.encode}, of this version. */

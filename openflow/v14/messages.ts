@@ -1,6 +1,6 @@
 import { helloElement } from '../hello.ts';
 import { message } from '../schema/messages.ts';
-import type { AnyMatch, AnyStruct, AnyUnion, Kit } from '../schema/types.ts';
+import type { AnyMatch, AnyStruct, AnyUnion, Kit, Node } from '../schema/types.ts';
 import {
   choice,
   list,
@@ -55,9 +55,28 @@ export const requestVariants = <M extends AnyMatch, F extends AnyStruct>(match: 
 
 const port = portOf(portProperties);
 /** For the message in a bundle_add_message. */
-export const MSG_BAD_LEN = [ErrorType.BUNDLE_FAILED, BundleFailedCode.MSG_BAD_LEN] as const;
+const MSG_BAD_LEN = [ErrorType.BUNDLE_FAILED, BundleFailedCode.MSG_BAD_LEN] as const;
 
-const bundleProperties = properties('bundle', { experimenter: experimenterProperty });
+/** The messages of bundles; what properties they may have differs between versions. */
+export const bundleMessages = <P extends Node>(bundleProperties: P) =>
+  ({
+    /** ctrl_type: the specification's `type`, BundleCtrlType. */
+    bundle_control: message(33, '7.3.9.1', {
+      bundle_id: u32,
+      ctrl_type: u16,
+      flags: opt(u16, 0),
+      properties: bundleProperties,
+    }),
+    /** message: the message that is added, as bytes; see `bundledMessage`. */
+    bundle_add_message: message(34, '7.3.9.2', {
+      bundle_id: u32,
+      pad1: pad(2),
+      flags: opt(u16, 0),
+      message: messageIn('properties', MSG_BAD_LEN),
+      properties: bundleProperties,
+    }),
+  }) as const;
+
 const asyncConfig = { properties: properties('async_config', asyncVariants) } as const;
 
 /** Messages that any later version has as OpenFlow 1.4 has them. */
@@ -91,21 +110,7 @@ export const laterMessages = {
   table_status: message(31, '7.4.5', { reason: u8, pad1: pad(7), table: tableDesc }),
   /** request: the group_mod or meter_mod of another controller, as bytes; see `forwardedRequest`. */
   requestforward: message(32, '7.4.6', { request: messageIn() }),
-  /** ctrl_type: the specification's `type`, BundleCtrlType. */
-  bundle_control: message(33, '7.3.9.1', {
-    bundle_id: u32,
-    ctrl_type: u16,
-    flags: opt(u16, 0),
-    properties: bundleProperties,
-  }),
-  /** message: the message that is added, as bytes; see `bundledMessage`. */
-  bundle_add_message: message(34, '7.3.9.2', {
-    bundle_id: u32,
-    pad1: pad(2),
-    flags: opt(u16, 0),
-    message: messageIn('properties', MSG_BAD_LEN),
-    properties: bundleProperties,
-  }),
+  ...bundleMessages(properties('bundle', { experimenter: experimenterProperty })),
 } as const;
 
 /** Every message of OpenFlow 1.4. Spec section 7. Times in seconds, lengths in bytes. */

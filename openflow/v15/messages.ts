@@ -5,7 +5,6 @@ import {
   choice,
   lengthOf,
   list,
-  messageIn,
   opt,
   optList,
   optMatch,
@@ -23,7 +22,7 @@ import { Group, Meter, NO_BUFFER, Port, QUEUE_ALL } from '../v13/constants.ts';
 import { BAD_MULTIPART, replyVariants as replyVariants13 } from '../v13/multipart.ts';
 import { groupStats, meterConfig, tableStats } from '../v13/structs.ts';
 import {
-  MSG_BAD_LEN,
+  bundleMessages,
   messagesOf as messagesOf14,
   requestVariants as requestVariants14,
 } from '../v14/messages.ts';
@@ -105,19 +104,7 @@ export const messagesOf = <M extends AnyMatch, A extends AnyUnion, I extends Any
     get_async_request: message(26, '7.3.10', asyncConfig),
     get_async_reply: message(27, '7.3.10', asyncConfig),
     set_async: message(28, '7.3.10', asyncConfig),
-    bundle_control: message(33, '7.3.9.1', {
-      bundle_id: u32,
-      ctrl_type: u16,
-      flags: opt(u16, 0),
-      properties: bundleProperties,
-    }),
-    bundle_add_message: message(34, '7.3.9.2', {
-      bundle_id: u32,
-      pad1: pad(2),
-      flags: opt(u16, 0),
-      message: messageIn('properties', MSG_BAD_LEN),
-      properties: bundleProperties,
-    }),
+    ...bundleMessages(bundleProperties),
     controller_status: message(35, '7.4.7', { status: controllerStatus }),
     multipart_request: message(18, '7.3.5', {
       body_type: tagOf('body'),
