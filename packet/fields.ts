@@ -68,14 +68,15 @@ export interface Field {
   readonly prerequisites: readonly Prerequisite[];
 }
 
-const ETH_TYPE = {
+/** Ethernet types that have fields. */
+export const ETH_TYPE = {
   IPV4: 0x0800,
   ARP: 0x0806,
   IPV6: 0x86dd,
   MPLS: 0x8847,
   MPLS_MULTICAST: 0x8848,
   PBB: 0x88e7,
-};
+} as const;
 
 const eth = (...types: number[]): Prerequisite[] => types.map((value) => ({ field: 'eth_type', value }));
 const proto = (value: number): Prerequisite[] => [{ field: 'ip_proto', value }];

@@ -4,6 +4,7 @@ export * from './build.ts';
 export * from './checksum.ts';
 export { Classifier } from './classifier.ts';
 export {
+  ETH_TYPE,
   FIELD_BY_NAME,
   FIELDS,
   type Field,

@@ -1,7 +1,7 @@
 /** A switch's port at the end of a virtual link, for the agent in place of a network interface. */
 import { type Medium, NO_MEDIUM } from '../agent/ports/ethtool.ts';
 import type { Frame } from '../agent/ports/frames.ts';
-import type { LinkState, Port, PortCounters, PortQueue } from '../agent/ports/port.ts';
+import { emptyCounters, type LinkState, type Port, type PortQueue } from '../agent/ports/port.ts';
 import { PortConfig } from '../openflow/index.ts';
 import type { LinkEnd } from './link.ts';
 
@@ -29,17 +29,7 @@ export class VirtualPort implements Port, LinkEnd {
   /** As the kernel has it for a veth. */
   readonly medium: Medium = { ...NO_MEDIUM, speed: 10_000 };
   readonly link: LinkState = { present: true, up: true, running: false };
-  readonly counters: PortCounters = {
-    rxPackets: 0,
-    rxBytes: 0,
-    rxDropped: 0,
-    rxErrors: 0,
-    txPackets: 0,
-    txBytes: 0,
-    txDropped: 0,
-    txErrors: 0,
-    errors: {},
-  };
+  readonly counters = emptyCounters();
   config = 0;
   readonly #options: VirtualPortOptions;
   #configuring = false;

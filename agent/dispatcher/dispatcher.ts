@@ -1,6 +1,6 @@
 /** The packet loop: frame -> flow key -> rule -> cell; or held, while the controller is asked once per flow. */
 import { DispatchMiss, DispatchQueryReason } from '../../openflow/index.ts';
-import { extractKey, K, KEY_WORDS } from '../../packet/index.ts';
+import { ETH_TYPE, extractKey, K, KEY_WORDS } from '../../packet/index.ts';
 import { DATA_MAX } from '../../sandbox/channel/layout.ts';
 import type { CellRecord } from '../cells.ts';
 import type { Clock } from '../clock.ts';
@@ -10,8 +10,6 @@ import type { FrameQueue, Holding } from './hold.ts';
 import { type PendingFlow, PendingFlows } from './pending.ts';
 import type { Rule, RuleTable } from './rules.ts';
 
-const ETH_TYPE_IPV4 = 0x0800;
-const ETH_TYPE_IPV6 = 0x86dd;
 /** In an IPv4 header: "more fragments", and the fragment's offset. */
 const FLAGS_AND_OFFSET = 6;
 const MORE_OR_OFFSET = 0x3fff;
@@ -184,9 +182,9 @@ export class Dispatcher {
     this.#parse(frame);
     if (frame.l3Offset === 0) return false;
     const type = this.#key[K.TYPE_VLAN] >>> 16;
-    if (type === ETH_TYPE_IPV6) return (this.#key[K.PROTO] & IPV6_FRAGMENT_HEADER) !== 0;
+    if (type === ETH_TYPE.IPV6) return (this.#key[K.PROTO] & IPV6_FRAGMENT_HEADER) !== 0;
     const at = frame.offset + frame.l3Offset + FLAGS_AND_OFFSET;
-    return type === ETH_TYPE_IPV4 && (((frame.bytes[at] << 8) | frame.bytes[at + 1]) & MORE_OR_OFFSET) !== 0;
+    return type === ETH_TYPE.IPV4 && (((frame.bytes[at] << 8) | frame.bytes[at + 1]) & MORE_OR_OFFSET) !== 0;
   }
 
   #dispatch(frame: Frame): void {

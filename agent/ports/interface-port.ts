@@ -2,21 +2,9 @@
 import { PortConfig } from '../../openflow/index.ts';
 import { NO_MEDIUM, readMedium } from './ethtool.ts';
 import type { Frame } from './frames.ts';
-import type { FrameSink, LinkState, Port, PortCounters, PortQueue } from './port.ts';
+import { emptyCounters, type FrameSink, type LinkState, type Port, type PortQueue } from './port.ts';
 import type { BurstReceiver } from './receive.ts';
 import type { Interface, Rtnetlink } from './rtnetlink.ts';
-
-const emptyCounters = (): PortCounters => ({
-  rxPackets: 0,
-  rxBytes: 0,
-  rxDropped: 0,
-  rxErrors: 0,
-  txPackets: 0,
-  txBytes: 0,
-  txDropped: 0,
-  txErrors: 0,
-  errors: {},
-});
 
 const sameMedium = (a: object, b: object): boolean => JSON.stringify(a) === JSON.stringify(b);
 

@@ -18,6 +18,19 @@ export interface PortCounters {
   errors: Record<string, number>;
 }
 
+/** Of a port that has just been added. */
+export const emptyCounters = (): PortCounters => ({
+  rxPackets: 0,
+  rxBytes: 0,
+  rxDropped: 0,
+  rxErrors: 0,
+  txPackets: 0,
+  txBytes: 0,
+  txDropped: 0,
+  txErrors: 0,
+  errors: {},
+});
+
 export interface LinkState {
   /** The interface exists. */
   present: boolean;

@@ -12,7 +12,7 @@ import { RuleTable } from '../../agent/dispatcher/rules.ts';
 import { Liveness } from '../../agent/liveness.ts';
 import { type Medium, NO_MEDIUM } from '../../agent/ports/ethtool.ts';
 import { FRAME_CAPACITY, type Frame, FramePool } from '../../agent/ports/frames.ts';
-import type { Port, PortQueue } from '../../agent/ports/port.ts';
+import { emptyCounters, type Port, type PortQueue } from '../../agent/ports/port.ts';
 import type { PortError } from '../../agent/ports/socket.ts';
 import { Programs } from '../../agent/programs.ts';
 import {
@@ -166,17 +166,7 @@ export class FakePort implements Port {
   readonly medium: Medium = { ...NO_MEDIUM, speed: 10000 };
   readonly link = { present: true, up: true, running: true };
   readonly since = 0;
-  readonly counters = {
-    rxPackets: 0,
-    rxBytes: 0,
-    rxDropped: 0,
-    rxErrors: 0,
-    txPackets: 0,
-    txBytes: 0,
-    txDropped: 0,
-    txErrors: 0,
-    errors: {},
-  };
+  readonly counters = emptyCounters();
   config = 0;
   readonly sent: { frame: Frame; head: number; headLength: number; consumed: number; queue: number }[] = [];
   /** Its queues; what is thrown when it is configured. */

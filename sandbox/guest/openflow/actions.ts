@@ -12,9 +12,9 @@ import {
   PacketInReason,
   Port,
 } from '../../../openflow/index.ts';
-import { FIELD_BY_NAME, type Field, isVlanType } from '../../../packet/index.ts';
+import { ETH_TYPE, FIELD_BY_NAME, type Field, isVlanType } from '../../../packet/index.ts';
 import { fieldValue, type Plain } from '../../match.ts';
-import { ETH_TYPE, FIRST_ETH_TYPE, isMplsType } from './edit-bytes.ts';
+import { FIRST_ETH_TYPE, isMplsType } from './edit-bytes.ts';
 import { Known } from './known.ts';
 import { decodeOf10, type Of10Action } from './of10-actions.ts';
 

@@ -1,15 +1,7 @@
 /** What all edits of a packet's head share: where its headers are, and writing words under a checksum. */
-import { isVlanType, K, updateChecksum16 } from '../../../packet/index.ts';
+import { ETH_TYPE, isVlanType, K, updateChecksum16 } from '../../../packet/index.ts';
 import type { PacketView } from '../packet-view.ts';
 
-export const ETH_TYPE = {
-  IPV4: 0x0800,
-  ARP: 0x0806,
-  IPV6: 0x86dd,
-  MPLS: 0x8847,
-  MPLS_MULTICAST: 0x8848,
-  PBB: 0x88e7,
-} as const;
 export const PROTO = { ICMP: 1, IPV4: 4, TCP: 6, UDP: 17, IPV6: 41, ICMPV6: 58, SCTP: 132 } as const;
 
 /** Bytes of a VLAN tag. */

@@ -5,11 +5,11 @@
  *
  * After MPLS and PBB the packet is another to the match fields: the caller extracts its key anew.
  */
+import { ETH_TYPE } from '../../../packet/index.ts';
 import type { PacketView } from '../packet-view.ts';
 import {
   ADDRESSES,
   behindTags,
-  ETH_TYPE,
   grow,
   hasVlanTag,
   isLength,

@@ -1,7 +1,7 @@
 /** Times to live: of IP, of MPLS, and copied from one header to the next (OpenFlow 1.3, section 5.12). */
-import { fold16, sum16 } from '../../../packet/index.ts';
+import { ETH_TYPE, fold16, sum16 } from '../../../packet/index.ts';
 import type { PacketView } from '../packet-view.ts';
-import { ETH_TYPE, ethType, ipProto, isMplsType, l3Of, mplsOf, PROTO, putIpv4, u16 } from './edit-bytes.ts';
+import { ethType, ipProto, isMplsType, l3Of, mplsOf, PROTO, putIpv4, u16 } from './edit-bytes.ts';
 
 /** Headers with a TTL. */
 const KIND = { NONE: 0, IPV4: 4, IPV6: 6, MPLS: 8 } as const;

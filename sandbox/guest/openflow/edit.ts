@@ -2,13 +2,12 @@
  * Set-field: edits of a packet's head in place, with the checksums they touch. Every function leaves a packet
  * alone that lacks the header, or whose header the head cuts off. The caller has called packet.edit() before.
  */
-import { FIELDS, fold16 } from '../../../packet/index.ts';
+import { ETH_TYPE, FIELDS, fold16 } from '../../../packet/index.ts';
 import type { PacketView } from '../packet-view.ts';
 import type { Op } from './actions.ts';
 import { crc32cChange } from './crc32c.ts';
 import {
   behindTags,
-  ETH_TYPE,
   ethType,
   hasVlanTag,
   ipProto,

@@ -3,11 +3,11 @@
  * cannot apply is refused when the entry comes (OpenFlow 1.3, section 7.2.5: OFPBAC_MATCH_INCONSISTENT).
  */
 import { BadActionCode, ErrorType, type Match, OpenFlowError } from '../../../openflow/index.ts';
-import { type Field, isVlanType, OFPVID_PRESENT } from '../../../packet/index.ts';
+import { ETH_TYPE, type Field, isVlanType, OFPVID_PRESENT } from '../../../packet/index.ts';
 
-const IP = [0x0800, 0x86dd];
-const MPLS = [0x8847, 0x8848];
-const PBB = [0x88e7];
+const IP: number[] = [ETH_TYPE.IPV4, ETH_TYPE.IPV6];
+const MPLS: number[] = [ETH_TYPE.MPLS, ETH_TYPE.MPLS_MULTICAST];
+const PBB: number[] = [ETH_TYPE.PBB];
 
 /** Ethernet types of which a packet must have one for the action to do anything. */
 const APPLIES_TO: Readonly<Record<string, readonly number[]>> = {

@@ -1,10 +1,9 @@
 /** What happens to a packet: table after table, then the action set (OpenFlow 1.3, section 5). */
 import { GroupType, PacketInReason } from '../../../openflow/index.ts';
-import { FIELD_BY_NAME, K } from '../../../packet/index.ts';
+import { ETH_TYPE, FIELD_BY_NAME, K } from '../../../packet/index.ts';
 import type { PacketView } from '../packet-view.ts';
 import { OP, type Op, ORDERS } from './actions.ts';
 import { executeEdit } from './edit-actions.ts';
-import { ETH_TYPE } from './edit-bytes.ts';
 import { mplsTtlOf, setMplsTtl, setTtl, ttlOf } from './edit-ttl.ts';
 import type { FlowEntry } from './entry.ts';
 import type { Bucket, Groups } from './groups.ts';
