@@ -122,6 +122,21 @@ function decode10(bytes: Uint8Array): v10.Message {
   }
 }
 
+/** Messages that are the same in both versions. */
+const UNCHANGED = [
+  'echo_request',
+  'echo_reply',
+  'features_request',
+  'get_config_request',
+  'get_config_reply',
+  'set_config',
+  'barrier_request',
+  'barrier_reply',
+] as const;
+
+const unchanged = <F>(same: F) =>
+  Object.fromEntries(UNCHANGED.map((type) => [type, same])) as Record<(typeof UNCHANGED)[number], F>;
+
 class Dialect10 implements Dialect {
   readonly version = VERSION;
   readonly #context: DialectContext | undefined;
@@ -186,14 +201,7 @@ class Dialect10 implements Dialect {
     const same = (message: Message): Message[] => [message];
     return {
       hello: same,
-      echo_request: same,
-      echo_reply: same,
-      features_request: same,
-      get_config_request: same,
-      get_config_reply: same,
-      set_config: same,
-      barrier_request: same,
-      barrier_reply: same,
+      ...unchanged(same),
       error: ({ xid, error_type, code, data }) => {
         this.#portRequests.delete(xid);
         const [type, code13] = errorFrom10(error_type, code);
@@ -255,14 +263,7 @@ class Dialect10 implements Dialect {
     const same = (message: v10.MessageInit): Uint8Array[] => [v10.encode(message)];
     return {
       hello: (message) => same({ ...message, version: VERSION }),
-      echo_request: same,
-      echo_reply: same,
-      features_request: same,
-      get_config_request: same,
-      get_config_reply: same,
-      set_config: same,
-      barrier_request: same,
-      barrier_reply: same,
+      ...unchanged(same),
       error: ({ xid, error_type, code, data }) => {
         const [type, code10] = errorTo10(error_type, code);
         return same({ type: 'error', xid, error_type: type, code: code10, data });
