@@ -1,10 +1,9 @@
 /** Every error a switch can give: type, code, the offending bytes, and that nothing was carried out. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ONF_EXPERIMENTER } from '../../agent/channel/onf.ts';
-import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import * as of from '../../openflow/index.ts';
 import { encode, errorName, FLOWCELL_EXPERIMENTER, Framer, type MessageInit } from '../../openflow/index.ts';
-import { AgentProcess, FakeController, type Peer } from '../support/agent-lab.ts';
+import { type SwitchLab, switchLab } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const { ErrorType } = of;
@@ -273,28 +272,18 @@ const bytesOf = (request: MessageInit | Uint8Array): Uint8Array =>
   request instanceof Uint8Array ? request : encode({ ...request, xid: XID } as MessageInit);
 
 describeNetwork('an agent', () => {
-  let net: Network<'s1', string>;
-  let controller: FakeController;
-  let agent: AgentProcess;
-  let peer: Peer;
+  let lab: SwitchLab;
+  let controller: SwitchLab['controller'];
+  let peer: SwitchLab['peer'];
 
   beforeAll(async () => {
-    net = await singleSwitch(2);
-    controller = await FakeController.start(net.switches.s1);
-    agent = await AgentProcess.start(net.switches.s1, {
-      controllers: [{ host: '127.0.0.1', port: controller.port }],
-      connection: { retryMs: 20, maxRetryMs: 20 },
-    });
-    peer = await controller.device();
+    lab = await switchLab(2, { agent: { connection: { retryMs: 20, maxRetryMs: 20 } } });
+    ({ controller, peer } = lab);
     peer.send(...SETUP);
     await peer.call('barrier_reply', { type: 'barrier_request' });
     expect(peer.received.filter(({ type }) => type === 'error')).toEqual([]);
   });
-  afterAll(async () => {
-    await agent?.stop();
-    await controller?.close();
-    await net?.close();
-  });
+  afterAll(() => lab?.stop());
 
   /** All that a request may change. */
   const state = async () => {

@@ -1,25 +1,20 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import { GroupModCommand, GroupType, PortConfig, PortState } from '../../openflow/index.ts';
 import { ethernet } from '../../packet/index.ts';
-import { AgentProcess, FakeController, type Peer } from '../support/agent-lab.ts';
+import { type SwitchLab, switchLab } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const output = (port: number) => ({ type: 'output' as const, port, max_len: 0xffff });
 
 describeNetwork('fast failover', () => {
-  let net: Network<'s1', string>;
-  let controller: FakeController;
-  let agent: AgentProcess;
-  let peer: Peer;
+  let lab: SwitchLab;
+  let net: SwitchLab['net'];
+  let agent: SwitchLab['agent'];
+  let peer: SwitchLab['peer'];
 
   beforeAll(async () => {
-    net = await singleSwitch(3);
-    controller = await FakeController.start(net.switches.s1);
-    agent = await AgentProcess.start(net.switches.s1, {
-      controllers: [{ host: '127.0.0.1', port: controller.port }],
-    });
-    peer = await controller.device();
+    lab = await switchLab(3);
+    ({ net, agent, peer } = lab);
     peer.send({
       type: 'group_mod',
       command: GroupModCommand.ADD,
@@ -29,11 +24,7 @@ describeNetwork('fast failover', () => {
     });
     await peer.call('barrier_reply', { type: 'barrier_request' });
   });
-  afterAll(async () => {
-    await agent?.stop();
-    await controller?.close();
-    await net?.close();
-  });
+  afterAll(() => lab?.stop());
 
   type Ports = { txPackets: number }[];
   /** Sends a packet through the group; resolves with the ports it left by. */

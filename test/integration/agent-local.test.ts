@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import {
   FlowModCommand,
   PortConfig,
@@ -8,7 +7,7 @@ import {
   PortReason,
   PortState,
 } from '../../openflow/index.ts';
-import { AgentProcess, FakeController, type Peer } from '../support/agent-lab.ts';
+import { AgentProcess, type SwitchLab, switchLab } from '../support/agent-lab.ts';
 import { hasCommand } from '../support/environment.ts';
 import { describeNetwork } from '../support/suites.ts';
 
@@ -23,26 +22,17 @@ const CLIENT = `const s = require('net').connect(7001, '10.0.0.1');
 s.on('data', (d) => process.stdout.write(d)); s.end(Buffer.alloc(5000000));`;
 
 describeNetwork('the local port', () => {
-  let net: Network<'s1', string>;
-  let controller: FakeController;
-  let agent: AgentProcess;
-  let peer: Peer;
+  let lab: SwitchLab;
+  let net: SwitchLab['net'];
+  let agent: SwitchLab['agent'];
+  let peer: SwitchLab['peer'];
 
   beforeAll(async () => {
-    net = await singleSwitch(1);
-    controller = await FakeController.start(net.switches.s1);
-    agent = await AgentProcess.start(net.switches.s1, {
-      controllers: [{ host: '127.0.0.1', port: controller.port }],
-      local: 'prt-local',
-    });
+    lab = await switchLab(1, { agent: { local: 'prt-local' } });
+    ({ net, agent, peer } = lab);
     await net.switches.s1.configure(['addr add 10.0.0.250/24 dev prt-local']);
-    peer = await controller.device();
   });
-  afterAll(async () => {
-    await agent?.stop();
-    await controller?.close();
-    await net?.close();
-  });
+  afterAll(() => lab?.stop());
 
   const s1 = () => net.switches.s1;
   const wire = () =>

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import { ErrorType, FlowModCommand, Port } from '../../openflow/index.ts';
 import { arp, ethernet } from '../../packet/index.ts';
-import { AgentProcess, FakeController, type Peer } from '../support/agent-lab.ts';
+import { type Peer, type SwitchLab, switchLab } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const output = (port: number) => [
@@ -10,24 +9,16 @@ const output = (port: number) => [
 ];
 
 describeNetwork('the agent as an ordinary OpenFlow switch', () => {
-  let net: Network<'s1', string>;
-  let controller: FakeController;
-  let agent: AgentProcess;
-  let peer: Peer;
+  let lab: SwitchLab;
+  let net: SwitchLab['net'];
+  let agent: SwitchLab['agent'];
+  let peer: SwitchLab['peer'];
 
   beforeAll(async () => {
-    net = await singleSwitch(2);
-    controller = await FakeController.start(net.switches.s1);
-    agent = await AgentProcess.start(net.switches.s1, {
-      controllers: [{ host: '127.0.0.1', port: controller.port }],
-    });
-    peer = await controller.device();
+    lab = await switchLab(2);
+    ({ net, agent, peer } = lab);
   });
-  afterAll(async () => {
-    await agent?.stop();
-    await controller?.close();
-    await net?.close();
-  });
+  afterAll(() => lab?.stop());
 
   const ping = (count = 3) =>
     net.hosts.h1.exec(['ping', '-q', `-c${count}`, '-i0.05', '-W2', net.hosts.h2.ip], { anyExit: true });

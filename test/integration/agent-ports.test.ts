@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import {
   ErrorType,
   FlowModCommand,
@@ -11,7 +10,7 @@ import {
   PortState,
 } from '../../openflow/index.ts';
 import { ethernet } from '../../packet/index.ts';
-import { AgentProcess, FakeController, type Peer } from '../support/agent-lab.ts';
+import { type SwitchLab, switchLab } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const output = (port: number) => [
@@ -27,24 +26,16 @@ interface PortView {
 }
 
 describeNetwork('port_mod, and interfaces that change', () => {
-  let net: Network<'s1', string>;
-  let controller: FakeController;
-  let agent: AgentProcess;
-  let peer: Peer;
+  let lab: SwitchLab;
+  let net: SwitchLab['net'];
+  let agent: SwitchLab['agent'];
+  let peer: SwitchLab['peer'];
 
   beforeAll(async () => {
-    net = await singleSwitch(2);
-    controller = await FakeController.start(net.switches.s1);
-    agent = await AgentProcess.start(net.switches.s1, {
-      controllers: [{ host: '127.0.0.1', port: controller.port }],
-    });
-    peer = await controller.device();
+    lab = await switchLab(2);
+    ({ net, agent, peer } = lab);
   });
-  afterAll(async () => {
-    await agent?.stop();
-    await controller?.close();
-    await net?.close();
-  });
+  afterAll(() => lab?.stop());
   beforeEach(() => {
     peer.received.length = 0;
   });

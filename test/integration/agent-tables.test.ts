@@ -1,6 +1,5 @@
 /** A large table in a real default cell, and what a controller meets that reaches the limits of a cell. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import {
   ErrorType,
   GroupModFailedCode,
@@ -8,7 +7,7 @@ import {
   type MessageOf,
   MeterModFailedCode,
 } from '../../openflow/index.ts';
-import { AgentProcess, FakeController, type Peer } from '../support/agent-lab.ts';
+import { type SwitchLab, switchLab } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const ENTRIES = 20_000;
@@ -21,29 +20,20 @@ const output = (port: number) => [
 const address = (n: number) => `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`;
 
 describeNetwork('tables of the default cell', ['ping'], () => {
-  let net: Network<'s1', string>;
-  let controller: FakeController;
-  let agent: AgentProcess;
-  let peer: Peer;
+  let lab: SwitchLab;
+  let net: SwitchLab['net'];
+  let agent: SwitchLab['agent'];
+  let peer: SwitchLab['peer'];
 
   beforeAll(async () => {
-    net = await singleSwitch(2, { staticArp: true });
-    controller = await FakeController.start(net.switches.s1);
-    agent = await AgentProcess.start(net.switches.s1, {
-      controllers: [{ host: '127.0.0.1', port: controller.port }],
-      connection: { retryMs: 20 },
-    });
-    peer = await controller.device();
+    lab = await switchLab(2, { net: { staticArp: true }, agent: { connection: { retryMs: 20 } } });
+    ({ net, agent, peer } = lab);
     await peer.entries(
       { match: { in_port: 1 }, instructions: output(2) },
       { match: { in_port: 2 }, instructions: output(1) },
     );
   });
-  afterAll(async () => {
-    await agent?.stop();
-    await controller?.close();
-    await net?.close();
-  });
+  afterAll(() => lab?.stop());
 
   const ping = async () =>
     (await net.hosts.h1.exec(['ping', '-q', '-c3', '-i0.05', '-W5', net.hosts.h2.ip], { anyExit: true }))

@@ -2,10 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import { type ActionInit, Port } from '../../openflow/index.ts';
 import { ethernet, ipv4, udp, vlan } from '../../packet/index.ts';
-import { AgentProcess, FakeController, type Peer } from '../support/agent-lab.ts';
+import { type SwitchLab, switchLab } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const plain = ethernet({
@@ -18,24 +17,17 @@ const doubly = vlan(tagged, { vid: 7, tpid: 0x88a8 });
 const toController: ActionInit = { type: 'output', port: Port.CONTROLLER, max_len: 0xffff };
 
 describeNetwork('VLAN tags, which the kernel takes out of the packets it hands over', ['trafgen'], () => {
-  let net: Network<'s1', string>;
-  let controller: FakeController;
-  let agent: AgentProcess;
-  let peer: Peer;
+  let lab: SwitchLab;
+  let net: SwitchLab['net'];
+  let peer: SwitchLab['peer'];
   const folder = mkdtempSync(path.join(tmpdir(), 'agt-'));
 
   beforeAll(async () => {
-    net = await singleSwitch(2);
-    controller = await FakeController.start(net.switches.s1);
-    agent = await AgentProcess.start(net.switches.s1, {
-      controllers: [{ host: '127.0.0.1', port: controller.port }],
-    });
-    peer = await controller.device();
+    lab = await switchLab(2);
+    ({ net, peer } = lab);
   });
   afterAll(async () => {
-    await agent?.stop();
-    await controller?.close();
-    await net?.close();
+    await lab?.stop();
     rmSync(folder, { recursive: true, force: true });
   });
 

@@ -7,7 +7,7 @@ import type net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { stop } from '../../mininet/run.ts';
-import type { Switch } from '../../mininet/topology.ts';
+import { type Network, type Switch, singleSwitch } from '../../mininet/topology.ts';
 import {
   decode,
   encode,
@@ -251,8 +251,9 @@ export class AgentProcess {
       agent.#waiters.poke();
     });
     await agent.#waiters.until('the agent', () => ready || exited || undefined);
-    if (!ready) throw new Error(`the agent did not start: ${agent.stderr}`);
-    return agent;
+    if (ready) return agent;
+    if (folder === undefined) await agent.stop();
+    throw new Error(`the agent did not start: ${agent.stderr}`);
   }
 
   constructor(child: ChildProcess, folder: string) {
@@ -298,5 +299,54 @@ export class AgentProcess {
   async stop(): Promise<void> {
     await stop(this.child);
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** A switch's agent, with the test as its controller. */
+export interface Controlled {
+  controller: FakeController;
+  agent: AgentProcess;
+  peer: Peer;
+  stop(): Promise<void>;
+}
+
+/** Starts controller and agent in the switch's namespace, as far as the features handshake. */
+export async function control(node: Switch, options: Record<string, unknown> = {}): Promise<Controlled> {
+  const controller = await FakeController.start(node);
+  let agent: AgentProcess | undefined;
+  const stop = async () => {
+    await agent?.stop();
+    await controller.close();
+  };
+  try {
+    const controllers = [{ host: '127.0.0.1', port: controller.port }];
+    agent = await AgentProcess.start(node, { controllers, ...options });
+    return { controller, agent, peer: await controller.device(), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+export interface SwitchLab extends Controlled {
+  net: Network<'s1', string>;
+}
+
+/** One controlled switch and its hosts; `stop` ends it all. */
+export async function switchLab(
+  hosts: number,
+  { net: layout, agent }: { net?: Parameters<typeof singleSwitch>[1]; agent?: Record<string, unknown> } = {},
+): Promise<SwitchLab> {
+  const net = await singleSwitch(hosts, layout);
+  try {
+    const controlled = await control(net.switches.s1, agent);
+    const stop = async () => {
+      await controlled.stop();
+      await net.close();
+    };
+    return { ...controlled, net, stop };
+  } catch (error) {
+    await net.close();
+    throw error;
   }
 }
