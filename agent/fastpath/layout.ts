@@ -61,7 +61,16 @@ export const ENTRY = {
 export const ENTRY_BYTES = 192;
 export const MAX_COPIES = 7;
 
-export const EDIT = { VLAN_POP: 1, VLAN_PUSH: 2, MACS: 4, IPS: 8, PORTS: 16, TOS: 32, IPV6: 64, L4_SUM: 128 } as const;
+export const EDIT = {
+  VLAN_POP: 1,
+  VLAN_PUSH: 2,
+  MACS: 4,
+  IPS: 8,
+  PORTS: 16,
+  TOS: 32,
+  IPV6: 64,
+  L4_SUM: 128,
+} as const;
 
 /** The L4 sum takes part of a pseudo-header; and 0 in UDP means that there is no sum. */
 export const SUM_FLAG = { PSEUDO: 1 << 4, UDP: 1 << 5 } as const;

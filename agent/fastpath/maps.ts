@@ -23,7 +23,14 @@ export class KernelCache {
   constructor(size: number) {
     this.size = size;
     try {
-      const map = (name: string, type: number, keyBytes: number, valueBytes: number, flags = 0, entries = size) => {
+      const map = (
+        name: string,
+        type: number,
+        keyBytes: number,
+        valueBytes: number,
+        flags = 0,
+        entries = size,
+      ) => {
         const made = new BpfMap({ name, type, keyBytes, valueBytes, entries, flags });
         this.#close.push(() => made.close());
         return made;

@@ -167,7 +167,10 @@ export const filterProgram = (maps: CacheMaps): Uint8Array => {
   lookUp(code, maps.entries, INDEX_AT).jumpIf('eq', 0, 0, 'miss').aluRegister('mov', 8, 0);
   // The kernel may give an element that was just deleted to another flow while it is being read here.
   for (let at = 0; at < KEY_SPACE; at += 8) {
-    code.load(8, 1, 8, ENTRY.KEY + at).load(8, 2, FP, KEY_AT + at).jumpIfRegister('ne', 1, 2, 'miss');
+    code
+      .load(8, 1, 8, ENTRY.KEY + at)
+      .load(8, 2, FP, KEY_AT + at)
+      .jumpIfRegister('ne', 1, 2, 'miss');
   }
   code
     .load(4, 1, 8, ENTRY.TTL)
@@ -283,10 +286,7 @@ const ipv6Edits = (code: Assembler): Assembler => {
 
 /** One change of the L4 checksum by a difference, if there is one. */
 const l4Sum = (code: Assembler, field: number, pseudo: boolean, done: string): Assembler => {
-  code
-    .load(4, 4, 8, field)
-    .jumpIf('eq', 4, 0, done)
-    .load(4, 5, 8, ENTRY.L4_SUM_FLAGS);
+  code.load(4, 4, 8, field).jumpIf('eq', 4, 0, done).load(4, 5, 8, ENTRY.L4_SUM_FLAGS);
   if (pseudo) code.alu('or', 5, 1 << 4);
   return code
     .aluRegister('mov', 1, 6)
@@ -327,9 +327,7 @@ export const forwardProgram = (maps: CacheMaps): Uint8Array => {
     .alu('sub', 7, 1)
     .store(4, FP, INDEX_AT, 7);
   lookUp(code, maps.entries, INDEX_AT).jumpIf('eq', 0, 0, 'next').aluRegister('mov', 8, 0);
-  count(code, maps)
-    .load(4, 7, 8, ENTRY.EDITS)
-    .jumpIf('eq', 7, 0, 'output');
+  count(code, maps).load(4, 7, 8, ENTRY.EDITS).jumpIf('eq', 7, 0, 'output');
   vlanEdits(code);
   storeBytes(unless(code, EDIT.MACS, 'macs'), MAC_OFFSET, ENTRY.MACS, 12).label('macs');
   unless(code, EDIT.IPV6, 'ipv4').jump('ipv6').label('ipv4');
@@ -359,4 +357,3 @@ export const forwardProgram = (maps: CacheMaps): Uint8Array => {
     .exit(TC_NEXT)
     .assemble();
 };
-
