@@ -207,7 +207,11 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
     if (frame === null) return `record for slot ${slot}, which holds no packet`;
     verdict.kind = kind;
     verdict.last = (kindWord & TX_FLAG.LAST) !== 0;
-    verdict.cacheable = (kindWord & TX_FLAG.CACHEABLE) !== 0;
+    verdict.cacheable = (kindWord & TX_FLAG.CACHEABLE) !== 0 && kind !== TX_KIND.TO_CONTROLLER;
+    if (verdict.cacheable) {
+      verdict.path = words[at + TX.PATH]! >>> 0;
+      verdict.modifications = words[at + TX.MODIFICATIONS]!;
+    }
     verdict.frame = frame;
     if (kind !== TX_KIND.DONE) {
       if (kind !== TX_KIND.OUTPUT && kind !== TX_KIND.TO_CONTROLLER) return `record of unknown kind ${kind}`;

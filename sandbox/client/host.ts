@@ -114,6 +114,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       kind: 0,
       last: false,
       cacheable: false,
+      path: 0,
+      modifications: 0,
       frame: undefined as unknown as F,
       port: 0,
       region: this.bytes,

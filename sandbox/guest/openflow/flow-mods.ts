@@ -90,9 +90,10 @@ export class FlowMods {
 
   /** Takes an entry out and tells the controller, if it wished to know. */
   remove(entry: FlowEntry, reason: number): void {
-    const { tables, timeouts, journal, clock } = this.parts;
+    const { tables, timeouts, journal, clock, paths } = this.parts;
     tables.remove(entry);
     timeouts.remove(entry);
+    paths.forget(entry);
     journal.note(() => {
       tables.insert(entry);
       timeouts.add(entry);
@@ -114,7 +115,7 @@ export class FlowMods {
   }
 
   private *add(message: FlowMod): Steps {
-    const { tables, timeouts, journal, clock } = this.parts;
+    const { tables, timeouts, journal, clock, paths } = this.parts;
     const entry = new FlowEntry(
       {
         tableId: message.table_id,
@@ -138,6 +139,7 @@ export class FlowMods {
     entry.lastUsed = clock.ms;
     if (old !== undefined) {
       timeouts.remove(old);
+      paths.forget(old);
       if ((message.flags & FlowModFlag.RESET_COUNTS) === 0) {
         entry.packets = old.packets;
         entry.bytes = old.bytes;
