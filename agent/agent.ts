@@ -9,11 +9,16 @@ import type { ConnectionLimits } from './channel/connection.ts';
 import type { FailMode } from './channel/switch.ts';
 import { Clock } from './clock.ts';
 import { AgentCore, version } from './core.ts';
+import { BpfError } from './fastpath/bpf.ts';
+import type { FastPathLimits } from './fastpath/fast-path.ts';
+import { KernelPorts, wireOf } from './fastpath/kernel-ports.ts';
 import { LocalServer, socketPathOf } from './local/server.ts';
 import { viewCell, viewFlows, viewPort, viewRules } from './local/views.ts';
 import { type Frame, FramePool } from './ports/frames.ts';
+import type { InterfacePort } from './ports/interface-port.ts';
 import { Ports } from './ports/ports.ts';
 import type { QueueSpec } from './ports/queues.ts';
+import { PortError } from './ports/socket.ts';
 import { Programs } from './programs.ts';
 
 export interface AgentOptions {
@@ -42,6 +47,8 @@ export interface AgentOptions {
   tenantFlowsPerSec?: number;
   /** Folder of the socket with the local state (local/server.ts); absent: none is offered. */
   runDir?: string;
+  /** Flows that the kernel forwards (docs/fast-path.md). Default false: every packet goes through its cell. */
+  fastPath?: boolean | (Partial<FastPathLimits> & { clsact?: boolean });
   description?: string;
   connection?: Partial<ConnectionLimits>;
   /**
@@ -73,6 +80,7 @@ export class Agent {
   readonly startedAt = Date.now();
   readonly #surroundings: AgentSurroundings | undefined;
   readonly #hosts = new Map<number, SandboxHost<Frame> | HostShare<Frame>>();
+  readonly #kernelPorts: KernelPorts;
   #local: LocalServer | undefined;
   readonly #each = (): void => {
     this.core.clock.tick();
@@ -107,6 +115,8 @@ export class Agent {
     this.loop = surroundings?.loop ?? new PollLoop();
     const { runDir } = options;
     this.socketPath = runDir === undefined ? undefined : socketPathOf(options.datapathId, runDir);
+    const { fastPath = false } = options;
+    this.#kernelPorts = new KernelPorts(typeof fastPath === 'object' && fastPath.clsact === true);
     const clock = new Clock();
     const pool = new FramePool(options.frames ?? DEFAULT_FRAMES);
     this.programs = new Programs(programs);
@@ -119,6 +129,9 @@ export class Agent {
       clock,
       sink: (frame) => this.core.dispatcher.receive(frame),
       changed: (port, change) => this.core.portChanged(port, change),
+      opened: (port) => this.#portOpened(port),
+      closing: (port) => this.#kernelPorts.detach(port),
+      resized: () => this.core.fastPath?.flush(),
       logger,
     });
     const { datapathId, controllers, protocols, failMode, maxRules, tenantFlowsPerSec } = options;
@@ -138,8 +151,27 @@ export class Agent {
       ports: this.ports,
       hostOf: (tenant) => this.#hosts.get(tenant),
       programs: this.programs,
+      fastPath:
+        fastPath === false
+          ? undefined
+          : {
+              limits: fastPath === true ? undefined : fastPath,
+              wireOf,
+              open: (flows) => this.#kernelPorts.open(flows, this.ports.list),
+            },
       logger,
     });
+    for (const port of this.ports.list) port.onRefresh = () => this.core.fastPath?.fold();
+  }
+
+  #portOpened(port: InterfacePort): void {
+    port.onRefresh = () => this.core.fastPath?.fold();
+    try {
+      this.#kernelPorts.attach(port);
+    } catch (error) {
+      if (!(error instanceof BpfError) && !(error instanceof PortError)) throw error;
+      this.options.logger.error({ port: port.name, err: error }, 'no kernel fast path from this port');
+    }
   }
 
   /** Ends everything this agent started; cells get no chance to say anything more. */
@@ -237,12 +269,25 @@ export class Agent {
 
   /** Everything that is counted. */
   counters() {
-    const { dispatcher, holding, admission, rules, pool, output, cells, flows, controllers, channel } =
-      this.core;
+    const {
+      dispatcher,
+      holding,
+      admission,
+      rules,
+      pool,
+      output,
+      cells,
+      flows,
+      controllers,
+      channel,
+      fastPath,
+    } = this.core;
+    fastPath?.fold();
     return {
       dispatcher: dispatcher.counters,
       hold: { held: holding.held, refused: holding.refused },
       admission: admission.counters,
+      fast_path: fastPath && { state: fastPath.state, flows: fastPath.size, ...fastPath.counters },
       rules: { size: rules.size, refused: rules.refused },
       frames: { size: pool.size, available: pool.available, exhausted: pool.exhausted },
       output: output.counters,

@@ -31,6 +31,7 @@ interface Options {
   failMode: (typeof FAIL_MODES)[number];
   poolSize: number;
   defaultCellMemory: number;
+  fastPath?: boolean;
   logLevel: string;
   runDir?: string;
 }
@@ -80,6 +81,7 @@ export function configure(command: Command): void {
       integer(8, 4096),
       192,
     )
+    .option('--fast-path', 'let the kernel forward the packets of busy flows as their cells decided')
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, oneOf(LOG_LEVELS), 'info')
     .option('--run-dir <folder>', 'folder for the local socket (default: $FLOWCELL_RUN_DIR)')
     .action(run);
@@ -98,6 +100,7 @@ async function run(options: Options): Promise<void> {
     failMode: options.failMode,
     poolSize: options.poolSize,
     defaultCellMemory: options.defaultCellMemory,
+    fastPath: options.fastPath,
     logger: commandLogger('agent', options.logLevel),
     runDir: options.runDir ?? runDir(),
   });

@@ -18,6 +18,7 @@ import {
 import type { Asker } from '../cell-control.ts';
 import { type CellListener, type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';
+import type { FastPath } from '../fastpath/fast-path.ts';
 import type { Liveness } from '../liveness.ts';
 import type { Programs } from '../programs.ts';
 import { TokenBucket } from './admission.ts';
@@ -47,6 +48,7 @@ export interface FlowsOptions {
   reply: (cell: CellRecord, reply: CellReply, asker: Asker | undefined) => void;
   /** How long an openflow cell waits for its first barrier before it runs with the entries it has, ms. */
   firstBarrierMs: () => number;
+  fastPath?: FastPath;
   logger: Logger;
 }
 
@@ -111,6 +113,7 @@ export class Flows implements CellListener {
       return;
     }
     this.counters.added++;
+    this.#options.fastPath?.ruleAdded(rule);
     for (const other of displaced) this.#dispose(other, 'delete');
     const limits: CellLimits = {
       memoryMiB: spec.memory_mib || DEFAULT_LIMITS.memoryMiB,
@@ -139,6 +142,7 @@ export class Flows implements CellListener {
     // Which directions a rule covers is part of what it is, not of what can be changed.
     rule.flags =
       (message.flags & ~DispatchFlag.BOTH_DIRECTIONS) | (rule.flags & DispatchFlag.BOTH_DIRECTIONS);
+    if (rule.cell !== undefined) this.#options.fastPath?.drop(rule.cell);
     if (rule.cell?.handle !== undefined) this.#reports.ready(rule.cell, rule, message.query_id);
   }
 
@@ -199,7 +203,12 @@ export class Flows implements CellListener {
   sweep(): void {
     const { rules, clock, cells } = this.#options;
     const { now } = clock;
-    for (const [rule, why] of [...rules.expired(now)]) this.end(rule, why);
+    for (const [rule] of [...rules.expired(now)]) {
+      // Packets that the kernel has forwarded count as well.
+      this.#options.fastPath?.foldCell(rule.cell);
+      const why = rule.expiry(now);
+      if (why !== undefined) this.end(rule, why);
+    }
     const limit = this.#options.firstBarrierMs();
     for (const cell of this.#waiting) {
       if (now - cell.readyAt < limit) continue;

@@ -1,6 +1,6 @@
 /** The dispatch table: which packets are which flow, and which cell that flow has. */
 import type { Match } from '../../openflow/index.ts';
-import { Classifier, KEY_WORDS } from '../../packet/index.ts';
+import { Classifier, K, KEY_WORDS } from '../../packet/index.ts';
 import { type CompiledMatch, compileMatch, reverseMatch } from '../../sandbox/match.ts';
 import type { CellRecord } from '../cells.ts';
 
@@ -108,6 +108,7 @@ export class RuleTable {
   refused = 0;
   readonly #entries = new Classifier<Rule>();
   readonly #rules = new Set<Rule>();
+  #flowLabels = 0;
 
   constructor(limit = 65536) {
     this.limit = limit;
@@ -115,6 +116,11 @@ export class RuleTable {
 
   get size(): number {
     return this.#rules.size;
+  }
+
+  /** Whether which rule a packet has may depend on its IPv6 flow label. */
+  get readsFlowLabel(): boolean {
+    return this.#flowLabels > 0;
   }
 
   lookup(key: Uint32Array): Rule | undefined {
@@ -152,7 +158,7 @@ export class RuleTable {
   }
 
   remove(rule: Rule): void {
-    if (!this.#rules.delete(rule)) return;
+    if (!this.#delete(rule)) return;
     if (rule.hasForward) this.#entries.remove(rule.forward.value, rule.forward.mask, rule.priority);
     if (rule.reverse !== undefined) {
       this.#entries.remove(rule.reverse.value, rule.reverse.mask, rule.priority);
@@ -173,6 +179,7 @@ export class RuleTable {
 
   #insert(rule: Rule): Rule[] {
     this.#rules.add(rule);
+    if (rule.forward.mask[K.FLABEL] !== 0) this.#flowLabels++;
     const losers = new Set<Rule>();
     for (const direction of [rule.forward, rule.reverse]) {
       if (direction === undefined) continue;
@@ -183,7 +190,13 @@ export class RuleTable {
       losers.add(loser);
     }
     const displaced = [...losers].filter((loser) => !loser.hasForward && loser.reverse === undefined);
-    for (const loser of displaced) this.#rules.delete(loser);
+    for (const loser of displaced) this.#delete(loser);
     return displaced;
+  }
+
+  #delete(rule: Rule): boolean {
+    if (!this.#rules.delete(rule)) return false;
+    if (rule.forward.mask[K.FLABEL] !== 0) this.#flowLabels--;
+    return true;
   }
 }

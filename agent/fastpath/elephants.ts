@@ -18,6 +18,14 @@ export class Elephants {
     this.#windowMs = windowMs;
   }
 
+  /** It is to earn its entry anew. */
+  forget(hash: number, now: number): void {
+    const at = (hash >>> 1) & (PLACES - 1);
+    if (this.#flows[at] !== hash) return;
+    this.#counts[at] = 0;
+    this.#since[at] = now | 0;
+  }
+
   /** Counts a packet of the flow with this hash; true when that makes it big enough. */
   seen(hash: number, now: number): boolean {
     const at = (hash >>> 1) & (PLACES - 1);
