@@ -12,6 +12,7 @@ import {
 import {
   type CellEnd,
   type CellLimits,
+  type CellWall,
   DEFAULT_LIMITS,
   type ProgramImage,
 } from '../../sandbox/client/types.ts';
@@ -27,6 +28,12 @@ import type { PendingFlow } from './pending.ts';
 import { Rule, type RuleTable } from './rules.ts';
 
 export type DispatchRule = MessageOf<'dispatch_rule'>;
+
+const WALLS: ReadonlyMap<number, CellWall> = new Map([
+  [Wall.ISOLATE, 'isolate'],
+  [Wall.PROCESS, 'process'],
+  [Wall.CONTEXT, 'context'],
+]);
 
 /** After host deaths, cells are started again by the agent at most this often per minute; then the flow asks anew. */
 const HOST_DEATHS_PER_MINUTE = 5;
@@ -84,13 +91,14 @@ export class Flows implements CellListener {
       { ...ruleInit(message), bothDirections: (message.flags & DispatchFlag.BOTH_DIRECTIONS) !== 0 },
       clock.now,
     );
-    if (message.wall !== Wall.ISOLATE || message.cells.length !== 1) {
+    const wall = WALLS.get(message.wall);
+    if (wall === undefined || message.cells.length !== 1) {
       const what = message.cells.length === 1 ? `wall ${message.wall}` : `${message.cells.length} cells`;
       this.#refuse(
         rule,
         message,
         CellReason.UNSUPPORTED,
-        `${what} in a rule is not supported: give one isolate`,
+        `${what} in a rule is not supported: give one cell`,
       );
       return;
     }
@@ -98,6 +106,11 @@ export class Flows implements CellListener {
     const program = programs.find(spec.program);
     if (program === undefined) {
       this.#refuse(rule, message, CellReason.BAD_PROGRAM, `program ${spec.program} was not uploaded`);
+      return;
+    }
+    if (wall === 'context' && !program.trusted) {
+      const why = 'uploaded programs get an isolate or a process each, not a context';
+      this.#refuse(rule, message, CellReason.UNSUPPORTED, why);
       return;
     }
     const displaced = rules.add(rule);
@@ -115,6 +128,7 @@ export class Flows implements CellListener {
     const limits: CellLimits = {
       memoryMiB: spec.memory_mib || DEFAULT_LIMITS.memoryMiB,
       runMs: spec.run_ms || DEFAULT_LIMITS.runMs,
+      wall,
     };
     const answered = dispatcher.pending.get(message.query_id);
     cells.open({ tenant: rule.tenant, program, limits, rule, queryId: message.query_id });

@@ -66,6 +66,8 @@ export interface HostArguments {
   uid: number;
   /** Packets one cell may handle before the next has its turn. */
   budget: number;
+  /** Cells it is to hold at most. */
+  cells: number;
 }
 
 /** Inherited descriptors of the host process. */

@@ -48,6 +48,18 @@ export class Shelves<F extends FrameRef> {
     return this.#waiting.get(key)?.some(fits) === true;
   }
 
+  /** A warm isolate is there. */
+  has(key: string): boolean {
+    return (this.#warm.get(key)?.length ?? 0) > 0;
+  }
+
+  /** How many wait. */
+  get size(): number {
+    let count = 0;
+    for (const list of this.#waiting.values()) count += list.length;
+    return count;
+  }
+
   get waiting(): readonly Waiter<F>[] {
     return [...this.#waiting.values()].flat();
   }

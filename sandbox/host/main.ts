@@ -5,7 +5,6 @@
 import { Socket } from 'node:net';
 import {
   CONTROL_BYTES,
-  HOST_CELLS,
   HOST_FD,
   type HostArguments,
   LineReader,
@@ -43,8 +42,8 @@ function fail(error: unknown): never {
 async function main(): Promise<void> {
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
-  const { uid, budget } = JSON.parse(process.argv[2]!) as HostArguments;
-  const bytes = CONTROL_BYTES + HOST_CELLS * REGION_BYTES;
+  const { uid, budget, cells: capacity } = JSON.parse(process.argv[2]!) as HostArguments;
+  const bytes = CONTROL_BYTES + capacity * REGION_BYTES;
   const memory = new MappedMemory(HOST_FD.MEMORY, bytes);
   const toHost = new EventFd(HOST_FD.TO_HOST);
   const toAgent = new EventFd(HOST_FD.TO_AGENT);
@@ -60,7 +59,7 @@ async function main(): Promise<void> {
   const builder = await Builder.create(HOST_FD.MEMORY);
   const words = new Int32Array(memory.buffer);
   const cells = new Cells({ memory: HOST_FD.MEMORY, words, loop, watchdog, toAgent, budget, send });
-  const pool = new Pool(builder, {
+  const pool = new Pool(builder, capacity, {
     warm: (index, built, shelf) => cells.add(index, built, shelf),
     failed: (shelf, reason, detail) =>
       send({ type: 'failed', hash: shelf.program.hash, memoryMiB: shelf.memoryMiB, reason, detail }),

@@ -1,5 +1,4 @@
 /** Keeps isolates warm per program: one is built at a time, those that are waited for first. */
-import { HOST_CELLS } from '../channel/control.ts';
 import { type Builder, BuildStuckError, type Built, type Program } from './builder.ts';
 
 export interface PoolEvents {
@@ -31,12 +30,16 @@ export class Pool {
   readonly #programs = new Map<string, Program>();
   readonly #shelves = new Map<string, Shelf>();
   /** Free cell indexes, the last used on top: its memory is more likely to be near. */
-  readonly #free = Array.from({ length: HOST_CELLS }, (_, i) => HOST_CELLS - 1 - i);
+  readonly #free: number[];
+  readonly #capacity: number;
   #building = false;
   #lastTaken = -Infinity;
   #quiet: NodeJS.Timeout | undefined;
 
-  constructor(builder: Builder, events: PoolEvents) {
+  /** `capacity`: isolates it may have out, warm ones and cells. */
+  constructor(builder: Builder, capacity: number, events: PoolEvents) {
+    this.#capacity = capacity;
+    this.#free = Array.from({ length: capacity }, (_, i) => capacity - 1 - i);
     this.#builder = builder;
     this.#events = events;
   }
@@ -89,7 +92,7 @@ export class Pool {
       // Refilling can wait for a cell to end; a flow cannot.
       if (shelf.wanted > 0) {
         shelf.wanted = 0;
-        this.#events.failed(shelf, 'no_resources', `all ${HOST_CELLS} cells of this host are in use`);
+        this.#events.failed(shelf, 'no_resources', `all ${this.#capacity} cells of this host are in use`);
       }
       return;
     }
