@@ -12,7 +12,7 @@ import { limitsRefusal } from './limits.ts';
 import { HostProcess } from './process.ts';
 import { uploadedRuntime } from './programs.ts';
 import { SharedPages } from './shared-pages.ts';
-import { Shelves, shelfKey, type Waiter } from './shelves.ts';
+import { kindOf, Shelves, shelfKey, type Waiter } from './shelves.ts';
 import {
   type CellEnd,
   type CellEvents,
@@ -150,7 +150,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   /** A cell of this kind would be there at once. */
   isWarm(program: ProgramImage, limits: CellLimits): boolean {
-    return this.#process !== null && this.#shelves.has(shelfKey(program.hash, limits.memoryMiB));
+    return this.#process !== null && this.#shelves.has(shelfKey(kindOf(program, limits)));
   }
 
   /** Closes the cells that report to `events`. */
@@ -173,7 +173,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       callback(problem, null, 0);
       return;
     }
-    const key = shelfKey(program.hash, limits.memoryMiB);
+    const key = shelfKey(kindOf(program, limits));
     const waiter = { id, program, events, limits, since, callback };
     const index = this.#process ? this.#shelves.take(key) : undefined;
     if (index !== undefined) {
@@ -234,8 +234,14 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   #refusal(program: ProgramImage, limits: CellLimits): SandboxError | null {
     if (this.#closed) return new SandboxError('FC_HOST_UNAVAILABLE', 'the sandbox host was closed');
-    const ban = this.#bans.why(program.hash) ?? this.#bans.why(shelfKey(program.hash, limits.memoryMiB));
+    const ban = this.#bans.why(program.hash) ?? this.#bans.why(shelfKey(kindOf(program, limits)));
     if (ban !== undefined) return new SandboxError('FC_BAD_PROGRAM', ban);
+    if (limits.wall === 'context' && !program.trusted) {
+      return new SandboxError(
+        'FC_BAD_LIMITS',
+        'an uploaded program is not let into an isolate that others share',
+      );
+    }
     return limitsRefusal(limits);
   }
 
@@ -274,7 +280,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   #request({ program, limits }: Waiter<F>): void {
     if (!this.#process) return;
     if (!this.#known.has(program.hash)) this.#sendProgram(program, false);
-    this.#process.send({ type: 'make', hash: program.hash, memoryMiB: limits.memoryMiB });
+    this.#process.send({ type: 'make', ...kindOf(program, limits) });
   }
 
   #take(index: number, waiter: Waiter<F>): void {
@@ -336,10 +342,10 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   }
 
   #receive(message: ToAgent): void {
-    if (message.type === 'warm') this.#warmed(message.index, message.hash, message.memoryMiB);
+    if (message.type === 'warm') this.#warmed(message.index, shelfKey(message));
     else if (message.type === 'failed') {
       const code = message.reason === 'no_resources' ? 'FC_NO_RESOURCES' : 'FC_BAD_PROGRAM';
-      const key = shelfKey(message.hash, message.memoryMiB);
+      const key = shelfKey(message);
       const why = String(message.detail);
       const foreign = this.#shelves.some(key, ({ program }) => !program.trusted);
       if (foreign && code === 'FC_BAD_PROGRAM') this.#bans.add(key, why);
@@ -356,7 +362,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     }
   }
 
-  #warmed(index: number, hash: string, memoryMiB: number): void {
+  #warmed(index: number, key: string): void {
     // (An index that is no such number finds undefined, which is no owner.)
     if (this.#owners[index] !== OWNER.HOST) {
       this.#distrust(`index ${index} is announced as warm`);
@@ -364,7 +370,6 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     }
     this.#owners[index] = OWNER.WARM;
     this.#unused--;
-    const key = shelfKey(hash, memoryMiB);
     this.#stats.warm++;
     const waiter = this.#shelves.next(key);
     if (waiter) this.#take(index, waiter);
@@ -374,6 +379,10 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   #endedByHost(index: number, end: CellEnd, detail: string): void {
     // Both sides ended it at the same time.
     if (this.#owners[index] === OWNER.RELEASED) return;
+    if (this.#owners[index] === OWNER.WARM) {
+      this.#dropWarm(index);
+      return;
+    }
     const cell = this.#cells[index];
     if (!cell) {
       this.#distrust(`cell index ${index} is reported as ended`);
@@ -385,6 +394,14 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#endBatch();
     if (wrong !== null) this.#stats.badRecords++;
     this.#endCell(cell, end in this.#ended ? end : 'exception', String(detail));
+  }
+
+  /** It was in a shared isolate that has ended. */
+  #dropWarm(index: number): void {
+    this.#shelves.drop(index);
+    this.#stats.warm--;
+    this.#owners[index] = OWNER.RELEASED;
+    this.#process?.send({ type: 'release', index });
   }
 
   #released(index: number): void {

@@ -3,6 +3,7 @@ import ivm from 'isolated-vm';
 import { regionOffset } from '../channel/control.ts';
 import { REGION_BYTES } from '../channel/layout.ts';
 import { PageWindow } from '../sys/memory.ts';
+import type { SharedIsolate } from './shared-isolates.ts';
 
 /**
  * A program must be loaded and warm by then, ms: many times what it takes. Less for a foreign one, since no other
@@ -31,6 +32,9 @@ export type Entry = ivm.Reference<(value: number) => number>;
 /** An isolate ready to become a cell. */
 export interface Built {
   readonly isolate: ivm.Isolate;
+  readonly context: ivm.Context;
+  /** Others have contexts in the isolate too. */
+  readonly shared?: SharedIsolate;
   /** `__attach()`: takes positions from the region, starts the program. RUN bits. */
   readonly attach: Entry;
   /** `__run(budget)`: handles messages, a due timer and up to `budget` packets. RUN bits. */
@@ -78,6 +82,15 @@ export class Builder {
    */
   async build(program: Program, memoryMiB: number, index: number, warm: boolean): Promise<Built> {
     const isolate = await this.#create.apply(undefined, [memoryMiB]);
+    return await this.#build(isolate, program, index, warm);
+  }
+
+  /** A context more, with its program, in an isolate that is there; it ends if that fails. */
+  async buildIn(isolate: ivm.Isolate, program: Program, index: number): Promise<Built> {
+    return await this.#build(isolate, program, index, false);
+  }
+
+  async #build(isolate: ivm.Isolate, program: Program, index: number, warm: boolean): Promise<Built> {
     const limit = program.uploaded === null ? BUILD_MS.builtIn : BUILD_MS.uploaded;
     let late = false;
     const stuck = Promise.withResolvers<never>();
@@ -116,7 +129,7 @@ export class Builder {
     }
     await context.eval('delete globalThis.gc');
     if (program.uploaded) await evaluate(isolate, context, program.uploaded);
-    return { isolate, attach, run };
+    return { isolate, context, attach, run };
   }
 
   async #entry(context: ivm.Context, name: string): Promise<Entry> {

@@ -18,7 +18,7 @@ import { MappedMemory } from '../sys/memory.ts';
 import { Builder } from './builder.ts';
 import { Cells } from './cells.ts';
 import { lockDown } from './lockdown.ts';
-import { Pool } from './pool.ts';
+import { kindOf, Pool } from './pool.ts';
 import { Watchdog } from './watchdog.ts';
 
 const USAGE_MS = 1000;
@@ -61,8 +61,7 @@ async function main(): Promise<void> {
   const cells = new Cells({ memory: HOST_FD.MEMORY, words, loop, watchdog, toAgent, budget, send });
   const pool = new Pool(builder, capacity, {
     warm: (index, built, shelf) => cells.add(index, built, shelf),
-    failed: (shelf, reason, detail) =>
-      send({ type: 'failed', hash: shelf.program.hash, memoryMiB: shelf.memoryMiB, reason, detail }),
+    failed: (shelf, reason, detail) => send({ type: 'failed', ...kindOf(shelf), reason, detail }),
     // Not before the agent can know which program it was.
     stuck: (error) => void control.write('', () => fail(error)),
   });
@@ -77,7 +76,7 @@ async function main(): Promise<void> {
         uploaded: uploaded === null ? null : { code: uploaded },
       };
       pool.addProgram(program, target, memoryMiB);
-    } else if (message.type === 'make') pool.make(message.hash, message.memoryMiB);
+    } else if (message.type === 'make') pool.make(message);
     else cells.release(message.index);
   };
   const lines = new LineReader();

@@ -120,3 +120,45 @@ test('a cell behind the wall process has a host of its own, which ends with it',
   await vi.waitFor(() => expect(hosts.view()).toHaveLength(2), 10_000);
   await exchange([shared]);
 });
+
+const CONTEXT = { memoryMiB: 8, runMs: 1000, wall: 'context' } as const;
+/** The in_port of a frame that makes a cell use memory without end, or never come back. */
+const hostile = rawProgram('hostile', {
+  packet: `
+    if (slot[0] === 98) for (const hog = []; ; ) hog.push(new Array(1000).fill(1.5));
+    if (slot[0] === 99) for (;;);
+  `,
+});
+const HOG = makeFrame(97);
+const LOOP = makeFrame(98);
+
+test.each([
+  ['memory', HOG],
+  ['cpu', LOOP],
+] as const)('cells in one isolate end together, by whose doing is told: %s', async (end, poison) => {
+  const { events, open, exchange } = await start({ cells: 200 });
+  const apart = await open(1, LIMITS, hostile);
+  const cells = [];
+  for (let id = 2; id <= 6; id++) cells.push(await open(id, CONTEXT, hostile));
+  await exchange([apart, ...cells]);
+  cells[2].push(poison, NO_KEY);
+  await events.until(() => events.ends.length === 5);
+  const ends = Object.fromEntries(events.ends.map(({ cell, end }) => [cell, end]));
+  expect(ends).toEqual({ 2: 'host-died', 3: 'host-died', 4: end, 5: 'host-died', 6: 'host-died' });
+  expect(events.ends.find(({ cell }) => cell === 2)?.detail).toContain('cell 4, which shared its isolate');
+  // What was warm in that isolate is not given out any more.
+  await exchange([apart, await open(7, CONTEXT, hostile), await open(8, CONTEXT, hostile)]);
+  expect(events.ends).toHaveLength(5);
+});
+
+test('a context that is closed leaves the others alone; more than one isolate takes are in several', async () => {
+  const { events, open, openAll, exchange } = await start({ cells: 200 });
+  const cells = await openAll(1, 70, CONTEXT);
+  await exchange(cells);
+  for (const cell of cells.splice(10, 50)) cell.close();
+  await exchange(cells);
+  expect(events.ends.every(({ end }) => end === 'closed')).toBe(true);
+  await expect(open(99, CONTEXT, { ...echo, trusted: false })).rejects.toMatchObject({
+    code: 'FC_BAD_LIMITS',
+  });
+});
