@@ -36,7 +36,7 @@ export interface AgentOptions {
   frames?: number;
   /** Heap of the default cell, whose tables are the whole device's in plain mode, MiB (8 to 4096). Default 192. */
   defaultCellMemory?: number;
-  /** Most dispatch rules. Default 65536. */
+  /** Most dispatch rules. Default 131072. */
   maxRules?: number;
   /** New flows a second for all ports of a tenant; 0: no limit. */
   tenantFlowsPerSec?: number;
@@ -244,7 +244,12 @@ export class Agent {
       dispatcher: dispatcher.counters,
       hold: { held: holding.held, refused: holding.refused },
       admission: admission.counters,
-      rules: { size: rules.size, refused: rules.refused },
+      rules: {
+        size: rules.size,
+        refused: rules.refused,
+        refusedMasks: rules.refusedMasks,
+        ...rules.searched,
+      },
       frames: { size: pool.size, available: pool.available, exhausted: pool.exhausted },
       output: output.counters,
       cells: cells.counters,

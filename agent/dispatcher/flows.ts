@@ -25,7 +25,7 @@ import { TokenBucket } from './admission.ts';
 import { CellReports, type RuleEnd } from './cell-reports.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { PendingFlow } from './pending.ts';
-import { Rule, type RuleTable } from './rules.ts';
+import { isWithin, Rule, type RuleTable } from './rules.ts';
 
 export type DispatchRule = MessageOf<'dispatch_rule'>;
 
@@ -115,12 +115,7 @@ export class Flows implements CellListener {
     }
     const displaced = rules.add(rule);
     if (displaced === undefined) {
-      this.#refuse(
-        rule,
-        message,
-        CellReason.NO_RESOURCES,
-        `the dispatch table is full (${rules.limit} rules)`,
-      );
+      this.#refuse(rule, message, CellReason.NO_RESOURCES, rules.whyRefused(rule));
       return;
     }
     this.counters.added++;
@@ -148,6 +143,7 @@ export class Flows implements CellListener {
     }
     rule.idleTimeout = message.idle_timeout;
     rule.hardTimeout = message.hard_timeout;
+    rules.timeoutsChanged(rule);
     rule.cookie = message.cookie;
     rule.onFailure = message.on_failure;
     // Which directions a rule covers is part of what it is, not of what can be changed.
@@ -160,6 +156,12 @@ export class Flows implements CellListener {
   delete(message: DispatchRule): void {
     const { rules, clock } = this.#options;
     const wanted = new Rule({ ...ruleInit(message), bothDirections: false }, clock.now);
+    // The rule of a cell that lives is known, however many rules there are.
+    const own = message.cell === 0 ? undefined : this.#options.cells.get(message.cell)?.rule;
+    if (own !== undefined) {
+      if (rules.has(own) && isWithin(own.forward, wanted.forward)) this.end(own, 'delete');
+      return;
+    }
     for (const rule of rules.within(wanted.forward)) {
       if (message.cell === 0 || rule.cell?.id === message.cell) this.end(rule, 'delete');
     }
@@ -213,7 +215,7 @@ export class Flows implements CellListener {
   sweep(): void {
     const { rules, clock, cells } = this.#options;
     const { now } = clock;
-    for (const [rule, why] of [...rules.expired(now)]) this.end(rule, why);
+    for (const [rule, why] of rules.expired(now)) this.end(rule, why);
     const limit = this.#options.firstBarrierMs();
     for (const cell of this.#waiting) {
       if (now - cell.readyAt < limit) continue;
@@ -228,7 +230,7 @@ export class Flows implements CellListener {
       retry.at = Infinity;
       retry.start();
     }
-    for (const cell of cells.all()) if (cell.control.waiting) cell.control.pump();
+    cells.pump();
   }
 
   opened(cell: CellRecord): void {
