@@ -73,6 +73,8 @@ const DEFAULT_POOL = 64;
 export interface FlowcellOptions {
   poolSize?: number;
   granularity?: string;
+  /** Of its flows, seconds. */
+  idleTimeout?: number;
 }
 
 /** Our agent and controller, as the command line starts them. */
@@ -90,6 +92,7 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
         '6653',
         '--granularity',
         options.granularity ?? 'five-tuple',
+        ...(options.idleTimeout === undefined ? [] : ['--idle-timeout', String(options.idleTimeout)]),
       ];
       const controller = node.spawn([flowcell, ...controllerArgs, ...common], spawnOptions);
       const agentArgs = ['agent', '--datapath-id', '1', '--controller', '127.0.0.1:6653'];
