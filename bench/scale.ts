@@ -1,19 +1,23 @@
 /**
  * Scale: one device with 100 to 10,000 live cells, 1 to 100,000 dispatch rules, and the walls beside each other.
- * `--cells=N` leaves out more cells than that: 10,000 take some 25 GiB and some minutes.
+ * `--cells=N` leaves out more cells than that, as is what would not fit into the memory there is: 10,000
+ * isolates take some 25 GiB, and minutes.
  */
+import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { HOT, measureLiveCells } from './lib/live-cells.ts';
+import { HOT, measureLiveCells, type Scale } from './lib/live-cells.ts';
 import { barPlot, linePlot } from './lib/plot.ts';
 import { round, writeResult } from './lib/report.ts';
 import { exactRule, measureLookups, type RuleLookups, wildcardRule } from './lib/rule-lookups.ts';
 import { measureWall, type WallCost } from './lib/walls.ts';
 import type { Bench, BenchResult } from './run.ts';
 
-const COUNTS = [100, 1000, 3000, 10_000];
+const COUNTS = [100, 1000, 3000, 6000, 10_000];
 const RULES = [1, 100, 1000, 10_000, 100_000];
 const WILDCARD_RULES = 1000;
+/** What a cell may need at most while many are made; counts that would not fit are left out. */
+const MIB = { isolate: 3, context: 1 };
 const WALLS = ['context', 'isolate', 'process'] as const;
 
 type Row = Record<string, string | number>;
@@ -31,25 +35,24 @@ export const scale: Bench = {
       walls.push(await measureWall(wall));
     }
     const most = Number(process.argv.find((word) => word.startsWith('--cells='))?.slice(8) ?? Infinity);
-    const { steps, disposed, disposeSeconds } = await measureLiveCells(
-      COUNTS.filter((count) => count <= most),
-      progress,
-    );
-    const [first] = steps;
-    const last = steps[steps.length - 1];
+    const devices: Scale[] = [];
+    for (const wall of ['isolate', 'context'] as const) {
+      const fitting = COUNTS.filter((count) => count <= most && count * MIB[wall] < availableMiB());
+      devices.push(await measureLiveCells(wall, fitting, progress));
+    }
     writeResult(
       'scale-forwarding.svg',
       linePlot({
         title: 'CPU per packet by number of live cells (64-byte UDP, flat out)',
         x: { label: 'live cells', scale: 'log' },
         y: { label: 'CPU microseconds per packet' },
-        series: [
+        series: devices.flatMap(({ wall, steps }) => [
           {
-            name: 'packets of all cells in turn',
+            name: `${wall}: all cells in turn`,
             points: steps.map((s) => [s.cells, s.us_cpu_per_packet_all]),
           },
-          { name: `packets of ${HOT} cells`, points: steps.map((s) => [s.cells, s.us_cpu_per_packet_hot]) },
-        ],
+          { name: `${wall}: ${HOT} of them`, points: steps.map((s) => [s.cells, s.us_cpu_per_packet_hot]) },
+        ]),
       }),
     );
     writeResult(
@@ -58,7 +61,10 @@ export const scale: Bench = {
         title: 'Memory per live cell',
         x: { label: 'live cells', scale: 'log' },
         y: { label: 'MiB per cell' },
-        series: [{ name: 'isolate', points: steps.map((s) => [s.cells, s.MiB_per_cell]) }],
+        series: devices.map(({ wall, steps }) => ({
+          name: wall,
+          points: steps.map((s) => [s.cells, s.MiB_per_cell]),
+        })),
       }),
     );
     writeResult(
@@ -87,19 +93,14 @@ export const scale: Bench = {
     );
     return {
       ratios: {
-        [`CPU per packet, ${last.cells} cells / ${first.cells} cells, all in turn`]: round(
-          last.us_cpu_per_packet_all / first.us_cpu_per_packet_all,
-        ),
-        [`CPU per packet, ${last.cells} cells / ${first.cells} cells, ${HOT} hot`]: round(
-          last.us_cpu_per_packet_hot / first.us_cpu_per_packet_hot,
-        ),
+        ...Object.fromEntries(devices.flatMap(growth)),
         'memory, context / isolate': round(walls[0].MiB_per_cell / walls[1].MiB_per_cell),
       },
-      rows: [
-        ...steps.map((step) => ({ what: `${step.cells} cells`, ...rounded(step) })),
-        { what: `${disposed} cells disposed`, seconds: round(disposeSeconds, 1) },
-      ],
+      rows: devices.flatMap(({ steps }) => steps.map(rounded)),
       more: {
+        disposing: devices.map(({ wall, disposed, disposeSeconds }) => ({
+          ...{ wall, cells: disposed, seconds: round(disposeSeconds, 1) },
+        })),
         walls: walls.map(rounded),
         rules: [
           ...lookups.exact.map((r) => ({ kind: 'exact', ...r })),
@@ -109,6 +110,20 @@ export const scale: Bench = {
     };
   },
 };
+
+/** How much dearer a packet is with the most cells than with the fewest. */
+function growth({ wall, steps }: Scale): [string, number][] {
+  const [few] = steps;
+  const many = steps[steps.length - 1];
+  const name = `CPU per packet, wall ${wall}, ${many.cells} cells / ${few.cells}`;
+  return [
+    [`${name}, all in turn`, round(many.us_cpu_per_packet_all / few.us_cpu_per_packet_all)],
+    [`${name}, ${HOT} hot`, round(many.us_cpu_per_packet_hot / few.us_cpu_per_packet_hot)],
+  ];
+}
+
+const availableMiB = (): number =>
+  Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1] ?? 0) / 1024;
 
 function measureRules(): { exact: RuleLookups[]; wild: RuleLookups } {
   setFlagsFromString('--expose-gc');

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { type Host, type Network, singleSwitch } from '../../mininet/topology.ts';
+import type { CellWall } from '../../sandbox/index.ts';
 import { flowcellDatapath, type Running, until } from './datapaths.ts';
 import { flowFrame } from './frames.ts';
 import { median } from './report.ts';
@@ -24,6 +25,7 @@ const SECONDS = 3;
 const WARM_UP_MS = 1000;
 
 export interface LiveCells {
+  readonly wall: CellWall;
   readonly cells: number;
   readonly MiB_per_cell: number;
   readonly setup_per_s: number;
@@ -36,6 +38,7 @@ export interface LiveCells {
 }
 
 export interface Scale {
+  readonly wall: CellWall;
   readonly steps: readonly LiveCells[];
   /** From the port's going down to the last cell's end, with the controller's deleting every rule. */
   readonly disposeSeconds: number;
@@ -45,16 +48,19 @@ export interface Scale {
 type Net = Network<'s1', string>;
 
 export async function measureLiveCells(
+  wall: CellWall,
   counts: readonly number[],
   progress: (step: string) => void,
 ): Promise<Scale> {
   const net = await singleSwitch(2, { staticArp: true });
   try {
-    const running = await flowcellDatapath({ poolSize: POOL, idleTimeout: 3600 }).start(net.switches.s1);
+    const running = await flowcellDatapath({ poolSize: POOL, idleTimeout: 3600, wall }).start(
+      net.switches.s1,
+    );
     try {
       // Both ends are heard from first, so that h2's place is known.
       await net.hosts.h1.exec(['ping', '-c', '2', '-i', '0.2', net.hosts.h2.ip], { anyExit: true });
-      return await measure(net, running, counts, progress);
+      return await measure(net, running, wall, counts, progress);
     } finally {
       await running.stop();
     }
@@ -66,6 +72,7 @@ export async function measureLiveCells(
 async function measure(
   net: Net,
   running: Running,
+  wall: CellWall,
   counts: readonly number[],
   progress: (step: string) => void,
 ): Promise<Scale> {
@@ -80,7 +87,7 @@ async function measure(
   const steps: LiveCells[] = [];
   let made = 0;
   for (const count of counts) {
-    progress(`${count} cells`);
+    progress(`${count} cells, wall ${wall}`);
     const start = performance.now();
     const from = made;
     while (made < count) {
@@ -96,6 +103,7 @@ async function measure(
     const all = await forward(net, running, count);
     const hot = await forward(net, running, Math.min(HOT, count));
     steps.push({
+      wall,
       cells: count,
       MiB_per_cell: bytes / count / 2 ** 20,
       setup_per_s: (count - from) / seconds,
@@ -111,7 +119,7 @@ async function measure(
   const start = performance.now();
   await h1.configure([`link set dev ${h1.interface} down`]);
   await until('the cells ending', async () => (await live()) <= before, 60_000);
-  return { steps, disposed, disposeSeconds: (performance.now() - start) / 1000 };
+  return { wall, steps, disposed, disposeSeconds: (performance.now() - start) / 1000 };
 }
 
 async function forward(net: Net, running: Running, flows: number): Promise<{ kpps: number; cpuUs: number }> {

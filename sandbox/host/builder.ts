@@ -39,10 +39,12 @@ export interface Built {
   readonly attach: Entry;
   /** `__run(budget)`: handles messages, a due timer and up to `budget` packets. RUN bits. */
   readonly run: Entry;
+  /** Collects the isolate's garbage, to the last of it. */
+  readonly collect: ivm.Reference<() => void>;
 }
 
-/** Warming leaves a third of an isolate's memory behind. (The host runs with --expose-gc.) */
-const COLLECT = `gc({ type: 'major', flavor: 'last-resort' })`;
+/** A function for the host alone: what runs in the cell has no gc(). (The host runs with --expose-gc.) */
+const COLLECT = `((gc) => () => gc({ type: 'major', flavor: 'last-resort' }))(globalThis.gc)`;
 
 const FACTORY = 'function create(memoryLimit) { return new ivm.Isolate({ memoryLimit }); }';
 
@@ -120,16 +122,18 @@ export class Builder {
     await evaluate(isolate, context, program.runtime);
     const attach = await this.#entry(context, '__attach');
     const run = await this.#entry(context, '__run');
+    const collect = await context.eval(COLLECT, { reference: true });
     if (warm) {
       const warmUp = await this.#entry(context, '__warm');
       await warmUp.apply(undefined, [0]);
       warmUp.release();
       await keepWarmed(isolate, program.runtime);
-      await context.eval(COLLECT);
+      // Warming leaves a third of an isolate's memory behind.
+      await collect.apply(undefined, []);
     }
     await context.eval('delete globalThis.gc');
     if (program.uploaded) await evaluate(isolate, context, program.uploaded);
-    return { isolate, context, attach, run };
+    return { isolate, context, attach, run, collect };
   }
 
   async #entry(context: ivm.Context, name: string): Promise<Entry> {

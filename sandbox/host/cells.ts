@@ -20,6 +20,7 @@ import { H, REGION_BYTES, RUN } from '../channel/layout.ts';
 import { type EventFd, punchHole } from '../sys/libc.ts';
 import type { PollLoop } from '../sys/loop.ts';
 import type { Built, Entry } from './builder.ts';
+import { Collector } from './collector.ts';
 import { kindOf, type Pool, type Shelf } from './pool.ts';
 import { HEAP_SHARE, leave, type SharedIsolate } from './shared-isolates.ts';
 import type { Watchdog } from './watchdog.ts';
@@ -41,6 +42,8 @@ interface Cell extends Built {
   cpuStart: bigint;
   /** In an isolate that others share: the time its own runs took, ms. */
   ranMs: number;
+  /** When it ran last (performance.now() clock). */
+  ranAt: number;
   ran: boolean;
 }
 
@@ -57,6 +60,7 @@ export interface CellsOptions {
 export class Cells {
   readonly #options: CellsOptions;
   readonly #words: Int32Array;
+  readonly #collector = new Collector();
   readonly #cells: (Cell | null)[] = new Array(MAX_INDEX).fill(null);
   readonly #runArguments: [number];
   readonly #queue = new Uint16Array(RING_SIZE);
@@ -98,6 +102,7 @@ export class Cells {
       runMs: 0,
       cpuStart: 0n,
       ranMs: 0,
+      ranAt: 0,
       ran: false,
     };
     this.#options.watchdog.add(index, built.isolate);
@@ -242,7 +247,30 @@ export class Cells {
     cell.cpuStart = cell.isolate.isDisposed ? 0n : cell.isolate.cpuTime;
     this.#words[cell.base + H.CELL_ID] = id;
     this.#pool.taken(cell.shelf);
+    this.#collectWhenIdle(index, cell);
     return this.#call(index, cell, cell.attach, [id]);
+  }
+
+  #collectWhenIdle(index: number, cell: Cell): void {
+    const { shared, isolate } = cell;
+    if (shared === undefined) {
+      this.#collector.add({
+        alive: () => this.#cells[index] === cell && !isolate.isDisposed,
+        lastRun: () => cell.ranAt,
+        collect: () => cell.collect.apply(undefined, []),
+      });
+    } else if (!shared.uncollected) {
+      shared.uncollected = true;
+      const members = () => [...shared.members].flatMap((member) => this.#cells[member] ?? []);
+      this.#collector.add({
+        alive: () => shared.members.size > 0 && !isolate.isDisposed,
+        lastRun: () => Math.max(...members().map(({ ranAt }) => ranAt)),
+        collect: () => {
+          shared.uncollected = false;
+          return members()[0].collect.apply(undefined, []);
+        },
+      });
+    }
   }
 
   /** Enters the isolate under the watchdog. RUN bits, or -1 if that was its end. */
@@ -252,16 +280,17 @@ export class Cells {
       this.#endShared(cell.shared, 'the isolate it shared with other cells had ended');
       return -1;
     }
-    const start = cell.shared === undefined ? 0 : performance.now();
+    const start = performance.now();
+    cell.ranAt = start;
     this.#beat();
-    this.#words[cell.base + H.NOW_MS] = (performance.now() + this.#clock) | 0;
+    this.#words[cell.base + H.NOW_MS] = (start + this.#clock) | 0;
     this.#words[C.RUNNING] = index + 1;
     watchdog.begin(index, cell.runMs);
     try {
       const result = entry.applySync(undefined, args);
       this.#words[C.RUNNING] = 0;
       watchdog.end();
-      if (start !== 0) cell.ranMs += performance.now() - start;
+      if (cell.shared !== undefined) cell.ranMs += performance.now() - start;
       // Nothing but small numbers comes across, whatever the entry returns.
       const bits = typeof result === 'number' ? result & 0xff : 0;
       if ((bits & RUN.FAILED) === 0) return bits;
