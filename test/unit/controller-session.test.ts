@@ -322,6 +322,22 @@ test('a device that does not read is closed when too much waits for it', async (
   expect(bench.controller.counters.outgoing_overflows).toBe(1);
 });
 
+test('controllers that share a port have some of the devices each', async () => {
+  const one = await start({ reusePort: true });
+  const other = await start({ reusePort: true, port: one.controller.port });
+  const sizes = () => [one, other].map(({ controller }) => controller.datapaths.size);
+  // The kernel chooses; that it gives the same one 64 devices in a row does not happen.
+  let devices = 0;
+  while (Math.min(...sizes()) === 0 && devices < 64) {
+    const device = await one.connect({ id: BigInt(++devices) });
+    await device.next('dispatch_config');
+    await device.settled();
+  }
+  const [here, there] = sizes();
+  expect(here + there).toBe(devices);
+  expect(Math.min(here, there)).toBe(1);
+});
+
 test('a flood from one device does not keep another waiting, and nothing of it is lost', async () => {
   const bench = await start();
   const { counters } = bench.controller;
