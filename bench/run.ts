@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { cells } from './cells.ts';
 import { codec } from './codec.ts';
 import { controller } from './controller.ts';
+import { fastpath } from './fastpath.ts';
 import { machine, table } from './lib/report.ts';
 import { mininet } from './mininet.ts';
 import { scale } from './scale.ts';
@@ -28,7 +29,7 @@ export interface Bench {
   run(progress: (step: string) => void): Promise<BenchResult>;
 }
 
-const benches: readonly Bench[] = [cells, setup, scale, controller, codec, mininet];
+const benches: readonly Bench[] = [cells, fastpath, setup, scale, controller, codec, mininet];
 
 const json = process.argv.includes('--json');
 const names = process.argv.slice(2).filter((word) => !word.startsWith('-'));

@@ -77,12 +77,13 @@ export interface FlowcellOptions {
   wall?: CellWall;
   /** Of its flows, seconds. */
   idleTimeout?: number;
+  fastPath?: boolean;
 }
 
 /** Our agent and controller, as the command line starts them. */
 export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
   return {
-    name: 'flowcell',
+    name: options.fastPath ? 'flowcell, fast path' : 'flowcell',
     async start(node) {
       const runDir = mkdtempSync(join(tmpdir(), 'fc-bench-'));
       const env = { ...process.env, FLOWCELL_RUN_DIR: runDir };
@@ -99,6 +100,7 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
       ];
       const controller = node.spawn([flowcell, ...controllerArgs, ...common], spawnOptions);
       const agentArgs = ['agent', '--datapath-id', '1', '--controller', '127.0.0.1:6653'];
+      if (options.fastPath) agentArgs.push('--fast-path');
       const ports = node.ports.flatMap((name) => ['--port', name]);
       const poolArgs = ['--pool-size', String(options.poolSize ?? DEFAULT_POOL)];
       const agent = node.spawn([flowcell, ...agentArgs, ...ports, ...poolArgs, ...common], spawnOptions);
