@@ -7,7 +7,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import { type Host, type Network, singleSwitch } from '../mininet/topology.ts';
-import { type Datapath, flowcellDatapath, linuxBridge, type Running } from './lib/datapaths.ts';
+import { type Datapath, flowcellDatapath, linuxBridge, type Running, until } from './lib/datapaths.ts';
 import { median, round } from './lib/report.ts';
 import type { SenderOptions } from './lib/sender.ts';
 import { cpuSeconds } from './lib/wire.ts';
@@ -21,7 +21,7 @@ const SECONDS = 2;
 /** Cells are set up, flows earn their entries, code is compiled. */
 const START_MS = 1000;
 const SIZE = 64 - 4;
-const FLOWS = process.env.FASTPATH_FLOWS?.split(",").map(Number) ?? [1, 10_000];
+const FLOWS = process.env.FASTPATH_FLOWS?.split(',').map(Number) ?? [1, 10_000];
 
 type Net = Network<'s1', string>;
 type Row = Record<string, string | number>;
@@ -84,12 +84,16 @@ async function rate(net: Net, running: Running, flows: number, both: boolean) {
 
 async function tcp(net: Net): Promise<number> {
   const { h1, h2 } = net.hosts;
-  const server = h2.spawn(['iperf3', '-s', '-1'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(createInterface({ input: server.stdout! }), 'line');
-  const ended = once(server, 'exit');
-  const { stdout } = await h1.exec(['iperf3', '-c', h2.ip, '-t', String(SECONDS), '-O', '1', '-J']);
-  await ended;
-  return JSON.parse(stdout).end.sum_received.bits_per_second / 1e9;
+  const server = h2.spawn(['iperf3', '-s', '-1'], { stdio: 'ignore' });
+  try {
+    const listens = async () => (await h2.exec(['ss', '-Hltn', 'sport = :5201'])).stdout !== '';
+    await until('iperf3 listening', listens);
+    const client = ['timeout', '15', 'iperf3', '-c', h2.ip, '-t', String(SECONDS), '-J'];
+    const { stdout } = await h1.exec(client);
+    return JSON.parse(stdout).end.sum_received.bits_per_second / 1e9;
+  } finally {
+    server.kill();
+  }
 }
 
 async function measure(datapath: Datapath, flows: number): Promise<Row> {

@@ -307,7 +307,8 @@ it('may be cached what does the same to every packet of a flow', () => {
   const cacheable = (...actions: ActionInit[]) => {
     const harness = new GuestHarness();
     const all: ActionInit[] = [...actions, { type: 'output', port: 3 }];
-    harness.ask({ type: 'flow_mod', instructions: [{ type: 'apply_actions', actions: all }] });
+    const match: Match = { eth_type: 0x0800, ip_proto: 17 };
+    harness.ask({ type: 'flow_mod', match, instructions: [{ type: 'apply_actions', actions: all }] });
     return harness.send(ip4(17, udp()))[0].cacheable;
   };
   expect(cacheable()).toBe(true);
