@@ -11,6 +11,7 @@ import { Clock } from './clock.ts';
 import { AgentCore, version } from './core.ts';
 import { LocalServer, socketPathOf } from './local/server.ts';
 import { viewCell, viewFlows, viewPort, viewRules } from './local/views.ts';
+import { mapFrames } from './ports/frame-memory.ts';
 import { type Frame, FramePool } from './ports/frames.ts';
 import { Ports } from './ports/ports.ts';
 import type { QueueSpec } from './ports/queues.ts';
@@ -108,7 +109,8 @@ export class Agent {
     const { runDir } = options;
     this.socketPath = runDir === undefined ? undefined : socketPathOf(options.datapathId, runDir);
     const clock = new Clock();
-    const pool = new FramePool(options.frames ?? DEFAULT_FRAMES);
+    const frames = options.frames ?? DEFAULT_FRAMES;
+    const pool = new FramePool(frames, mapFrames(frames));
     this.programs = new Programs(programs);
     this.ports = new Ports({
       names: options.ports,

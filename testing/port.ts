@@ -1,6 +1,7 @@
 /** A switch's port at the end of a virtual link, for the agent in place of a network interface. */
-import { type Medium, NO_MEDIUM } from '../agent/ports/ethtool.ts';
+
 import type { Frame } from '../agent/ports/frames.ts';
+import { type Medium, NO_MEDIUM } from '../agent/ports/medium.ts';
 import { emptyCounters, type LinkState, type Port, type PortQueue } from '../agent/ports/port.ts';
 import { PortConfig } from '../openflow/index.ts';
 import type { LinkEnd } from './link.ts';

@@ -1,18 +1,9 @@
 /** The agent's receive memory: frames made once, taken and given back without allocating. */
-import koffi from 'koffi';
 import { SLOT_FLAG } from '../../sandbox/channel/layout.ts';
 import type { FrameRef } from '../../sandbox/client/types.ts';
-import {
-  errnoName,
-  MAP_ANONYMOUS,
-  MAP_NORESERVE,
-  MAP_PRIVATE,
-  PROT_READ,
-  PROT_WRITE,
-  raw,
-} from '../../sandbox/sys/libc.ts';
-import { errno, PortError, VNET_HDR_BYTES } from './socket.ts';
 
+/** struct virtio_net_hdr: flags u8, gso_type u8, hdr_len, gso_size, csum_start, csum_offset u16 (native order). */
+export const VNET_HDR_BYTES = 10;
 /** Room in front of a frame: the kernel's vnet header, and space to put a stripped VLAN tag back. */
 export const FRAME_HEADROOM = 64;
 /** Virtual size of a frame; pages are only taken when written, so small packets cost one page. */
@@ -66,6 +57,19 @@ export class Frame implements FrameRef {
   }
 }
 
+/** Where frames are. */
+export interface FrameMemory {
+  readonly bytes: Uint8Array;
+  /** Of the first byte, for system calls; 0 where no interface will ever be given one. */
+  readonly address: number;
+}
+
+/** Memory of V8's own, as good as any for frames that stay in this process (the test kit's). */
+const ownMemory = (frames: number): FrameMemory => ({
+  bytes: new Uint8Array(frames * FRAME_STRIDE),
+  address: 0,
+});
+
 /** Last in, first out, so that the same few pages stay in the CPU's caches. */
 export class FramePool {
   readonly size: number;
@@ -74,22 +78,12 @@ export class FramePool {
   available: number;
   #free: Frame | null = null;
 
-  /** Throws PortError FC_NO_MEMORY when the address space cannot be had. */
-  constructor(size = 4096) {
+  /** `memory`: for so many frames, mapFrames() for those of interfaces. */
+  constructor(size = 4096, { bytes, address }: FrameMemory = ownMemory(size)) {
     this.size = size;
     this.available = size;
-    const bytes = size * FRAME_STRIDE;
-    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    const address = Number(raw.mmap(0n, bytes, PROT_READ | PROT_WRITE, flags, -1, 0));
-    if (address === -1) {
-      throw new PortError(
-        'FC_NO_MEMORY',
-        `No address space for ${size} frames (${errnoName(errno())}); lower the number of frames.`,
-      );
-    }
-    const memory = new Uint8Array(koffi.view(BigInt(address), bytes));
     for (let i = size - 1; i >= 0; i--) {
-      const frame = new Frame(memory, i * FRAME_STRIDE, address + i * FRAME_STRIDE);
+      const frame = new Frame(bytes, i * FRAME_STRIDE, address + i * FRAME_STRIDE);
       frame.next = this.#free;
       this.#free = frame;
     }

@@ -1,7 +1,8 @@
 /** What all ports have in common that are network interfaces: state, configuration, counters, queues. */
 import { PortConfig } from '../../openflow/index.ts';
-import { NO_MEDIUM, readMedium } from './ethtool.ts';
+import { readMedium } from './ethtool.ts';
 import type { Frame } from './frames.ts';
+import { NO_MEDIUM } from './medium.ts';
 import { emptyCounters, type FrameSink, type LinkState, type Port, type PortQueue } from './port.ts';
 import type { BurstReceiver } from './receive.ts';
 import type { Interface, Rtnetlink } from './rtnetlink.ts';

@@ -1,6 +1,7 @@
 /** What the dispatcher and the control channel know of a port, whatever kind of interface is behind it. */
-import type { Medium } from './ethtool.ts';
+
 import type { Frame } from './frames.ts';
+import type { Medium } from './medium.ts';
 
 export interface PortCounters {
   rxPackets: number;
