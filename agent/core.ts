@@ -64,7 +64,7 @@ const DEFAULT_CELL_MIB = 192;
 /** Tables of the `openflow` program. */
 const TABLES = 254;
 
-export const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+export const { version } = createRequire(import.meta.url)('flowcell/package.json') as { version: string };
 
 export class AgentCore {
   readonly clock: Clock;
