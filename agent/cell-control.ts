@@ -99,6 +99,7 @@ export class CellControl {
   #lastXid = 0;
   #sinceBarrier = 0;
   #inTransaction = false;
+  #ended = false;
 
   /**
    * `pass` gets what controllers should see, with the match field `cell` put in: an answer to `asker` in its own xids, or
@@ -240,6 +241,7 @@ export class CellControl {
 
   /** The cell is gone: nobody waits any longer. */
   ended(): void {
+    this.#ended = true;
     this.#handle = undefined;
     this.#backlog = [];
     const expected = [...this.#expected.values()];
@@ -258,6 +260,8 @@ export class CellControl {
 
   /** `limit`: how many messages may wait for this one to be taken. Returns its xid, 0 when it is not. */
   #send(message: Uint8Array, expected: Expected, limit = MAX_BACKLOG): number {
+    // Whoever has heard of the cell before it ended would wait for its answer for good.
+    if (this.#ended) return 0;
     if (this.#backlog.length >= limit) {
       this.#counters.overflow++;
       return 0;
