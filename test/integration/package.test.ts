@@ -39,9 +39,13 @@ async function projectWith(name: string, packages: readonly string[]): Promise<s
   return folder;
 }
 
-const documented = async (page: string): Promise<string[]> => {
+/** The apps and tests of a page, by the names of their files. */
+const documented = async (page: string): Promise<Record<string, string>> => {
   const text = await readFile(join(root, 'docs', page), 'utf8');
-  return [...text.matchAll(/```ts (?:example|run)\S*.*\n([\s\S]*?)```/g)].map(([, code]) => code);
+  const blocks = [...text.matchAll(/```ts (?:example ?([\w-]*)|run=mine\/(\S+))\n([\s\S]*?)```/g)];
+  return Object.fromEntries(
+    blocks.map(([, example, file, code]) => [file ?? `${page}-${example}.test.ts`, code]),
+  );
 };
 
 beforeAll(async () => {
@@ -88,11 +92,11 @@ test('every public export loads on the Node of the system, without native module
 });
 
 test("the pages' apps and tests type-check there, and mistakes are found", async () => {
-  const codes = [
+  const codes: Record<string, string> = {
     ...(await documented('apps.md')),
     ...(await documented('testing.md')),
     ...(await documented('mininet.md')),
-    `import { defineApp } from 'flowcell/controller';
+    'mistakes.ts': `import { defineApp } from 'flowcell/controller';
 import { single, VirtualNetwork } from 'flowcell/testing';
 const net = await VirtualNetwork.create(single(2));
 // @ts-expect-error: a switch has no such thing
@@ -100,15 +104,16 @@ net.switches.s1.nothing;
 // @ts-expect-error: an app has a name
 defineApp({});
 `,
-  ];
-  expect(codes).toHaveLength(6);
-  for (const [at, code] of codes.entries()) await writeFile(join(project, `page${at}.test.ts`), code);
+  };
+  expect(Object.keys(codes)).toHaveLength(7);
+  for (const [file, code] of Object.entries(codes)) await writeFile(join(project, file), code);
   const compilerOptions = {
     strict: true,
     module: 'nodenext',
     target: 'es2023',
     types: ['node'],
     noEmit: true,
+    allowImportingTsExtensions: true,
     skipLibCheck: true,
   };
   await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }));
@@ -116,12 +121,12 @@ defineApp({});
   expect(stdout).toBe('');
 });
 
-test('the tests of docs/testing.md pass there', async () => {
-  const tests = await documented('testing.md');
-  for (const [at, code] of tests.entries()) await writeFile(join(project, `doc${at}.test.ts`), code);
+test("the pages' tests pass there", async () => {
+  const codes = { ...(await documented('testing.md')), ...(await documented('mininet.md')) };
+  for (const [file, code] of Object.entries(codes)) await writeFile(join(project, file), code);
   const vitest = join(project, 'node_modules/vitest/vitest.mjs');
   const output = join(project, 'report.json');
-  const argv = [vitest, 'run', '--reporter=json', `--outputFile=${output}`, 'doc'];
+  const argv = [vitest, 'run', '--reporter=json', `--outputFile=${output}`, 'testing.md', 'only-ping'];
   await run(tool('node'), argv, { cwd: project, env: { PATH: SYSTEM_PATH } });
   const report = JSON.parse(await readFile(output, 'utf8')) as {
     numPassedTests: number;

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,11 +103,12 @@ def litter(net):
     for child in (net.controllers[0]._process._child, net.switches[0]._devices.process._child):
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-    custom = os.path.join(os.path.dirname(sys.modules['flowcell'].__file__), 'flowcell.py')
     found = len(os.listdir('/run/flowcell'))
-    # A session of its own, because it kills by name what is called mininet.
-    subprocess.run(['mn', '--custom', custom, '-c'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                   start_new_session=True, check=True)
+    # It also empties /tmp of everybody's logs, and a folder at home: it gets a /tmp and a home of its own. /run is ours.
+    shutil.copy(sys.modules['flowcell'].__file__, '/run/flowcell.py')
+    subprocess.run(['unshare', '--mount', 'sh', '-c',
+                    'mount -t tmpfs tmpfs /tmp && exec mn --custom /run/flowcell.py -c'], cwd='/',
+                   env={**os.environ, 'HOME': '/run'}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     shown = json.loads(subprocess.run(['ip', '-j', 'link'], stdout=subprocess.PIPE, check=True).stdout)
     print(found, os.listdir('/run/flowcell'), [link['ifname'] for link in shown if '-eth' in link['ifname']], flush=True)
     os._exit(0)
