@@ -15,6 +15,8 @@ export interface BenchResult {
   /** Ours to each peer's, the first thing to read. */
   ratios: Record<string, number>;
   rows: Record<string, string | number>[];
+  /** Tables of other columns, by name. */
+  more?: Record<string, Record<string, string | number>[]>;
 }
 
 export interface Bench {
@@ -57,6 +59,8 @@ for (const bench of chosen) {
   results[bench.name] = { title: bench.title, ...result };
   const lines = Object.entries(result.ratios).map(([name, value]) => `  ${name}: ${value}`);
   process.stdout.write(`\n${bench.title}\n${lines.join('\n')}\n${table(result.rows)}\n`);
+  for (const [name, rows] of Object.entries(result.more ?? {}))
+    process.stdout.write(`\n${name}\n${table(rows)}\n`);
 }
 if (json) process.stdout.write(`${JSON.stringify({ ok: true, machine: machine(), benches: results })}\n`);
 process.exit(0);

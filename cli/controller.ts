@@ -8,6 +8,7 @@ import { runDir } from './lib/run-dir.ts';
 import { untilSignal } from './lib/service.ts';
 import { supervised, tell } from './lib/supervised.ts';
 
+const WALLS = ['isolate', 'process', 'context'] as const;
 const GRANULARITIES = ['five-tuple', 'ip-pair', 'host-pair', 'port'] as const;
 
 interface Options {
@@ -18,6 +19,7 @@ interface Options {
   app?: string[];
   supervised?: boolean;
   granularity: (typeof GRANULARITIES)[number];
+  wall: (typeof WALLS)[number];
   idleTimeout: number;
   logLevel: string;
   runDir?: string;
@@ -53,6 +55,12 @@ export function configure(command: Command): void {
       'five-tuple',
     )
     .option(
+      '--wall <what>',
+      `what is between the cells: ${WALLS.join(', ')} (a cell has an isolate or a process, or a context in a shared isolate)`,
+      oneOf(WALLS),
+      'isolate',
+    )
+    .option(
       '--idle-timeout <seconds>',
       'end a cell after so long without packets; 0: never',
       integer(0, 65535),
@@ -75,13 +83,13 @@ async function run(options: Options): Promise<void> {
 
 async function control(options: Options, ended: Promise<unknown>): Promise<void> {
   const { Controller } = await import('../controller/index.ts');
-  const { granularity, idleTimeout } = options;
+  const { granularity, idleTimeout, wall } = options;
   const controller = await Controller.start({
     port: options.port,
     ...(options.host === undefined ? {} : { host: options.host }),
     reusePort: options.reusePort ?? false,
     ...(options.protocols === undefined ? {} : { protocols: options.protocols }),
-    apps: await apps(options.app ?? ['learning-switch'], { granularity, idle_timeout: idleTimeout }),
+    apps: await apps(options.app ?? ['learning-switch'], { granularity, idle_timeout: idleTimeout, wall }),
     runDir: options.runDir ?? runDir(),
     log: commandLogger('controller', options.logLevel),
   });
