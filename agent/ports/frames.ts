@@ -23,6 +23,8 @@ export const RECEIVE_OFFSET = FRAME_HEADROOM - VNET_HDR_BYTES;
 
 export class Frame implements FrameRef {
   readonly bytes: Uint8Array;
+  /** The same memory; frames begin on a word. */
+  readonly words: Int32Array;
   /** Start of this frame's memory in `bytes`, and its address. */
   readonly base: number;
   readonly address: number;
@@ -44,8 +46,9 @@ export class Frame implements FrameRef {
   /** Intrusive link of the pool's free list and of hold queues. */
   next: Frame | null = null;
 
-  constructor(bytes: Uint8Array, base: number, address: number) {
+  constructor(bytes: Uint8Array, words: Int32Array, base: number, address: number) {
     this.bytes = bytes;
+    this.words = words;
     this.base = base;
     this.address = address;
   }
@@ -63,6 +66,12 @@ export class Frame implements FrameRef {
     this.headerLength = 0;
     this.csumStart = 0;
     this.csumOffset = 0;
+    this.bytes.fill(0, this.offset - VNET_HDR_BYTES, this.offset);
+  }
+
+  /** Address of the frame's vnet header: it says the same as the fields above, and the frame follows it. */
+  get vnetAddress(): number {
+    return this.address + (this.offset - this.base) - VNET_HDR_BYTES;
   }
 }
 
@@ -87,9 +96,11 @@ export class FramePool {
         `No address space for ${size} frames (${errnoName(errno())}); lower the number of frames.`,
       );
     }
-    const memory = new Uint8Array(koffi.view(BigInt(address), bytes));
+    const buffer = koffi.view(BigInt(address), bytes);
+    const memory = new Uint8Array(buffer);
+    const words = new Int32Array(buffer);
     for (let i = size - 1; i >= 0; i--) {
-      const frame = new Frame(memory, i * FRAME_STRIDE, address + i * FRAME_STRIDE);
+      const frame = new Frame(memory, words, i * FRAME_STRIDE, address + i * FRAME_STRIDE);
       frame.next = this.#free;
       this.#free = frame;
     }

@@ -18,6 +18,7 @@ import { TapPort } from './tap.ts';
 const RECEIVING_OFF = PortConfig.PORT_DOWN | PortConfig.NO_RECV;
 /** OFPP_MAX: the highest number a physical port may have. */
 const MAX_PORT = 0xffffff00;
+const DEFAULT_RING_SLOTS = 1024;
 
 export type PortChange = 'add' | 'delete' | 'modify';
 
@@ -28,6 +29,8 @@ export interface PortsOptions {
   local?: string;
   /** Queues to make, as HTB classes. */
   queues?: readonly QueueSpec[];
+  /** Frames of 2 KiB that may wait for each port in the kernel, which has the memory set aside. Default 1024. */
+  ringSlots?: number;
   loop: PollLoop;
   pool: FramePool;
   clock: Clock;
@@ -112,10 +115,7 @@ export class Ports {
       queuesChanged: (index) => this.#queuesChanged(index),
     });
     try {
-      const { pool, clock } = options;
-      for (const [number, name] of numbered) {
-        this.#add(new PacketPort(number, name, this.#rtnetlink, pool, clock));
-      }
+      for (const [number, name] of numbered) this.#add(this.#packetPort(number, name));
       if (local !== undefined) this.#addLocal(local);
     } catch (error) {
       this.close();
@@ -139,10 +139,9 @@ export class Ports {
       throw new PortError('FC_PORT_NAME', `Port number ${number} is ${this.#byNumber.get(number)?.name}.`);
     }
     if (this.#byName.has(name)) throw new PortError('FC_PORT_NAME', `${name} is a port already.`);
-    const { pool, clock } = this.#options;
     // The interface may be among the changes that wait to be read.
     this.#interfacesChanged();
-    const port = new PacketPort(number, name, this.#rtnetlink, pool, clock);
+    const port = this.#packetPort(number, name);
     try {
       this.#add(port);
     } catch (error) {
@@ -184,6 +183,11 @@ export class Ports {
     }
     this.#queued.clear();
     this.#rtnetlink.close();
+  }
+
+  #packetPort(number: number, name: string): PacketPort {
+    const { pool, clock, ringSlots = DEFAULT_RING_SLOTS } = this.#options;
+    return new PacketPort(number, name, this.#rtnetlink, pool, clock, ringSlots);
   }
 
   #add(port: InterfacePort): void {
@@ -247,7 +251,12 @@ export class Ports {
   }
 
   #watch(port: InterfacePort): void {
-    if (port.fd >= 0) this.#options.loop.watch(port.fd, () => this.#receive(port));
+    if (port.fd < 0) return;
+    this.#options.loop.watch(
+      port.fd,
+      () => this.#receive(port),
+      () => port.ready,
+    );
   }
 
   #closePort(port: InterfacePort): void {

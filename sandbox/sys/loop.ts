@@ -23,6 +23,8 @@ const MAX_SLEEP_MS = 20;
 /** Turns with work before libuv gets one, and the longest time it waits for that, ms. */
 const INNER_TURNS = 16;
 const INNER_MS = 0.5;
+/** Of those turns, every how many ask the kernel what is readable. */
+const POLL_EVERY = 4;
 /** uv_metrics_t: loop_count, events, events_waiting and 13 reserved words, all u64. */
 const METRICS_BYTES = 128;
 /** Low 32 bits of `events`, as index into a Uint32Array (little-endian machines only, as all we support). */
@@ -44,6 +46,7 @@ export class PollLoop {
   #pollfds = new Int32Array(new ArrayBuffer(16 * POLLFD_WORDS * 4));
   #pollfdsAddress = addressOf(this.#pollfds);
   #handlers: (((fd: number) => void) | null)[] = [null];
+  #probes: ((() => boolean) | null)[] = [null];
   #count = 1;
   #each: (() => unknown)[] = [];
   #beforeSleep: (() => boolean)[] = [];
@@ -70,8 +73,11 @@ export class PollLoop {
     return this.#sleeps;
   }
 
-  /** Calls `onReadable` while `fd` is readable (level-triggered), has an error or was hung up. */
-  watch(fd: number, onReadable: (fd: number) => void): void {
+  /**
+   * Calls `onReadable` while `fd` is readable (level-triggered), has an error or was hung up. `probe`: sees without a system
+   * call whether there is something to read; while there is much to do, only every few turns ask the kernel.
+   */
+  watch(fd: number, onReadable: (fd: number) => void, probe: (() => boolean) | null = null): void {
     if (this.#find(fd) !== -1) throw new Error(`descriptor ${fd} is watched already; unwatch it first`);
     let slot = this.#find(-1);
     if (slot === -1) {
@@ -81,6 +87,7 @@ export class PollLoop {
     this.#pollfds[slot * POLLFD_WORDS] = fd;
     this.#pollfds[slot * POLLFD_WORDS + 1] = POLLIN;
     this.#handlers[slot] = onReadable;
+    this.#probes[slot] = probe;
   }
 
   /** Must come before the descriptor is closed. */
@@ -91,6 +98,7 @@ export class PollLoop {
     this.#pollfds[slot * POLLFD_WORDS] = -1;
     this.#pollfds[slot * POLLFD_WORDS + 1] = 0;
     this.#handlers[slot] = null;
+    this.#probes[slot] = null;
   }
 
   /**
@@ -155,7 +163,7 @@ export class PollLoop {
     const quiet = events === this.#lastEvents;
     this.#lastEvents = events;
 
-    if (!this.#ourTurn(0) && quiet) {
+    if (!this.#ourTurn() && quiet) {
       const now = performance.now();
       if (now - this.#lastWork >= this.#spinMs) this.#sleep(now);
       return;
@@ -163,7 +171,8 @@ export class PollLoop {
     const start = performance.now();
     this.#lastWork = start;
     for (let turn = 1; turn < INNER_TURNS && this.#running; turn++) {
-      if (!this.#ourTurn(0) || this.#pollfds[1]! >>> 16 !== 0) return;
+      const worked = turn % POLL_EVERY === 0 ? this.#ourTurn() : this.#quickTurn();
+      if (!worked || this.#pollfds[1]! >>> 16 !== 0) return;
       this.#lastWork = performance.now();
       if (this.#lastWork - start >= INNER_MS) return;
     }
@@ -190,10 +199,26 @@ export class PollLoop {
   }
 
   /** Polls, calls the handlers of readable descriptors and the each-functions. True: there was work. */
-  #ourTurn(timeout: number): boolean {
+  #ourTurn(): boolean {
+    const readable = this.#poll(0);
+    if (readable) this.#dispatch();
+    return this.#endTurn(readable);
+  }
+
+  /** The same for those descriptors that can be seen to be readable without asking the kernel. */
+  #quickTurn(): boolean {
+    let worked = false;
+    for (let slot = 1; slot < this.#count; slot++) {
+      if (this.#probes[slot]?.() !== true) continue;
+      worked = true;
+      this.#handlers[slot]?.(this.#pollfds[slot * POLLFD_WORDS]!);
+    }
+    return this.#endTurn(worked);
+  }
+
+  #endTurn(readable: boolean): boolean {
     this.#turns++;
-    let worked = this.#poll(timeout);
-    if (worked) this.#dispatch();
+    let worked = readable;
     for (const fn of this.#each) if (fn() === true) worked = true;
     return worked;
   }
