@@ -60,6 +60,11 @@ export interface AgentSurroundings {
 }
 
 const DEFAULT_FRAMES = 8192;
+/**
+ * Frames inside cells from which on receiving pauses until some have come back: many cells get few packets each per round,
+ * and entering a cell costs as much as ten packets.
+ */
+const ENOUGH_IN_CELLS = 1024;
 const DEFAULT_TENANT = 0;
 
 export class Agent {
@@ -118,6 +123,7 @@ export class Agent {
       pool,
       clock,
       sink: (frame) => this.core.dispatcher.receive(frame),
+      busy: () => this.core.inCells >= ENOUGH_IN_CELLS,
       changed: (port, change) => this.core.portChanged(port, change),
       logger,
     });

@@ -37,7 +37,7 @@ import {
 import { BatchSender } from './transmit.ts';
 
 /** Frames taken from a ring in one go. */
-const RING_BURST = 64;
+const RING_BURST = 128;
 const RECEIVE_BUFFER_BYTES = 16 << 20;
 const SEND_BUFFER_BYTES = 8 << 20;
 

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import { PortConfig, Port as PortNumber } from '../../openflow/index.ts';
 import { errnoName } from '../../sandbox/sys/libc.ts';
-import type { PollLoop } from '../../sandbox/sys/loop.ts';
+import type { PollLoop, Source } from '../../sandbox/sys/loop.ts';
 import type { Clock } from '../clock.ts';
 import type { FramePool } from './frames.ts';
 import type { InterfacePort } from './interface-port.ts';
@@ -19,6 +19,8 @@ const RECEIVING_OFF = PortConfig.PORT_DOWN | PortConfig.NO_RECV;
 /** OFPP_MAX: the highest number a physical port may have. */
 const MAX_PORT = 0xffffff00;
 const DEFAULT_RING_SLOTS = 1024;
+/** Longest time that nothing is received because enough is on its way: some cell may never give back what it has. */
+const PAUSE_MS = 0.2;
 
 export type PortChange = 'add' | 'delete' | 'modify';
 
@@ -35,6 +37,8 @@ export interface PortsOptions {
   pool: FramePool;
   clock: Clock;
   sink: FrameSink;
+  /** Enough frames are on their way through cells. */
+  busy: () => boolean;
   changed: (port: Port, change: PortChange) => void;
   logger: Logger;
 }
@@ -89,6 +93,8 @@ export class Ports {
     this.#options.pool.release(frame);
   };
   #started = false;
+  /** When frames were last received, ms of the loop's clock. */
+  #receivedAt = 0;
   /** The same ports as an array, for flooding without an iterator. */
   readonly list: InterfacePort[] = [];
 
@@ -252,11 +258,16 @@ export class Ports {
 
   #watch(port: InterfacePort): void {
     if (port.fd < 0) return;
-    this.#options.loop.watch(
-      port.fd,
-      () => this.#receive(port),
-      () => port.ready,
-    );
+    const paused = () => this.#paused;
+    const source: Source = {
+      get ready() {
+        return port.ready;
+      },
+      get paused() {
+        return paused();
+      },
+    };
+    this.#options.loop.watch(port.fd, () => this.#receive(port), source);
   }
 
   #closePort(port: InterfacePort): void {
@@ -265,9 +276,14 @@ export class Ports {
     port.close();
   }
 
+  /** As many frames as one gets through at a time are on their way: what comes now waits where it costs nothing. */
+  get #paused(): boolean {
+    return this.#options.busy() && performance.now() - this.#receivedAt < PAUSE_MS;
+  }
+
   #receive(port: InterfacePort): void {
     const { sink, clock } = this.#options;
-    clock.tick();
+    this.#receivedAt = clock.tick();
     const count = port.receive(this.#receiver, port.config & RECEIVING_OFF ? this.#discard : sink);
     if (count >= 0) return;
     port.counters.rxErrors++;

@@ -30,6 +30,9 @@ const TIMER_STEP_MS = 1;
 /** Cells whose figures are read in one go: each costs the host's thread some microseconds. */
 const USAGE_BATCH = 64;
 const DETAIL_LENGTH = 500;
+/** Cells that have produced something, and ms since the first did, after which the agent is told. */
+const TELL_CELLS = 16;
+const TELL_MS = 0.1;
 
 interface Cell {
   readonly isolate: ivm.Isolate;
@@ -66,6 +69,11 @@ export class Cells {
   #queueTail = 0;
   #readyTail = 0;
   #doneHead = 0;
+  /** Cells in the ring that the agent has not been told of, and since when (performance.now() clock). */
+  #untold = 0;
+  #untoldSince = 0;
+  /** When the last run began, same clock. */
+  #ranAt = 0;
   /** When each cell's timer is due (performance.now() clock), Infinity without one; and the earliest. */
   readonly #timers = new Float64Array(MAX_INDEX).fill(Infinity);
   #nextTimer = Infinity;
@@ -164,7 +172,10 @@ export class Cells {
       this.#queueTail = (this.#queueTail + 1) >>> 0;
       this.#queued[index] = 0;
       this.#serve(index);
+      if (this.#untold >= TELL_CELLS || (this.#untold > 0 && this.#ranAt - this.#untoldSince >= TELL_MS))
+        this.#tell();
     }
+    this.#tell();
     return true;
   }
 
@@ -248,7 +259,8 @@ export class Cells {
   #call(index: number, cell: Cell, entry: Entry, args: [number]): number {
     const { watchdog } = this.#options;
     this.#beat();
-    this.#words[cell.base + H.NOW_MS] = (performance.now() + this.#clock) | 0;
+    this.#ranAt = performance.now();
+    this.#words[cell.base + H.NOW_MS] = (this.#ranAt + this.#clock) | 0;
     this.#words[C.RUNNING] = index + 1;
     watchdog.begin(index, cell.runMs);
     try {
@@ -299,8 +311,16 @@ export class Cells {
     if (Atomics.exchange(words, CELL_DONE + index, 1) === 0) {
       words[DONE_RING + (this.#doneHead & RING_MASK)] = index;
       this.#doneHead = (this.#doneHead + 1) | 0;
-      Atomics.store(words, C.DONE_HEAD, this.#doneHead);
     }
+    if (this.#untold++ === 0) this.#untoldSince = this.#ranAt;
+  }
+
+  /** The agent hears of several cells at once: each time costs it, and the machine if it sleeps, some microseconds. */
+  #tell(): void {
+    if (this.#untold === 0) return;
+    this.#untold = 0;
+    const words = this.#words;
+    Atomics.store(words, C.DONE_HEAD, this.#doneHead);
     if (Atomics.compareExchange(words, C.AGENT_SLEEPING, 1, 0) === 1) this.#options.toAgent.signal();
   }
 }
