@@ -34,6 +34,8 @@ export interface AgentOptions {
   poolSize?: number;
   /** Frames in all. Default 8192. */
   frames?: number;
+  /** Frames that may wait for each port in the kernel, which sets 2 KiB aside for each (16 at least). Default 1024. */
+  ringSlots?: number;
   /** Heap of the default cell, whose tables are the whole device's in plain mode, MiB (8 to 4096). Default 192. */
   defaultCellMemory?: number;
   /** Most dispatch rules. Default 65536. */
@@ -119,6 +121,7 @@ export class Agent {
       names: options.ports,
       local: options.local,
       queues: options.queues,
+      ringSlots: options.ringSlots,
       loop: this.loop,
       pool,
       clock,
