@@ -35,6 +35,8 @@ export interface AgentOptions {
   poolSize?: number;
   /** Frames in all. Default 8192. */
   frames?: number;
+  /** Frames that may wait for each port in the kernel, which sets 2 KiB aside for each (16 at least). Default 1024. */
+  ringSlots?: number;
   /** Heap of the default cell, whose tables are the whole device's in plain mode, MiB (8 to 4096). Default 192. */
   defaultCellMemory?: number;
   /** Most dispatch rules. Default 131072. */
@@ -61,6 +63,11 @@ export interface AgentSurroundings {
 }
 
 const DEFAULT_FRAMES = 8192;
+/**
+ * Frames inside cells from which on receiving pauses until some have come back: many cells get few packets each per round,
+ * and entering a cell costs as much as ten packets.
+ */
+const ENOUGH_IN_CELLS = 1024;
 const DEFAULT_TENANT = 0;
 
 export class Agent {
@@ -116,10 +123,12 @@ export class Agent {
       names: options.ports,
       local: options.local,
       queues: options.queues,
+      ringSlots: options.ringSlots,
       loop: this.loop,
       pool,
       clock,
       sink: (frame) => this.core.dispatcher.receive(frame),
+      busy: () => this.core.inCells >= ENOUGH_IN_CELLS,
       changed: (port, change) => this.core.portChanged(port, change),
       logger,
     });

@@ -174,6 +174,11 @@ export class AgentCore {
     });
   }
 
+  /** Frames that are neither free nor held (some 64 of them stand ready for large packets). */
+  get inCells(): number {
+    return this.pool.size - this.pool.available - this.holding.held;
+  }
+
   /** Opens the device's own cells: hosts are there from here on. */
   openCells(): void {
     const { failMode, programs } = this.#options;

@@ -46,6 +46,11 @@ export abstract class InterfacePort implements Port {
   /** The interface's traffic classes have changed. */
   abstract findQueues(): void;
 
+  /** There is something to receive, as far as can be seen without asking the kernel. */
+  get ready(): boolean {
+    return false;
+  }
+
   configure(config: number): void {
     const changed = (config ^ this.config) & PortConfig.PORT_DOWN;
     if (changed !== 0 && this.link.present) {

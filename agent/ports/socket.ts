@@ -45,11 +45,17 @@ export const SO_RCVBUFFORCE = 33;
 
 export const SOL_PACKET = 263;
 export const PACKET_ADD_MEMBERSHIP = 1;
+export const PACKET_RX_RING = 5;
 export const PACKET_STATISTICS = 6;
+export const PACKET_COPY_THRESH = 7;
 export const PACKET_AUXDATA = 8;
+export const PACKET_VERSION = 10;
 export const PACKET_VNET_HDR = 15;
 export const PACKET_IGNORE_OUTGOING = 23;
 export const PACKET_MR_PROMISC = 1;
+export const TPACKET_V2 = 1;
+export const TP_STATUS_USER = 1 << 0;
+export const TP_STATUS_COPY = 1 << 1;
 export const TP_STATUS_VLAN_VALID = 1 << 4;
 export const TP_STATUS_VLAN_TPID_VALID = 1 << 6;
 

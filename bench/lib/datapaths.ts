@@ -3,6 +3,7 @@
  * of it, and gives back the processes whose CPU time and memory are its cost.
  */
 import type { StdioOptions } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -182,6 +183,21 @@ export function ovsDatapath(controller: 'testcontroller' | 'os-ken' | 'none'): D
     },
   };
 }
+
+const forwarder = new URL('./forwarder.ts', import.meta.url).pathname;
+const node = new URL('../../bin/node', import.meta.url).pathname;
+
+/** Our own ports without cells: what is left when the isolates are taken away. Two ports. */
+export const plainForwarder: Datapath = {
+  name: 'no-cells',
+  async start(namespace) {
+    const child = namespace.spawn([node, forwarder, ...namespace.ports], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout!, 'data');
+    return { pids: () => [child.pid!], stop: () => stop(child) };
+  },
+};
 
 /** The kernel's bridge: no processes, its work is done on the senders' CPUs. */
 export const linuxBridge: Datapath = {

@@ -125,6 +125,8 @@ export const TX_FLAG = {
   LAST: 0x100,
   /** The verdict depends on nothing but the flow key: it may be cached (fast path). */
   CACHEABLE: 0x200,
+  /** OUTPUT: the packet is as it was received. The agent sends its own copy and does not look at the head. */
+  UNCHANGED: 0x400,
 } as const;
 
 /** Scratch heads: each has the headroom and data size of a slot. */

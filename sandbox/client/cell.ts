@@ -210,7 +210,13 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
     verdict.last = (kindWord & TX_FLAG.LAST) !== 0;
     verdict.cacheable = (kindWord & TX_FLAG.CACHEABLE) !== 0;
     verdict.frame = frame;
-    if (kind !== TX_KIND.DONE) {
+    if (kind === TX_KIND.OUTPUT && (kindWord & TX_FLAG.UNCHANGED) !== 0) {
+      verdict.port = words[at + TX.PORT]! >>> 0;
+      verdict.queue = words[at + TX.QUEUE]!;
+      verdict.headOffset = 0;
+      verdict.headLength = 0;
+      verdict.headConsumed = 0;
+    } else if (kind !== TX_KIND.DONE) {
       if (kind !== TX_KIND.OUTPUT && kind !== TX_KIND.TO_CONTROLLER) return `record of unknown kind ${kind}`;
       const offset = words[at + TX.HEAD_OFFSET]! >>> 0;
       const length = words[at + TX.HEAD_LEN]! >>> 0;

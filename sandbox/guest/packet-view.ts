@@ -51,6 +51,9 @@ export class PacketView implements Packet {
   /** The present head was sent: it must not change any more. */
   private sent = false;
   private flags = 0;
+  /** The head in the receive slot is no longer what was received. */
+  private slotEdited = false;
+  private slotHead = 0;
 
   constructor(words: Int32Array, region: Uint8Array, transmit: Transmit) {
     this.words = words;
@@ -83,10 +86,12 @@ export class PacketView implements Packet {
     this.bytes = this.region;
     this.key = this.keys[slot];
     head.bytes = this.region;
-    head.base = slotHead(slot);
+    this.slotHead = slotHead(slot);
+    head.base = this.slotHead;
     this.offset = head.base + (DATA_OFFSET - HEADROOM_OFFSET);
     this.sent = false;
     this.flags = 0;
+    this.slotEdited = false;
     this.transmit.begin(slot);
   }
 
@@ -121,7 +126,10 @@ export class PacketView implements Packet {
   }
 
   edit(): void {
-    if (!this.sent) return;
+    if (!this.sent) {
+      if (this.head.base === this.slotHead) this.slotEdited = true;
+      return;
+    }
     const from = this.head.base;
     const bytes = this.head.bytes;
     this.transmit.newHead(this.head);
@@ -135,10 +143,23 @@ export class PacketView implements Packet {
     this.sent = false;
   }
 
+  /** Nothing was edited in place, moved or copied: what is sent is what came. */
+  private get unchanged(): boolean {
+    const { head } = this;
+    return (
+      !this.slotEdited &&
+      head.base === this.slotHead &&
+      head.bytes === this.region &&
+      this.offset === head.base + (DATA_OFFSET - HEADROOM_OFFSET) &&
+      this.length === this.consumed
+    );
+  }
+
   output(port: number, queue = NO_QUEUE): void {
     this.sent = true;
     const { transmit } = this;
-    transmit.record(TX_KIND.OUTPUT, port, this.bytes, this.offset, this.length, this.consumed);
+    const kind = this.unchanged ? TX_KIND.OUTPUT | TX_FLAG.UNCHANGED : TX_KIND.OUTPUT;
+    transmit.record(kind, port, this.bytes, this.offset, this.length, this.consumed);
     if (transmit.recordAt >= 0) transmit.recordWords[transmit.recordAt + TX.QUEUE] = queue;
   }
 

@@ -134,6 +134,7 @@ export class Runtime {
       this.program.timer?.(this.nowMs);
       this.carryOn();
     }
+    store(words, H.RX_TAIL, this.rxTail);
     if (this.controlOut.blocked) return result | RUN.BLOCKED;
     return this.caughtUp && this.program.pending === undefined ? result : result | RUN.MORE;
   }
@@ -212,7 +213,6 @@ export class Runtime {
 
   private release(): void {
     this.rxTail = (this.rxTail + 1) | 0;
-    store(this.words, H.RX_TAIL, this.rxTail);
   }
 
   private send(message: Uint8Array): void {

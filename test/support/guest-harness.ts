@@ -42,6 +42,7 @@ export interface Sent {
   frame: Uint8Array;
   last: boolean;
   cacheable: boolean;
+  unchanged: boolean;
   /** Of an output. */
   queue: number;
   /** To the controller. */
@@ -186,6 +187,11 @@ export class GuestHarness {
       frame.set(head);
       frame.set(rest, head.length);
     }
+    const unchanged = (record[TX.KIND] & TX_FLAG.UNCHANGED) !== 0;
+    // The agent takes the cell at its word and sends what was received.
+    if (unchanged && !Buffer.from(frame).equals(this.frames[slot])) {
+      throw new Error('a record says that the packet is unchanged, and it is not');
+    }
     return {
       kind,
       slot,
@@ -193,6 +199,7 @@ export class GuestHarness {
       frame,
       last: (record[TX.KIND] & TX_FLAG.LAST) !== 0,
       cacheable: (record[TX.KIND] & TX_FLAG.CACHEABLE) !== 0,
+      unchanged,
       queue: record[TX.QUEUE],
       tableId: record[TX.TABLE_ID],
       cookie: join(record[TX.COOKIE_HI], record[TX.COOKIE_LO]),

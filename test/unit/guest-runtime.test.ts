@@ -156,6 +156,36 @@ describe('packets', () => {
     ]);
   });
 
+  it('say of each output whether the packet is still as it was received', () => {
+    const harness = new GuestHarness({
+      packet(packet) {
+        packet.output(1);
+        packet.edit();
+        packet.bytes[packet.offset]++;
+        packet.output(2);
+      },
+    });
+    expect(harness.send(frame()).map(({ unchanged }) => unchanged)).toEqual([true, false]);
+    const inPlace = new GuestHarness({
+      packet(packet) {
+        packet.edit();
+        packet.bytes[packet.offset]++;
+        packet.output(1);
+      },
+    });
+    expect(inPlace.send(frame()).map(({ unchanged }) => unchanged)).toEqual([false]);
+    // The slot is another packet's then.
+    expect(inPlace.send(frame()).map(({ unchanged }) => unchanged)).toEqual([false]);
+    const shorter = new GuestHarness({
+      packet(packet) {
+        packet.offset += 4;
+        packet.length -= 4;
+        packet.output(1);
+      },
+    });
+    expect(shorter.send(frame()).map(({ unchanged }) => unchanged)).toEqual([false]);
+  });
+
   it('show cookie and metadata to the controller in full', () => {
     const cookie = 0xfedcba9876543210n;
     const harness = new GuestHarness({
