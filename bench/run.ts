@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { cells } from './cells.ts';
 import { codec } from './codec.ts';
+import { controller } from './controller.ts';
 import { machine, table } from './lib/report.ts';
 import { mininet } from './mininet.ts';
 import { scale } from './scale.ts';
@@ -27,7 +28,7 @@ export interface Bench {
   run(progress: (step: string) => void): Promise<BenchResult>;
 }
 
-const benches: readonly Bench[] = [cells, setup, scale, codec, mininet];
+const benches: readonly Bench[] = [cells, setup, scale, controller, codec, mininet];
 
 const json = process.argv.includes('--json');
 const names = process.argv.slice(2).filter((word) => !word.startsWith('-'));

@@ -14,6 +14,7 @@ const GRANULARITIES = ['five-tuple', 'ip-pair', 'host-pair', 'port'] as const;
 interface Options {
   port: number;
   host?: string;
+  reusePort?: boolean;
   protocols?: number[];
   app?: string[];
   supervised?: boolean;
@@ -33,6 +34,10 @@ export function configure(command: Command): void {
       OPENFLOW_PORT,
     )
     .option('--host <address>', 'address to listen at (default: all)')
+    .option(
+      '--reuse-port',
+      'share the port with other controllers, one for each core: each has its own devices, apps and --run-dir',
+    )
     .option(
       '--protocols <versions>',
       'OpenFlow versions to speak, such as OpenFlow10,OpenFlow13 (default: all)',
@@ -82,6 +87,7 @@ async function control(options: Options, ended: Promise<unknown>): Promise<void>
   const controller = await Controller.start({
     port: options.port,
     ...(options.host === undefined ? {} : { host: options.host }),
+    reusePort: options.reusePort ?? false,
     ...(options.protocols === undefined ? {} : { protocols: options.protocols }),
     apps: await apps(options.app ?? ['learning-switch'], { granularity, idle_timeout: idleTimeout, wall }),
     runDir: options.runDir ?? runDir(),
