@@ -31,8 +31,11 @@ const TIMER_STEP_MS = 1;
 /** Cells whose figures are read in one go: each costs the host's thread some microseconds. */
 const USAGE_BATCH = 64;
 const DETAIL_LENGTH = 500;
-/** In an isolate that others share a run may wait for what is theirs (garbage of all, a context being made): by so much longer. */
-const SHARED_RUN = 4;
+/**
+ * In an isolate that others share a run may wait for what is theirs (garbage of all, a context being made): it has more time, but
+ * not so much that the agent takes the host for stuck, ms.
+ */
+const sharedRun = (runMs: number): number => Math.max(runMs, Math.min(4 * runMs, 500));
 
 interface Cell extends Built {
   readonly shelf: Shelf;
@@ -276,7 +279,7 @@ export class Cells {
     this.#beat();
     this.#words[cell.base + H.NOW_MS] = (start + this.#clock) | 0;
     this.#words[C.RUNNING] = index + 1;
-    watchdog.begin(index, cell.shared === undefined ? cell.runMs : cell.runMs * SHARED_RUN);
+    watchdog.begin(index, cell.shared === undefined ? cell.runMs : sharedRun(cell.runMs));
     try {
       const result = entry.applySync(undefined, args);
       this.#words[C.RUNNING] = 0;

@@ -130,7 +130,7 @@ test('a cell behind the wall process has a host of its own, which ends with it',
   await exchange([shared]);
 });
 
-const CONTEXT = { memoryMiB: 8, runMs: 1000, wall: 'context' } as const;
+const CONTEXT = { memoryMiB: 8, runMs: 250, wall: 'context' } as const;
 /** The in_port of a frame that makes a cell use memory without end, or never come back. */
 const hostile = rawProgram('hostile', {
   packet: `
