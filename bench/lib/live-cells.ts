@@ -114,7 +114,7 @@ async function measure(
     const bytes = memory() - bytesBefore;
     const all = await forward(net, running, count);
     const hot = await forward(net, running, Math.min(HOT, count));
-    steps.push({
+    const step: LiveCells = {
       wall,
       cells: count,
       MiB_per_cell: bytes / count / 2 ** 20,
@@ -124,7 +124,13 @@ async function measure(
       kpps_hot: hot.kpps,
       us_cpu_per_packet_hot: hot.cpuUs,
       hosts: (await hosts()).length,
-    });
+    };
+    steps.push(step);
+    progress(
+      Object.entries(step)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(', '),
+    );
   }
   progress('disposing them');
   const disposed = await live();
