@@ -200,10 +200,10 @@ export class TenantHosts<F extends FrameRef> {
     if (this.#room() < this.#capacity * LOW) this.#startAnother();
   }
 
-  /** Cells that fit into what is there. */
+  /** Cells that fit into what is there; a host that has just died is empty when it is back. */
   #room(): number {
     let room = 0;
-    for (const { host } of this.#members) room += host.room;
+    for (const { host } of this.#members) room += host.pid === -1 ? this.#capacity : host.room;
     return room;
   }
 

@@ -31,6 +31,11 @@ const TIMER_STEP_MS = 1;
 /** Cells whose figures are read in one go: each costs the host's thread some microseconds. */
 const USAGE_BATCH = 64;
 const DETAIL_LENGTH = 500;
+/**
+ * In an isolate that others share a run may wait for what is theirs (garbage of all, a context being made): it has more time, but
+ * not so much that the agent takes the host for stuck, ms.
+ */
+const sharedRun = (runMs: number): number => Math.max(runMs, Math.min(4 * runMs, 500));
 
 interface Cell extends Built {
   readonly shelf: Shelf;
@@ -253,24 +258,13 @@ export class Cells {
 
   #collectWhenIdle(index: number, cell: Cell): void {
     const { shared, isolate } = cell;
-    if (shared === undefined) {
-      this.#collector.add({
-        alive: () => this.#cells[index] === cell && !isolate.isDisposed,
-        lastRun: () => cell.ranAt,
-        collect: () => cell.collect.apply(undefined, []),
-      });
-    } else if (!shared.uncollected) {
-      shared.uncollected = true;
-      const members = () => [...shared.members].flatMap((member) => this.#cells[member] ?? []);
-      this.#collector.add({
-        alive: () => shared.members.size > 0 && !isolate.isDisposed,
-        lastRun: () => Math.max(...members().map(({ ranAt }) => ranAt)),
-        collect: () => {
-          shared.uncollected = false;
-          return members()[0].collect.apply(undefined, []);
-        },
-      });
-    }
+    // Collecting a heap of many takes longer than one of them may be kept waiting.
+    if (shared !== undefined) return;
+    this.#collector.add({
+      alive: () => this.#cells[index] === cell && !isolate.isDisposed,
+      lastRun: () => cell.ranAt,
+      collect: () => cell.collect.apply(undefined, []),
+    });
   }
 
   /** Enters the isolate under the watchdog. RUN bits, or -1 if that was its end. */
@@ -285,7 +279,7 @@ export class Cells {
     this.#beat();
     this.#words[cell.base + H.NOW_MS] = (start + this.#clock) | 0;
     this.#words[C.RUNNING] = index + 1;
-    watchdog.begin(index, cell.runMs);
+    watchdog.begin(index, cell.shared === undefined ? cell.runMs : sharedRun(cell.runMs));
     try {
       const result = entry.applySync(undefined, args);
       this.#words[C.RUNNING] = 0;

@@ -17,8 +17,6 @@ export interface SharedIsolate {
   readonly members: Set<number>;
   /** Contexts being made in it. */
   building: number;
-  /** Waits to be collected when it comes to rest. */
-  uncollected: boolean;
 }
 
 export class SharedIsolates {
@@ -48,7 +46,7 @@ export class SharedIsolates {
       }
     }
     const first = await this.#builder.build(program, memoryMiB * HEAP_SHARE, index, true);
-    shared = { isolate: first.isolate, members: new Set([index]), building: 0, uncollected: false };
+    shared = { isolate: first.isolate, members: new Set([index]), building: 0 };
     this.#open.set(key, shared);
     return { ...first, shared };
   }
