@@ -31,9 +31,7 @@ export type Entry = ivm.Reference<(value: number) => number>;
 /** An isolate ready to become a cell. */
 export interface Built {
   readonly isolate: ivm.Isolate;
-  /** `__attach()`: takes positions from the region, starts the program. RUN bits. */
-  readonly attach: Entry;
-  /** `__run(budget)`: handles messages, a due timer and up to `budget` packets. RUN bits. */
+  /** `__run(budget)`: handles messages, a due timer and up to `budget` packets. RUN bits. First the region must be the cell's. */
   readonly run: Entry;
 }
 
@@ -105,7 +103,6 @@ export class Builder {
     await global.set('__region', new ivm.ExternalCopy(window.shared).copyInto());
     await global.set('__regionOffset', window.offset);
     await evaluate(isolate, context, program.runtime);
-    const attach = await this.#entry(context, '__attach');
     const run = await this.#entry(context, '__run');
     if (warm) {
       const warmUp = await this.#entry(context, '__warm');
@@ -116,7 +113,7 @@ export class Builder {
     }
     await context.eval('delete globalThis.gc');
     if (program.uploaded) await evaluate(isolate, context, program.uploaded);
-    return { isolate, attach, run };
+    return { isolate, run };
   }
 
   async #entry(context: ivm.Context, name: string): Promise<Entry> {

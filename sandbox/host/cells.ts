@@ -33,15 +33,14 @@ const DETAIL_LENGTH = 500;
 
 interface Cell {
   readonly isolate: ivm.Isolate;
-  readonly attach: Entry;
   readonly run: Entry;
   readonly shelf: Shelf;
   /** First word of its region. */
   readonly base: number;
   state: 'warm' | 'live' | 'ended';
   runMs: number;
-  /** Isolate's CPU time when it became a cell, ns. */
-  cpuStart: bigint;
+  /** CPU time it took to make the isolate, ns. */
+  readonly cpuStart: bigint;
   ran: boolean;
 }
 
@@ -97,7 +96,7 @@ export class Cells {
       base: regionOffset(index) / 4,
       state: 'warm',
       runMs: 0,
-      cpuStart: 0n,
+      cpuStart: built.isolate.cpuTime,
       ran: false,
     };
     this.#options.watchdog.add(index, built.isolate);
@@ -216,13 +215,11 @@ export class Cells {
     const cell = this.#cells[index];
     if (!cell || cell.state === 'ended') return;
     const words = this.#words;
-    let produced = 0;
     if (cell.state === 'warm') {
       if (Atomics.load(words, CELL_TAKEN + index) !== 1) return;
-      produced = this.#adopt(index, cell);
-      if (produced === -1) return;
+      this.#adopt(index, cell);
     }
-    const result = this.#call(index, cell, cell.run, this.#runArguments);
+    const result = this.#call(index, cell, this.#runArguments);
     if (result === -1) return;
     cell.ran = true;
     this.#readTimer(index, cell.base);
@@ -230,29 +227,26 @@ export class Cells {
     if (wanted) Atomics.store(words, CELL_WANT + index, 0);
     if (result & RUN.BLOCKED) Atomics.store(words, CELL_BLOCKED + index, 1);
     else if (result & RUN.MORE) this.#enqueue(index);
-    if (wanted || (result | produced) & (RUN.PRODUCED | RUN.BLOCKED)) this.#done(index);
+    if (wanted || result & (RUN.PRODUCED | RUN.BLOCKED)) this.#done(index);
   }
 
-  /** Makes a cell of a warm isolate that the agent has taken. RUN bits, or -1 if that was its end. */
-  #adopt(index: number, cell: Cell): number {
-    const id = this.#words[CELL_ID + index]! >>> 0;
+  /** Makes a cell of a warm isolate that the agent has taken: its first run attaches it. */
+  #adopt(index: number, cell: Cell): void {
     cell.state = 'live';
     cell.runMs = this.#words[CELL_RUN_MS + index]!;
-    cell.cpuStart = cell.isolate.isDisposed ? 0n : cell.isolate.cpuTime;
-    this.#words[cell.base + H.CELL_ID] = id;
+    this.#words[cell.base + H.CELL_ID] = this.#words[CELL_ID + index]!;
     this.#pool.taken(cell.shelf);
-    return this.#call(index, cell, cell.attach, [id]);
   }
 
   /** Enters the isolate under the watchdog. RUN bits, or -1 if that was its end. */
-  #call(index: number, cell: Cell, entry: Entry, args: [number]): number {
+  #call(index: number, cell: Cell, args: [number]): number {
     const { watchdog } = this.#options;
     this.#beat();
     this.#words[cell.base + H.NOW_MS] = (performance.now() + this.#clock) | 0;
     this.#words[C.RUNNING] = index + 1;
     watchdog.begin(index, cell.runMs);
     try {
-      const result = entry.applySync(undefined, args);
+      const result = cell.run.applySync(undefined, args);
       this.#words[C.RUNNING] = 0;
       watchdog.end();
       // Nothing but small numbers comes across, whatever the entry returns.
