@@ -201,8 +201,8 @@ export class Runtime {
         break;
       }
       packet.begin(this.rxTail & (RX_SLOTS - 1));
-      // Its PACKET_OUT message is still on its way, or yet to be read.
-      if (packet.isPacketOut && (this.controlIn.partial || !this.caughtUp)) {
+      // Its PACKET_OUT message, or what its cell is set up with, is still on its way, or yet to be read.
+      if (packet.isBehindMessages && (this.controlIn.partial || !this.caughtUp)) {
         result = this.controlIn.partial || this.controlOut.blocked ? RUN.BLOCKED : RUN.MORE;
         break;
       }

@@ -125,7 +125,7 @@ describe('an uploaded program', () => {
     async (handler) => {
       const cell = makeCell();
       cell.load(await bundle('entry-uploaded.ts'), `flowcell.program({ packet() {}, ${handler} });`);
-        cell.control({ type: 'barrier_request', xid: 5 });
+      cell.control({ type: 'barrier_request', xid: 5 });
       expect(cell.call('__run')).toBe(RUN.PRODUCED);
       expect(decode(cell.answers())).toEqual({ type: 'barrier_reply', xid: 5 });
     },

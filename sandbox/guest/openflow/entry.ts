@@ -2,8 +2,8 @@
 import {
   type Action,
   BadInstructionCode,
-  ErrorType,
   decode,
+  ErrorType,
   encode,
   FLOWCELL_EXPERIMENTER,
   FlowModFlag,
