@@ -104,7 +104,9 @@ export class Dispatcher {
     if ((cell.phase !== 'running' && cell.phase !== 'primed') || cell.handle === undefined) return;
     for (let frame = cell.queue.head; frame !== null; frame = cell.queue.head) {
       this.#parse(frame);
+      // Either way: it may have been turned back in the other phase.
       if (cell.phase === 'primed') frame.flags |= SLOT_FLAG.BEHIND_MESSAGES;
+      else frame.flags &= ~SLOT_FLAG.BEHIND_MESSAGES;
       if (!cell.handle.push(frame, this.#key)) return;
       holding.shift(cell.queue);
       cell.packets++;
