@@ -1,7 +1,7 @@
 /** What a learning switch does with a frame: pure decisions, shared by flow mode and plain mode. */
 
 import type { Match } from '../openflow/index.ts';
-import { formatMac } from '../packet/index.ts';
+import { macAt } from '../packet/index.ts';
 import { isGroup, isReserved, type Learned, type MacTable } from './mac-table.ts';
 
 /** The link layer of a frame. */
@@ -46,12 +46,6 @@ export function addressesOf(frame: Uint8Array): Addresses | undefined {
     src: macAt(frame, 6),
     vlan: tagged ? OFPVID_PRESENT | (((frame[14] << 8) | frame[15]) & 0xfff) : 0,
   };
-}
-
-function macAt(frame: Uint8Array, at: number): string {
-  let value = 0n;
-  for (let i = 0; i < 6; i++) value = (value << 8n) | BigInt(frame[at + i]);
-  return formatMac(value);
 }
 
 /** Addresses from a match that names them exactly; undefined otherwise. */

@@ -37,7 +37,9 @@ export function stationKey(vlan: number, mac: string): string {
 
 /** Broadcast and multicast: the lowest bit of the first byte. */
 export function isGroup(mac: string): boolean {
-  return (Number.parseInt(mac[1], 16) & 1) === 1;
+  // The last bit of a hexadecimal digit: 0 to 9 are 0x30 to 0x39, the letters 0x41 to 0x46 and 0x61 to 0x66.
+  const code = mac.charCodeAt(1);
+  return ((code > 0x39 ? code - 1 : code) & 1) === 1;
 }
 
 /** 01:80:c2:00:00:0x, which a bridge never forwards (802.1Q, table 8-1): spanning tree, LACP, LLDP, pause. */
@@ -46,7 +48,11 @@ export function isReserved(mac: string): boolean {
 }
 
 export class MacTable {
-  readonly #stations = new Map<string, Station>();
+  /** By VLAN and address: a key of both together would have to be made for every packet. */
+  readonly #vlans = new Map<number, Map<string, Station>>();
+  #size = 0;
+  /** No station is too old before this time, ms. */
+  #noneOldBefore = 0;
   readonly #capacity: number;
   readonly #ageMs: number;
   readonly #movesPerSecond: number;
@@ -62,19 +68,18 @@ export class MacTable {
   }
 
   get size(): number {
-    return this.#stations.size;
+    return this.#size;
   }
 
   learn(vlan: number, mac: string, port: number, now: number): Learned {
     if (isGroup(mac) || mac === ZERO_MAC) return 'ignored';
-    const key = stationKey(vlan, mac);
-    const station = this.#stations.get(key);
+    const station = this.#vlans.get(vlan)?.get(mac);
     if (station === undefined) {
-      if (this.#stations.size >= this.#capacity && !this.#makeRoom(now)) {
+      if (this.#size >= this.#capacity && !this.#makeRoom(now)) {
         this.counters.full++;
         return 'ignored';
       }
-      this.#stations.set(key, { port, heard: now, moves: 0, windowStart: now, holdUntil: 0 });
+      this.#add(vlan, mac, { port, heard: now, moves: 0, windowStart: now, holdUntil: 0 });
       return 'new';
     }
     if (station.port === port) {
@@ -102,10 +107,10 @@ export class MacTable {
 
   /** The port a station is at; undefined when it is not known (any more). */
   lookup(vlan: number, mac: string, now: number): number | undefined {
-    const station = this.#stations.get(stationKey(vlan, mac));
+    const station = this.#vlans.get(vlan)?.get(mac);
     if (station === undefined) return undefined;
     if (now - station.heard > this.#ageMs) {
-      this.#stations.delete(stationKey(vlan, mac));
+      this.#delete(vlan, mac);
       return undefined;
     }
     return station.port;
@@ -114,25 +119,50 @@ export class MacTable {
   /** Forgets everybody at a port; returns their keys (stationKey). */
   forgetPort(port: number): string[] {
     const keys: string[] = [];
-    for (const [key, station] of this.#stations) {
-      if (station.port === port) keys.push(key);
+    for (const [vlan, stations] of this.#vlans) {
+      for (const [mac, station] of stations) {
+        if (station.port !== port) continue;
+        keys.push(stationKey(vlan, mac));
+        this.#delete(vlan, mac);
+      }
     }
-    for (const key of keys) this.#stations.delete(key);
     return keys;
   }
 
   *entries(): Generator<{ vlan: number; mac: string; port: number }> {
-    for (const [key, { port }] of this.#stations) {
-      const slash = key.indexOf('/');
-      yield { vlan: Number(key.slice(0, slash)), mac: key.slice(slash + 1), port };
+    for (const [vlan, stations] of this.#vlans) {
+      for (const [mac, { port }] of stations) yield { vlan, mac, port };
     }
   }
 
-  /** Drops what is too old; false when nothing was. */
-  #makeRoom(now: number): boolean {
-    for (const [key, station] of this.#stations) {
-      if (now - station.heard > this.#ageMs) this.#stations.delete(key);
+  #add(vlan: number, mac: string, station: Station): void {
+    let stations = this.#vlans.get(vlan);
+    if (stations === undefined) {
+      stations = new Map();
+      this.#vlans.set(vlan, stations);
     }
-    return this.#stations.size < this.#capacity;
+    stations.set(mac, station);
+    this.#size++;
+  }
+
+  #delete(vlan: number, mac: string): void {
+    const stations = this.#vlans.get(vlan);
+    if (stations?.delete(mac) !== true) return;
+    this.#size--;
+    if (stations.size === 0) this.#vlans.delete(vlan);
+  }
+
+  /** Drops what is too old; false when nothing was. A full table is not searched for every new address. */
+  #makeRoom(now: number): boolean {
+    if (now < this.#noneOldBefore) return false;
+    let oldest = now;
+    for (const [vlan, stations] of this.#vlans) {
+      for (const [mac, { heard }] of stations) {
+        if (now - heard > this.#ageMs) this.#delete(vlan, mac);
+        else if (heard < oldest) oldest = heard;
+      }
+    }
+    this.#noneOldBefore = oldest + this.#ageMs;
+    return this.#size < this.#capacity;
   }
 }

@@ -16,6 +16,29 @@ export function formatMac(value: bigint): string {
     .replace(/..(?!$)/g, '$&:');
 }
 
+/** Code of the hexadecimal digit of 0 to 15. */
+const digit = (value: number): number => value + (value < 10 ? 48 : 87);
+const COLON = 58;
+
+/** The MAC address that stands in the 6 bytes at `at`. A string in one piece: several times as quick as joining six. */
+export function macAt(bytes: Uint8Array, at: number): string {
+  const a = bytes[at];
+  const b = bytes[at + 1];
+  const c = bytes[at + 2];
+  const d = bytes[at + 3];
+  const e = bytes[at + 4];
+  const f = bytes[at + 5];
+  // biome-ignore format: one line for each byte
+  return String.fromCharCode(
+    digit(a >> 4), digit(a & 15), COLON,
+    digit(b >> 4), digit(b & 15), COLON,
+    digit(c >> 4), digit(c & 15), COLON,
+    digit(d >> 4), digit(d & 15), COLON,
+    digit(e >> 4), digit(e & 15), COLON,
+    digit(f >> 4), digit(f & 15),
+  );
+}
+
 /** '10.0.0.1' as an unsigned 32-bit number. Throws RangeError when it is not an IPv4 address. */
 export function parseIpv4(text: string): number {
   const parts = text.split('.');

@@ -1,7 +1,8 @@
 /** Numbers for people and for scripts. */
 
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
@@ -37,4 +38,14 @@ export function table(rows: readonly Record<string, string | number>[]): string 
       .map((cell, i) => (i === 0 ? String(cell).padEnd(width[i]) : String(cell).padStart(width[i])))
       .join('  ');
   return [line(columns), ...rows.map((row) => line(columns.map((name) => row[name] ?? '')))].join('\n');
+}
+
+const RESULTS = new URL('../results/', import.meta.url);
+
+/** Writes a file such as `scale-memory.svg` to bench/results/; returns its path. */
+export function writeResult(name: string, text: string): string {
+  mkdirSync(RESULTS, { recursive: true });
+  const path = fileURLToPath(new URL(name, RESULTS));
+  writeFileSync(path, text);
+  return path;
 }

@@ -152,12 +152,15 @@ export function putU64(b: Uint8Array, o: number, value: unknown, field: string):
   b[o + 7] = low;
 }
 
-/** Value of a hexadecimal digit, or -1. */
-function digit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48;
-  const letter = code | 32;
-  return letter >= 97 && letter <= 102 ? letter - 87 : -1;
+/** Value of a hexadecimal digit by its code; all others have a bit that no digit has. */
+const NO_DIGIT = 0x80;
+const DIGITS = new Uint8Array(128).fill(NO_DIGIT);
+for (let value = 0; value < 16; value++) {
+  const text = value.toString(16);
+  DIGITS[text.charCodeAt(0)] = value;
+  DIGITS[text.toUpperCase().charCodeAt(0)] = value;
 }
+const digit = (code: number): number => (code < 128 ? DIGITS[code] : NO_DIGIT);
 
 const MAC = "a MAC address such as '0a:00:27:00:00:01'";
 export function putMac(b: Uint8Array, o: number, value: unknown, field: string): void {
@@ -165,7 +168,8 @@ export function putMac(b: Uint8Array, o: number, value: unknown, field: string):
   for (let i = 0; i < 6; i++) {
     const high = digit(value.charCodeAt(3 * i));
     const low = digit(value.charCodeAt(3 * i + 1));
-    if (high < 0 || low < 0 || (i < 5 && value.charCodeAt(3 * i + 2) !== 58)) bad(field, value, MAC);
+    if (((high | low) & NO_DIGIT) !== 0 || (i < 5 && value.charCodeAt(3 * i + 2) !== 58))
+      bad(field, value, MAC);
     b[o + i] = (high << 4) | low;
   }
 }
@@ -236,7 +240,7 @@ export function putHex(b: Uint8Array, o: number, size: number, value: unknown, f
   for (let i = 0; i < size; i++) {
     const high = digit(value.charCodeAt(2 * i));
     const low = digit(value.charCodeAt(2 * i + 1));
-    if (high < 0 || low < 0) bad(field, value, expected);
+    if (((high | low) & NO_DIGIT) !== 0) bad(field, value, expected);
     b[o + i] = (high << 4) | low;
   }
 }
