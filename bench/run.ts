@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { cells } from './cells.ts';
 import { codec } from './codec.ts';
+import { controller } from './controller.ts';
 import { machine, table } from './lib/report.ts';
 import { mininet } from './mininet.ts';
 import { scale } from './scale.ts';
@@ -14,6 +15,8 @@ export interface BenchResult {
   /** Ours to each peer's, the first thing to read. */
   ratios: Record<string, number>;
   rows: Record<string, string | number>[];
+  /** Tables of other columns, by name. */
+  more?: Record<string, Record<string, string | number>[]>;
 }
 
 export interface Bench {
@@ -25,7 +28,7 @@ export interface Bench {
   run(progress: (step: string) => void): Promise<BenchResult>;
 }
 
-const benches: readonly Bench[] = [cells, setup, scale, codec, mininet];
+const benches: readonly Bench[] = [cells, setup, scale, controller, codec, mininet];
 
 const json = process.argv.includes('--json');
 const names = process.argv.slice(2).filter((word) => !word.startsWith('-'));
@@ -56,6 +59,8 @@ for (const bench of chosen) {
   results[bench.name] = { title: bench.title, ...result };
   const lines = Object.entries(result.ratios).map(([name, value]) => `  ${name}: ${value}`);
   process.stdout.write(`\n${bench.title}\n${lines.join('\n')}\n${table(result.rows)}\n`);
+  for (const [name, rows] of Object.entries(result.more ?? {}))
+    process.stdout.write(`\n${name}\n${table(rows)}\n`);
 }
 if (json) process.stdout.write(`${JSON.stringify({ ok: true, machine: machine(), benches: results })}\n`);
 process.exit(0);

@@ -65,17 +65,17 @@ async function end(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-/** Runs the load against a fresh process of this controller. `flags` are further words of its command line. */
+/** Runs the load against a fresh process of this controller. */
 export async function measure(
   name: ControllerName,
   load: Omit<LoadOptions, 'port' | 'pid'>,
-  flags: readonly string[] = [],
 ): Promise<LoadResult> {
   const dir = mkdtempSync(join(tmpdir(), 'fc-controller-'));
   const port = await freePort();
-  const argv = [...COMMANDS[name](port, load.version, dir), ...flags];
+  const argv = COMMANDS[name](port, load.version, dir);
   const controller = spawn('taskset', ['-c', CONTROLLER_CPU, ...argv], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+    // They log every connection.
+    stdio: 'ignore',
   });
   try {
     await until(`${name} listening`, () => accepts(port));

@@ -8,6 +8,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Switch, stop } from '../../mininet/topology.ts';
+import type { CellWall } from '../../sandbox/index.ts';
 
 export interface Running {
   /** The processes on the data path, children included. */
@@ -75,6 +76,9 @@ const DEFAULT_POOL = 64;
 export interface FlowcellOptions {
   poolSize?: number;
   granularity?: string;
+  wall?: CellWall;
+  /** Of its flows, seconds. */
+  idleTimeout?: number;
 }
 
 /** Our agent and controller, as the command line starts them. */
@@ -92,6 +96,8 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
         '6653',
         '--granularity',
         options.granularity ?? 'five-tuple',
+        ...(options.wall === undefined ? [] : ['--wall', options.wall]),
+        ...(options.idleTimeout === undefined ? [] : ['--idle-timeout', String(options.idleTimeout)]),
       ];
       const controller = node.spawn([flowcell, ...controllerArgs, ...common], spawnOptions);
       const agentArgs = ['agent', '--datapath-id', '1', '--controller', '127.0.0.1:6653'];

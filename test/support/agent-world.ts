@@ -36,6 +36,9 @@ export const image = (name: string): ProgramImage => ({
   trusted: true,
 });
 
+/** A program that did not come with Flowcell. */
+export const uploaded: ProgramImage = { ...image('uploaded'), hash: 'fc'.repeat(32), trusted: false };
+
 /** A cell that answers barriers by itself unless told not to, and keeps what it is given. */
 export class FakeCell implements CellHandle<Frame> {
   readonly id: number;
@@ -278,7 +281,7 @@ export class World {
       rules: this.rules,
       cells: this.cells,
       dispatcher: this.dispatcher,
-      programs: new Programs([image('openflow'), image('other')]),
+      programs: new Programs([image('openflow'), image('other'), uploaded]),
       clock: this.clock,
       liveness: this.liveness,
       send: (message) => {
