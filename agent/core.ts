@@ -102,6 +102,7 @@ export class AgentCore {
       holding: this.holding,
       clock: this.clock,
       flush: () => ports.flush(),
+      isPromised: (id) => this.dispatcher.pending.get(id) !== undefined,
       logger,
     });
     this.liveness = new Liveness({ ports, cells: () => this.cells.all() });
@@ -114,6 +115,7 @@ export class AgentCore {
       fields: config.fields,
       ask: (flow, frame, key) => this.sessions.ask(flow, frame, key, this.extension.config),
       retire: (rule) => this.flows.retire(rule),
+      nextNumber: () => this.cells.nextNumber(),
     });
     this.flows = new Flows({
       rules: this.rules,

@@ -1,6 +1,7 @@
 /** All controllers that are connected: who is told what, and who is asked. */
 import {
   ControllerRole,
+  DispatchQueryFlag,
   type MessageInit,
   type MessageInitOf,
   type MessageOf,
@@ -71,6 +72,7 @@ export class Sessions {
       in_port: frame.inPort,
       total_len: Math.min(frame.length, 0xffff),
       reason: flow.reason,
+      flags: DispatchQueryFlag.NUMBERED,
       match: keyToMatch(key, fields),
       data: frame.bytes.subarray(frame.offset, frame.offset + length),
     });

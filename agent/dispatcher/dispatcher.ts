@@ -1,7 +1,7 @@
 /** The packet loop: frame -> flow key -> rule -> cell; or held, while the controller is asked once per flow. */
 import { DispatchMiss, DispatchQueryReason } from '../../openflow/index.ts';
 import { ETH_TYPE, extractKey, K, KEY_WORDS } from '../../packet/index.ts';
-import { DATA_MAX } from '../../sandbox/channel/layout.ts';
+import { DATA_MAX, SLOT_FLAG } from '../../sandbox/channel/layout.ts';
 import type { CellRecord } from '../cells.ts';
 import type { Clock } from '../clock.ts';
 import type { Frame, FramePool } from '../ports/frames.ts';
@@ -30,6 +30,8 @@ export interface DispatcherOptions {
   ask: (flow: PendingFlow, frame: Frame, key: Uint32Array) => boolean;
   /** A rule whose cell is gone and whose next packet has come: to be taken out of the table. */
   retire: (rule: Rule) => void;
+  /** The id of a query, which is the number of the cell that the answer opens. */
+  nextNumber: () => number;
 }
 
 export class Dispatcher {
@@ -68,7 +70,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.pending = new PendingFlows(options.fields);
+    this.pending = new PendingFlows(options.fields, options.nextNumber);
   }
 
   /** One frame, from a port or taken out of a queue. It is the dispatcher's from here on. */
@@ -99,9 +101,12 @@ export class Dispatcher {
   /** Packets that waited for a cell go in, in order, as far as there is room. */
   release(cell: CellRecord): void {
     const { holding } = this.#options;
-    if (cell.phase !== 'running' || cell.handle === undefined) return;
+    if ((cell.phase !== 'running' && cell.phase !== 'primed') || cell.handle === undefined) return;
     for (let frame = cell.queue.head; frame !== null; frame = cell.queue.head) {
       this.#parse(frame);
+      // Either way: it may have been turned back in the other phase.
+      if (cell.phase === 'primed') frame.flags |= SLOT_FLAG.BEHIND_MESSAGES;
+      else frame.flags &= ~SLOT_FLAG.BEHIND_MESSAGES;
       if (!cell.handle.push(frame, this.#key)) return;
       holding.shift(cell.queue);
       cell.packets++;
@@ -226,6 +231,12 @@ export class Dispatcher {
 
   #toCell(cell: CellRecord, frame: Frame): void {
     const { handle, queue } = cell;
+    if (cell.phase === 'primed') {
+      // By way of the queue: what waits goes in by release(), in order.
+      if (this.#options.holding.push(queue, frame)) this.release(cell);
+      else this.#lose(frame);
+      return;
+    }
     if (cell.phase === 'running' && queue.count === 0 && handle?.push(frame, this.#key) === true) {
       cell.packets++;
       cell.bytes += frame.length;
@@ -236,8 +247,15 @@ export class Dispatcher {
     } else if (this.#options.holding.push(queue, frame, cell.phase === 'running')) {
       return;
     } else {
-      this.counters.dropped.hold++;
+      this.#lose(frame);
+      return;
     }
+    this.#options.pool.release(frame);
+  }
+
+  /** There is no room to hold it. */
+  #lose(frame: Frame): void {
+    this.counters.dropped.hold++;
     this.#options.pool.release(frame);
   }
 

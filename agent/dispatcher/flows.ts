@@ -126,7 +126,9 @@ export class Flows implements CellListener {
       wall,
     };
     const answered = dispatcher.pending.get(message.query_id);
-    cells.open({ tenant: rule.tenant, program, limits, rule, queryId: message.query_id });
+    // The number that the controller was promised.
+    const id = message.query_id === 0 ? undefined : message.query_id;
+    cells.open({ id, tenant: rule.tenant, program, limits, rule, queryId: message.query_id });
     if (rules.has(rule)) dispatcher.adopt(rule, answered);
     else if (answered !== undefined) dispatcher.refuse(answered);
     for (const { cell } of displaced) if (cell !== undefined) dispatcher.redispatch(cell.queue);
@@ -194,9 +196,16 @@ export class Flows implements CellListener {
     this.#options.rules.remove(rule);
   }
 
+  /** A cell's entries and its first barrier are in its ring: its packets go in behind them. */
+  prime(cell: CellRecord): void {
+    if (cell.phase !== 'waiting') return;
+    cell.phase = 'primed';
+    this.#options.dispatcher.release(cell);
+  }
+
   /** A cell's entries are in: it gets its packets. */
   run(cell: CellRecord): void {
-    if (cell.phase !== 'waiting') return;
+    if (cell.phase !== 'waiting' && cell.phase !== 'primed') return;
     this.#waiting.delete(cell);
     cell.phase = 'running';
     this.#options.dispatcher.release(cell);

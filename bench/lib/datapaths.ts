@@ -14,6 +14,8 @@ import type { CellWall } from '../../sandbox/index.ts';
 export interface Running {
   /** The processes on the data path, children included. */
   pids(): number[];
+  /** Whoever has a part in setting up a flow, by its part. */
+  parts(): Record<string, number[]>;
   /** The agent's or controller's local state (Flowcell only). */
   state?(path: string): Promise<unknown>;
   stop(): Promise<void>;
@@ -114,6 +116,10 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
       await until('the pool filling up', isFull, 120_000);
       return {
         pids: () => descendants(agent.pid!),
+        parts: () => {
+          const [self, ...hosts] = descendants(agent.pid!);
+          return { agent: [self], host: hosts, controller: [controller.pid!] };
+        },
         state,
         async stop() {
           await stop(agent);
@@ -175,6 +181,7 @@ export function ovsDatapath(controller: 'testcontroller' | 'os-ken' | 'none'): D
       }
       return {
         pids: () => [daemon.pid!],
+        parts: () => ({ switch: [daemon.pid!], controller: controller === 'none' ? [] : [peers[0].pid!] }),
         async stop() {
           for (const peer of peers) await stop(peer);
           rmSync(dir, { recursive: true, force: true });
@@ -207,6 +214,7 @@ export const linuxBridge: Datapath = {
     await node.configure(['link add br0 type bridge', 'link set br0 up', ...attach]);
     return {
       pids: () => [],
+      parts: () => ({}),
       async stop() {
         await node.configure(['link del br0']);
       },

@@ -86,6 +86,8 @@ export const SLOT_FLAG = {
   GSO: 2,
   /** Not received from a port: the actions of the PACKET_OUT with xid PACKET_OUT_XID apply to it. */
   PACKET_OUT: 4,
+  /** It is not to be begun before the messages in front of it are handled. */
+  BEHIND_MESSAGES: 8,
 } as const;
 export const KEY_WORDS = 32;
 export const HEADROOM_OFFSET = 192;

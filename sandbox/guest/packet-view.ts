@@ -36,6 +36,8 @@ export class PacketView implements Packet {
   packetOutXid = 0;
   /** Brought by a PACKET_OUT (whose xid may be 0). */
   isPacketOut = false;
+  /** The messages in front of it come first. */
+  isBehindMessages = false;
   /** Where L3 and L4 start, from the Ethernet header; 0: no such header. Whoever moves headers keeps them. */
   readonly at: HeaderOffsets = { l3: 0, l4: 0 };
 
@@ -80,6 +82,7 @@ export class PacketView implements Packet {
     this.partialChecksum = (flags & SLOT_FLAG.CSUM_PARTIAL) !== 0;
     this.behindChecksumStart = this.consumed - words[at + SLOT.CSUM_START];
     this.isPacketOut = (flags & SLOT_FLAG.PACKET_OUT) !== 0;
+    this.isBehindMessages = (flags & (SLOT_FLAG.PACKET_OUT | SLOT_FLAG.BEHIND_MESSAGES)) !== 0;
     this.packetOutXid = this.isPacketOut ? words[at + SLOT.PACKET_OUT_XID] >>> 0 : 0;
     this.at.l3 = words[at + SLOT.L3_OFFSET];
     this.at.l4 = words[at + SLOT.L4_OFFSET];

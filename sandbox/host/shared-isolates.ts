@@ -53,9 +53,9 @@ export class SharedIsolates {
 }
 
 /** A cell's context ends, and the isolate with the last one. Twice does no harm. */
-export function leave({ shared, isolate, context, attach, run, collect }: Built, index: number): void {
+export function leave({ shared, isolate, context, run, collect }: Built, index: number): void {
   if (shared === undefined) return;
   if (!shared.members.delete(index) || isolate.isDisposed) return;
-  for (const handle of [attach, run, collect, context]) handle.release();
+  for (const handle of [run, collect, context]) handle.release();
   if (shared.members.size === 0 && shared.building === 0) isolate.dispose();
 }

@@ -253,6 +253,7 @@ export class World {
       flush: () => {
         for (const port of list) port.flush();
       },
+      isPromised: (id) => this.dispatcher.pending.get(id) !== undefined,
       logger: silent,
     });
     this.host.events = this.cells;
@@ -270,6 +271,7 @@ export class World {
         return true;
       },
       retire: (rule) => this.flows.retire(rule),
+      nextNumber: () => this.cells.nextNumber(),
     });
     this.liveness = new Liveness({
       ports: { get: (number) => list.find((port) => port.number === number) },

@@ -57,6 +57,8 @@ export interface PushOptions {
   partial?: boolean | number;
   /** The packet of the PACKET_OUT with this xid. */
   packetOut?: number;
+  /** It comes behind messages (SLOT_FLAG.BEHIND_MESSAGES). */
+  behind?: boolean;
 }
 
 export class GuestHarness {
@@ -130,6 +132,7 @@ export class GuestHarness {
       words[at + SLOT.FLAGS] |= SLOT_FLAG.CSUM_PARTIAL;
       words[at + SLOT.CSUM_START] = options.partial === true ? offsets.l4 : options.partial;
     }
+    if (options.behind === true) words[at + SLOT.FLAGS] |= SLOT_FLAG.BEHIND_MESSAGES;
     if (options.packetOut !== undefined) {
       words[at + SLOT.FLAGS] |= SLOT_FLAG.PACKET_OUT;
       words[at + SLOT.PACKET_OUT_XID] = options.packetOut;
