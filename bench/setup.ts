@@ -4,7 +4,7 @@
  */
 import { type Network, singleSwitch } from '../mininet/topology.ts';
 import { type Datapath, flowcellDatapath, ovsDatapath } from './lib/datapaths.ts';
-import { NUMBER_AT, newFlowFrame } from './lib/frames.ts';
+import { newFlowFrame, numberIn } from './lib/frames.ts';
 import { quantile, round } from './lib/report.ts';
 import { Wire } from './lib/wire.ts';
 import type { Bench } from './run.ts';
@@ -22,15 +22,8 @@ function awaitNumber(wire: Wire, number: number): boolean {
   for (;;) {
     const length = wire.receive(LOST_AFTER_MS);
     if (length === 0) return false;
-    if (numberOf(wire, length) === number) return true;
+    if (numberIn(wire.received, length) === number) return true;
   }
-}
-
-/** The number of a probe frame, or -1 for any other frame. */
-function numberOf(wire: Wire, length: number): number {
-  const b = wire.received;
-  if (length < NUMBER_AT + 4 || b[6] !== 0x02 || b[7] !== 0xf0) return -1;
-  return ((b[NUMBER_AT] << 24) | (b[NUMBER_AT + 1] << 16) | (b[NUMBER_AT + 2] << 8) | b[NUMBER_AT + 3]) >>> 0;
 }
 
 function probe(net: Net) {
@@ -68,7 +61,7 @@ function probe(net: Net) {
     }
     const length = b.receive(LOST_AFTER_MS);
     if (length === 0) break;
-    if (numberOf(b, length) >= 0) arrived++;
+    if (numberIn(b.received, length) >= 0) arrived++;
   }
   const rate = arrived / ((performance.now() - start) / 1000);
   return { latencies, lost: lost + WINDOW_FLOWS - arrived, rate };

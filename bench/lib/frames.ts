@@ -47,3 +47,14 @@ export function newFlowFrame(number: number, dstMac: string, dstIp: string): Uin
     }),
   });
 }
+
+/** 64 bytes on the wire of one flow, with room for a number at NUMBER_AT. */
+export function numberedFrame(ends: Omit<FlowOptions, 'size' | 'flows'>): Uint8Array {
+  return flowFrame({ ...ends, size: 60, flows: 1 }, 0);
+}
+
+/** The number of a frame of newFlowFrame(), or -1 for any other. */
+export function numberIn(b: Uint8Array, length: number): number {
+  if (length < NUMBER_AT + 4 || b[6] !== 0x02 || b[7] !== 0xf0) return -1;
+  return ((b[NUMBER_AT] << 24) | (b[NUMBER_AT + 1] << 16) | (b[NUMBER_AT + 2] << 8) | b[NUMBER_AT + 3]) >>> 0;
+}
