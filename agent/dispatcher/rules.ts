@@ -66,6 +66,8 @@ export class Rule {
 
   /** Why this rule's time is up, if it is. */
   expiry(now: number): 'idle' | 'hard' | undefined {
+    // Nobody can use it before its cell is there. How long that may take is another matter (setups.ts).
+    if (this.cell?.phase === 'opening') return undefined;
     if (this.hardTimeout > 0 && now - this.createdAt >= this.hardTimeout * 1000) return 'hard';
     if (this.idleTimeout > 0 && now - this.lastUsed >= this.idleTimeout * 1000) return 'idle';
     return undefined;

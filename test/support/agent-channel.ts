@@ -123,8 +123,9 @@ export class Channel {
       reply: (cell, reply, asker) => this.switch.reply(cell, reply, asker),
     };
     const programs = new Programs([image('openflow')]);
-    const { holding, admission } = world;
-    this.extension = new Extension({ dispatcher, flows, programs, holding, admission, frames: 256 });
+    const { holding, admission, setups } = world;
+    const limits = { holding, admission, setups, frames: 256 };
+    this.extension = new Extension({ dispatcher, flows, programs, ...limits });
     const list = world.ports;
     this.switch = new Switch({
       sessions,

@@ -9,6 +9,7 @@ import { Holding, type HoldLimits } from '../../agent/dispatcher/hold.ts';
 import { Output } from '../../agent/dispatcher/output.ts';
 import type { PendingFlow } from '../../agent/dispatcher/pending.ts';
 import { RuleTable } from '../../agent/dispatcher/rules.ts';
+import { Setups } from '../../agent/dispatcher/setups.ts';
 import { Liveness } from '../../agent/liveness.ts';
 import { type Medium, NO_MEDIUM } from '../../agent/ports/ethtool.ts';
 import { FRAME_CAPACITY, type Frame, FramePool } from '../../agent/ports/frames.ts';
@@ -209,6 +210,8 @@ export interface WorldOptions {
   hold?: HoldLimits;
   maxRules?: number;
   perPort?: number;
+  /** How long a flow may wait for its cell, ms. */
+  setupMs?: number;
 }
 
 export class World {
@@ -217,6 +220,7 @@ export class World {
   readonly rules: RuleTable;
   readonly holding: Holding;
   readonly admission: Admission;
+  readonly setups: Setups;
   readonly host = new FakeHost();
   readonly ports: FakePort[] = [1, 2, 3].map((number) => new FakePort(number));
   readonly output: Output;
@@ -236,6 +240,7 @@ export class World {
     this.rules = new RuleTable(options.maxRules);
     this.holding = new Holding(options.hold ?? { perFlow: 4, perRunningFlow: 5, perTenant: 32, total: 64 });
     this.admission = new Admission({ perPort: options.perPort ?? 0, perTenant: 0 });
+    this.setups = new Setups(options.setupMs ?? 2000);
     const list = this.ports;
     this.output = new Output(
       { list, get: (number) => list.find((port) => port.number === number) },
@@ -257,6 +262,7 @@ export class World {
       rules: this.rules,
       holding: this.holding,
       admission: this.admission,
+      setups: this.setups,
       pool: this.pool,
       clock: this.clock,
       fields: (1n << 5n) | (1n << 11n) | (1n << 12n) | (1n << 15n) | (1n << 16n),
@@ -276,6 +282,7 @@ export class World {
       rules: this.rules,
       cells: this.cells,
       dispatcher: this.dispatcher,
+      setups: this.setups,
       programs: new Programs([image('openflow'), image('other')]),
       clock: this.clock,
       liveness: this.liveness,
