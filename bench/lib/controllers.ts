@@ -54,30 +54,55 @@ async function end(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-/** Runs the load against a fresh process of this controller. `flags` are further words of its command line. */
+export interface RunningController {
+  readonly pid: number;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** A fresh process of this controller, on the controllers' CPU. `flags` are further words of its command line. */
+export async function startController(
+  name: ControllerName,
+  version: LoadOptions['version'],
+  flags: readonly string[] = [],
+): Promise<RunningController> {
+  const dir = mkdtempSync(join(tmpdir(), 'fc-controller-'));
+  const port = await freePort();
+  const argv = [...COMMANDS[name](port, version, dir), ...flags];
+  const controller = spawn('taskset', ['-c', CONTROLLER_CPU, ...argv], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const stop = async () => {
+    await end(controller);
+    rmSync(dir, { recursive: true, force: true });
+  };
+  try {
+    await until(`${name} listening`, () => accepts(port));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { pid: controller.pid!, port, stop };
+}
+
+/** The command line that runs one of the scripts here on the load's CPU. */
+export const onLoadCpu = (script: string, options: object): readonly string[] => [
+  ...['taskset', '-c', LOAD_CPU, NODE],
+  ...[here(script), JSON.stringify(options)],
+];
+
+/** Runs the load against a fresh process of this controller. */
 export async function measure(
   name: ControllerName,
   load: Omit<LoadOptions, 'port' | 'pid'>,
   flags: readonly string[] = [],
 ): Promise<LoadResult> {
-  const dir = mkdtempSync(join(tmpdir(), 'fc-controller-'));
-  const port = await freePort();
-  const argv = [...COMMANDS[name](port, load.version, dir), ...flags];
-  const controller = spawn('taskset', ['-c', CONTROLLER_CPU, ...argv], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  const { pid, port, stop } = await startController(name, load.version, flags);
   try {
-    await until(`${name} listening`, () => accepts(port));
-    const options: LoadOptions = { ...load, port, pid: controller.pid! };
-    const script = here('load.ts');
-    const { stdout } = await promisify(execFile)(
-      'taskset',
-      ['-c', LOAD_CPU, NODE, script, JSON.stringify(options)],
-      { maxBuffer: 1 << 20 },
-    );
+    const [file, ...words] = onLoadCpu('load.ts', { ...load, port, pid } satisfies LoadOptions);
+    const { stdout } = await promisify(execFile)(file, words, { maxBuffer: 1 << 20 });
     return JSON.parse(stdout) as LoadResult;
   } finally {
-    await end(controller);
-    rmSync(dir, { recursive: true, force: true });
+    await stop();
   }
 }

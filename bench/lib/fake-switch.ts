@@ -117,6 +117,11 @@ export class FakeSwitch {
     this.#socket.write(bytes);
   }
 
+  /** Bytes that the controller has not taken yet. */
+  get backlog(): number {
+    return this.#socket.writableLength;
+  }
+
   close(): void {
     this.#socket.destroy();
   }

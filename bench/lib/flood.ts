@@ -2,12 +2,10 @@
  * A device under more than it can carry: a generator floods it from h1 to h2, while the probes (probes.ts) see how its
  * other users fare: a flow from h3 to h4, and both ends of the control channel.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface, type Interface } from 'node:readline';
 import { type Host, type Network, singleSwitch } from '../../mininet/topology.ts';
 import { CONTROLLER_PORT, type Datapath, type Running } from './datapaths.ts';
 import { newFlowFrame, numberIn } from './frames.ts';
+import { Helper } from './helper.ts';
 import type { NewFlowOptions } from './new-flows.ts';
 import type { ProbeOptions, ProbeResult } from './probes.ts';
 import type { SenderOptions } from './sender.ts';
@@ -42,43 +40,10 @@ export interface FloodResult {
   recoveryMs: number;
 }
 
-/** A process that prints lines, starts to work at a word, and prints what came of it. */
-export class Helper {
-  readonly #child: ChildProcess;
-  readonly #lines: Interface;
-  readonly #queue: AsyncIterator<string>;
-
-  constructor(child: ChildProcess) {
-    this.#child = child;
-    this.#lines = createInterface({ input: child.stdout! });
-    this.#queue = this.#lines[Symbol.asyncIterator]();
-  }
-
-  say(word: string): void {
-    this.#child.stdin!.write(`${word}\n`);
-  }
-
-  async line(): Promise<string> {
-    const { value, done } = await this.#queue.next();
-    if (done)
-      throw new Error(`a helper of the benchmark ended (${this.#child.spawnargs.slice(0, 6).join(' ')})`);
-    return value;
-  }
-
-  async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    this.#child.kill('SIGKILL');
-    await once(this.#child, 'exit');
-  }
-}
-
 const helper = (host: Host | Net['switches']['s1'], script: string, options: object): Helper =>
   new Helper(
     host.spawn([node, here(script), JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'inherit'] }),
   );
-
-export const standalone = (script: string, options: object): Helper =>
-  new Helper(spawn(node, [here(script), JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'inherit'] }));
 
 export type FloodKind = 'new flows' | 'packets';
 

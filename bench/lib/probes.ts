@@ -9,7 +9,7 @@ import { encode, FlowModCommand, Framer, messageType, messageXid, Port } from '.
 import { PollLoop } from '../../sandbox/sys/loop.ts';
 import { accepts, until } from './datapaths.ts';
 import { FakeSwitch } from './fake-switch.ts';
-import { NUMBER_AT, numberedFrame } from './frames.ts';
+import { BROADCAST, NUMBER_AT, numberedFrame, packetInOf } from './frames.ts';
 import { quantile, round } from './report.ts';
 import { Wire } from './wire.ts';
 
@@ -198,7 +198,7 @@ async function beDevice(port: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   let answered: ((xid: number) => void) | undefined;
   let question = 0;
-  const packet = packetIn('02:00:00:00:00:a1', 'ff:ff:ff:ff:ff:ff');
+  const packet = packetInOf('02:00:00:00:00:a1', BROADCAST, 1);
   const device = new FakeSwitch({
     ...{ port, version: 4 as const, id: DEVICE_ID, flowMode: false, tally: { responses: 0, answered: 0 } },
     connected: (self) => {
@@ -218,18 +218,6 @@ async function beDevice(port: number): Promise<void> {
   answered = ask('controllerAnswer', (xid) => {
     question = xid;
     device.send(packet);
-  });
-}
-
-function packetIn(src: string, dst: string): Uint8Array {
-  const data = numberedFrame({ srcMac: src, dstMac: dst, srcIp: '10.9.9.1', dstIp: '10.9.9.2' });
-  return encode({
-    type: 'packet_in',
-    xid: 0,
-    total_len: data.length,
-    reason: 0,
-    match: { in_port: 1 },
-    data,
   });
 }
 
