@@ -34,6 +34,8 @@ const HOST_DEATHS_PER_MINUTE = 5;
 /** The default cell and the standalone cell come back after this, ms, doubled each time up to the most. */
 const RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
+/** That flows are refused for want of cells is said this often, ms. */
+const TELL_EVERY_MS = 10_000;
 
 export interface FlowsOptions {
   rules: RuleTable;
@@ -62,6 +64,9 @@ export class Flows implements CellListener {
   readonly #waiting = new Set<CellRecord>();
   readonly #hostDeaths: TokenBucket;
   #hostDiedAt = -Infinity;
+  /** Flows refused for want of cells when that was last said, and when. */
+  #refusalsTold = 0;
+  #toldAt = -Infinity;
   readonly #retries = new Map<number, { at: number; delay: number; start: () => void }>();
 
   constructor(options: FlowsOptions) {
@@ -224,6 +229,7 @@ export class Flows implements CellListener {
     const { now } = clock;
     for (const [rule, why] of [...rules.expired(now)]) this.end(rule, why);
     this.#giveUpLate(now);
+    this.#tellRefusals(now);
     const limit = this.#options.firstBarrierMs();
     for (const cell of this.#waiting) {
       if (now - cell.readyAt < limit) continue;
@@ -311,6 +317,15 @@ export class Flows implements CellListener {
       const detail = `no cell within ${setups.limitMs} ms`;
       this.#reports.failed(rule, cell, cell.queryId, CellReason.NO_RESOURCES, detail);
     }
+  }
+
+  #tellRefusals(now: number): void {
+    const { waiting, refusals } = this.#options.setups;
+    if (refusals === this.#refusalsTold || now - this.#toldAt < TELL_EVERY_MS) return;
+    const fields = { refused: refusals - this.#refusalsTold, waiting };
+    this.#options.logger.warn(fields, 'new flows come faster than cells can be made');
+    this.#refusalsTold = refusals;
+    this.#toldAt = now;
   }
 
   /** One death of a host ends many cells at once: it counts once. */

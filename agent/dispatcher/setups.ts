@@ -59,6 +59,12 @@ export class Setups {
     return this.#waiting.size;
   }
 
+  /** Flows that got no cell because too many others came, so far. */
+  get refusals(): number {
+    const { refused, unasked, stale, late } = this.counters;
+    return refused + unasked + stale + late;
+  }
+
   /** Somebody of this tenant waits. */
   busy(tenant: number): boolean {
     return (this.#tenants.get(tenant)?.waiting ?? 0) > 0;

@@ -24,6 +24,9 @@ export class FakeController implements Link {
   readonly version: number;
   readonly received: Message[] = [];
   reading = true;
+  /** It leaves what it is sent unread; what was not sent for that is counted. */
+  slow = false;
+  dropped = 0;
   readonly session: Session;
   readonly #channel: Channel;
 
@@ -38,6 +41,10 @@ export class FakeController implements Link {
   }
 
   offer(message: MessageInit): boolean {
+    if (this.slow) {
+      this.dropped++;
+      return false;
+    }
     this.send(message);
     return true;
   }

@@ -134,8 +134,9 @@ export class FakeHost implements CellHost {
   refuseWith: string | undefined;
   #waiting: (() => void)[] = [];
 
-  open(...[id, program, limits, callback]: Parameters<CellHost['open']>): void {
+  open(...[id, program, limits, callback, wanted]: Parameters<CellHost['open']>): void {
     const finish = () => {
+      if (wanted?.() === false) return;
       if (this.refuseWith !== undefined) {
         callback(Object.assign(new Error('refused'), { code: this.refuseWith }), null, 0);
         return;
@@ -148,8 +149,9 @@ export class FakeHost implements CellHost {
     else finish();
   }
 
-  finish(): void {
-    for (const finish of this.#waiting.splice(0)) finish();
+  /** Those that were asked for first, so many. */
+  finish(count = this.#waiting.length): void {
+    for (const finish of this.#waiting.splice(0, count)) finish();
   }
 
   kick(): void {}
