@@ -1,8 +1,8 @@
 /** The agent: one device's ports, dispatcher, cells and its connections to the controllers, put together. */
 import type { Logger } from 'pino';
-import { SandboxHost } from '../sandbox/client/host.ts';
 import { builtInPrograms } from '../sandbox/client/programs.ts';
 import type { HostShare } from '../sandbox/client/share.ts';
+import { TenantHosts } from '../sandbox/client/tenant-hosts.ts';
 import type { CellEvents, ProgramImage } from '../sandbox/client/types.ts';
 import { PollLoop } from '../sandbox/sys/loop.ts';
 import type { ConnectionLimits } from './channel/connection.ts';
@@ -36,7 +36,7 @@ export interface AgentOptions {
   frames?: number;
   /** Heap of the default cell, whose tables are the whole device's in plain mode, MiB (8 to 4096). Default 192. */
   defaultCellMemory?: number;
-  /** Most dispatch rules. Default 65536. */
+  /** Most dispatch rules. Default 131072. */
   maxRules?: number;
   /** New flows a second for all ports of a tenant; 0: no limit. */
   tenantFlowsPerSec?: number;
@@ -55,7 +55,7 @@ export interface AgentOptions {
 /** What several agents in one process have in common (group.ts). */
 export interface AgentSurroundings {
   readonly loop: PollLoop;
-  /** The sandbox host of the default tenant, for an agent whose cells report to `events`. */
+  /** The sandbox hosts of the default tenant, for an agent whose cells report to `events`. */
   share(events: CellEvents<Frame>): HostShare<Frame>;
 }
 
@@ -72,7 +72,7 @@ export class Agent {
   readonly programs: Programs;
   readonly startedAt = Date.now();
   readonly #surroundings: AgentSurroundings | undefined;
-  readonly #hosts = new Map<number, SandboxHost<Frame> | HostShare<Frame>>();
+  readonly #hosts = new Map<number, TenantHosts<Frame> | HostShare<Frame>>();
   #local: LocalServer | undefined;
   readonly #each = (): void => {
     this.core.clock.tick();
@@ -169,7 +169,7 @@ export class Agent {
     }
     const host =
       this.#surroundings?.share(core.cells) ??
-      (await SandboxHost.start({
+      (await TenantHosts.start({
         tenant: DEFAULT_TENANT,
         loop: this.loop,
         events: core.cells,
@@ -205,7 +205,8 @@ export class Agent {
       '/cells': () => [...cells.all()].map((cell) => viewCell(cell, clock)),
       '/rules': () => viewRules(rules, clock),
       '/flows': () => viewFlows(cells),
-      '/hosts': () => [...this.#hosts].map(([tenant, host]) => ({ tenant, pid: host.pid, ...host.stats() })),
+      '/hosts': () =>
+        [...this.#hosts].flatMap(([tenant, hosts]) => hosts.view().map((host) => ({ tenant, ...host }))),
       '/counters': () => this.counters(),
     };
   }
@@ -255,10 +256,16 @@ export class Agent {
       hold: { held: holding.held, refused: holding.refused },
       admission: admission.counters,
       setups: { waiting: setups.waiting, ...setups.counters },
-      rules: { size: rules.size, refused: rules.refused },
+      rules: {
+        size: rules.size,
+        refused: rules.refused,
+        refusedMasks: rules.refusedMasks,
+        ...rules.searched,
+      },
       frames: { size: pool.size, available: pool.available, exhausted: pool.exhausted },
       output: output.counters,
       cells: cells.counters,
+      hosts: Object.fromEntries([...this.#hosts].map(([tenant, hosts]) => [tenant, hosts.counters])),
       control: cells.control,
       flows: flows.counters,
       connection: controllers.counters(),

@@ -93,6 +93,7 @@ export class CellControl {
   readonly #cell: number;
   readonly #counters: ControlCounters;
   readonly #pass: (reply: CellReply, asker: Asker | undefined) => void;
+  readonly #behind: Set<CellControl>;
   readonly #expected = new Map<number, Expected>();
   #handle: CellHandle<Frame> | undefined;
   #backlog: Uint8Array[] = [];
@@ -102,13 +103,15 @@ export class CellControl {
 
   /**
    * `pass` gets what controllers should see, with the match field `cell` put in: an answer to `asker` in its own xids, or
-   * what nobody asked for.
+   * what nobody asked for. `behind`: has this in it as long as messages wait; call pump() of those every now and then.
    */
   constructor(
     cell: number,
     counters: ControlCounters,
     pass: (reply: CellReply, asker: Asker | undefined) => void,
+    behind: Set<CellControl> = new Set(),
   ) {
+    this.#behind = behind;
     this.#cell = cell;
     this.#counters = counters;
     this.#pass = pass;
@@ -119,7 +122,7 @@ export class CellControl {
     return this.#sinceBarrier > 0;
   }
 
-  /** Messages wait to be sent: call pump() every now and then. */
+  /** Messages wait to be sent. */
   get waiting(): boolean {
     return this.#backlog.length > 0;
   }
@@ -145,6 +148,7 @@ export class CellControl {
     let sent = 0;
     while (sent < this.#backlog.length && handle.send(this.#backlog[sent])) sent++;
     if (sent > 0) this.#backlog = this.#backlog.slice(sent);
+    if (this.#backlog.length === 0) this.#behind.delete(this);
   }
 
   /** Sends a copy of a controller's message. False: too many wait already. */
@@ -242,6 +246,7 @@ export class CellControl {
   ended(): void {
     this.#handle = undefined;
     this.#backlog = [];
+    this.#behind.delete(this);
     const expected = [...this.#expected.values()];
     this.#expected.clear();
     this.#sinceBarrier = 0;
@@ -267,7 +272,10 @@ export class CellControl {
     writeXid(message, xid);
     this.#expected.set(xid, expected);
     this.#counters.sent++;
-    if (this.#backlog.length > 0 || this.#handle?.send(message) !== true) this.#backlog.push(message);
+    if (this.#backlog.length > 0 || this.#handle?.send(message) !== true) {
+      this.#backlog.push(message);
+      this.#behind.add(this);
+    }
     if (expected.kind === 'barrier') return xid;
     // A transaction is not interrupted: it has a barrier of its own at its end.
     if (++this.#sinceBarrier % BARRIER_EVERY === 0 && !this.#inTransaction) {

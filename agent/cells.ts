@@ -139,6 +139,8 @@ export class Cells implements CellEvents<Frame> {
   listener: CellListener | undefined;
   readonly #options: CellsOptions;
   readonly #records = new Map<number, CellRecord>();
+  /** Those of cells that messages wait for. */
+  readonly #behind = new Set<CellControl>();
   #lastId = 0;
 
   constructor(options: CellsOptions) {
@@ -157,13 +159,18 @@ export class Cells implements CellEvents<Frame> {
     return this.#records.values();
   }
 
+  /** Messages that wait for room in their cells go on. */
+  pump(): void {
+    for (const control of this.#behind) control.pump();
+  }
+
   /** The listener may hear of it before this returns. */
   open(init: CellInit): CellRecord {
     const { holding, clock } = this.#options;
     const id = init.id ?? this.#nextId();
-    const control = new CellControl(id, this.control, (reply, asker) =>
-      this.listener?.reply(record, reply, asker),
-    );
+    const reply = (message: CellReply, asker: Asker | undefined): void =>
+      this.listener?.reply(record, message, asker);
+    const control = new CellControl(id, this.control, reply, this.#behind);
     const log = init.log ?? new CellLog();
     const queue = init.queue ?? holding.queueFor(init.tenant);
     const record: CellRecord = new CellRecord(id, init, { control, log, queue, openedAt: clock.now });

@@ -3,8 +3,8 @@
  * cells, and they share what costs a process its start: Node, the loop, and the sandbox host with its warm isolates.
  */
 import type { Logger } from 'pino';
-import { SandboxHost } from '../sandbox/client/host.ts';
 import { builtInPrograms } from '../sandbox/client/programs.ts';
+import { TenantHosts } from '../sandbox/client/tenant-hosts.ts';
 import type { CellEvents } from '../sandbox/client/types.ts';
 import { PollLoop } from '../sandbox/sys/loop.ts';
 import { Agent, type AgentOptions } from './agent.ts';
@@ -33,7 +33,7 @@ export class AgentGroup {
   readonly #loop = new PollLoop();
   readonly #agents = new Set<Agent>();
   /** By tenant. */
-  readonly #hosts = new Map<number, Promise<SandboxHost<Frame>>>();
+  readonly #hosts = new Map<number, Promise<TenantHosts<Frame>>>();
 
   /** Throws SandboxError. */
   static async start(options: AgentGroupOptions): Promise<AgentGroup> {
@@ -75,7 +75,7 @@ export class AgentGroup {
     this.#loop.stop();
   }
 
-  #hostOf(tenant: number): Promise<SandboxHost<Frame>> {
+  #hostOf(tenant: number): Promise<TenantHosts<Frame>> {
     let host = this.#hosts.get(tenant);
     if (host === undefined) {
       host = this.#startHost(tenant);
@@ -86,10 +86,10 @@ export class AgentGroup {
     return host;
   }
 
-  async #startHost(tenant: number): Promise<SandboxHost<Frame>> {
+  async #startHost(tenant: number): Promise<TenantHosts<Frame>> {
     const { poolSize, logger } = this.#options;
     const programs = (await builtInPrograms()).filter(({ name }) => name === 'openflow');
-    return await SandboxHost.start({
+    return await TenantHosts.start({
       tenant,
       loop: this.#loop,
       events: NOBODY,

@@ -93,6 +93,7 @@ export class FlowSwitch implements Switching {
       idle_timeout: this.#options.idle_timeout,
       entries: [],
     };
+    if (this.#options.wall !== undefined) answer.wall = this.#options.wall;
     if (this.#options.memoryMiB !== undefined) answer.cells = [{ memoryMiB: this.#options.memoryMiB }];
     if (way.to === 'port') {
       answer.bothDirections = true;

@@ -98,6 +98,7 @@ export class PortSwitch implements Switching {
       idle_timeout: this.#options.idle_timeout,
       entries,
     };
+    if (this.#options.wall !== undefined) answer.wall = this.#options.wall;
     if (this.#options.memoryMiB !== undefined) answer.cells = [{ memoryMiB: this.#options.memoryMiB }];
     return answer;
   }

@@ -8,6 +8,7 @@ import {
   type Datapath,
   defineApp,
   FIVE_TUPLE_FIELDS,
+  type FlowAnswer,
   type PortStatus,
 } from '../controller/index.ts';
 import { type FieldName, PortConfig, PortReason, PortState } from '../openflow/index.ts';
@@ -26,6 +27,8 @@ export interface LearningSwitchOptions {
   idle_timeout?: number;
   /** V8 heap per cell, MiB; default the controller's. */
   memoryMiB?: number;
+  /** What is between the cells; default 'isolate'. */
+  wall?: FlowAnswer['wall'];
   /** Bounds of the MAC table, per device. */
   macs?: MacTableOptions;
   /** Milliseconds, monotonic; for tests. */
@@ -57,6 +60,7 @@ export interface Switching {
 export interface SwitchingOptions {
   idle_timeout: number;
   memoryMiB: number | undefined;
+  wall: FlowAnswer['wall'];
   fields: readonly FieldName[];
   macs: MacTableOptions;
   now: () => number;
@@ -69,6 +73,7 @@ export function learningSwitch(options: LearningSwitchOptions = {}): App {
   const settings: SwitchingOptions = {
     idle_timeout: options.idle_timeout ?? 30,
     memoryMiB: options.memoryMiB,
+    wall: options.wall,
     fields,
     macs: options.macs ?? {},
     now: options.now ?? (() => performance.now()),

@@ -1,11 +1,12 @@
 /**
- * npm run bench -- [NAME ...] [--json] [--quick]
+ * npm run bench -- [NAME ...] [--json] [--quick] [--cells=N]
  * Runs the named benchmarks (all without a name) and writes what came of each to bench/results/. Benchmarks print
  * figures; they assert nothing. Exit code: 0; 1 when one of them failed or cannot run here; 2 for words not understood.
  */
 import { spawnSync } from 'node:child_process';
 import { cells } from './cells.ts';
 import { codec } from './codec.ts';
+import { controller } from './controller.ts';
 import { machine, table } from './lib/report.ts';
 import { type Outcome, writeResults } from './lib/results.ts';
 import { mininet } from './mininet.ts';
@@ -35,15 +36,19 @@ export interface Bench {
   run(progress: (step: string) => void, quick?: boolean): Promise<BenchResult>;
 }
 
-const benches: readonly Bench[] = [cells, setup, scale, overload, codec, mininet];
+const benches: readonly Bench[] = [cells, setup, scale, controller, overload, codec, mininet];
 
 const PACKAGES = 'openvswitch-switch openvswitch-testcontroller python3-os-ken mininet util-linux';
-const FLAGS = ['--json', '--quick'];
+/** `--cells`: what is left out of `scale` (scale.ts). */
+const FLAGS = ['--json', '--quick', '--cells='];
+
+const matches = (word: string, known: string) =>
+  known.endsWith('=') ? word.startsWith(known) : word === known;
 
 const words = process.argv.slice(2);
 const names = words.filter((word) => !word.startsWith('-'));
 const unknown = names.find((name) => !benches.some((bench) => bench.name === name));
-const flag = words.find((word) => word.startsWith('-') && !FLAGS.includes(word));
+const flag = words.find((word) => word.startsWith('-') && !FLAGS.some((known) => matches(word, known)));
 if (unknown !== undefined || flag !== undefined) {
   const known = benches.map((bench) => bench.name).join(', ');
   process.stderr.write(

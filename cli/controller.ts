@@ -8,15 +8,18 @@ import { runDir } from './lib/run-dir.ts';
 import { untilSignal } from './lib/service.ts';
 import { supervised, tell } from './lib/supervised.ts';
 
+const WALLS = ['isolate', 'process', 'context'] as const;
 const GRANULARITIES = ['five-tuple', 'ip-pair', 'host-pair', 'port'] as const;
 
 interface Options {
   port: number;
   host?: string;
+  reusePort?: boolean;
   protocols?: number[];
   app?: string[];
   supervised?: boolean;
   granularity: (typeof GRANULARITIES)[number];
+  wall: (typeof WALLS)[number];
   idleTimeout: number;
   logLevel: string;
   runDir?: string;
@@ -32,6 +35,10 @@ export function configure(command: Command): void {
     )
     .option('--host <address>', 'address to listen at (default: all)')
     .option(
+      '--reuse-port',
+      'share the port with other controllers, one for each core: each has its own devices, apps and --run-dir',
+    )
+    .option(
       '--protocols <versions>',
       'OpenFlow versions to speak, such as OpenFlow10,OpenFlow13 (default: all)',
       protocols,
@@ -46,6 +53,12 @@ export function configure(command: Command): void {
       `one cell per: ${GRANULARITIES.join(', ')}`,
       oneOf(GRANULARITIES),
       'five-tuple',
+    )
+    .option(
+      '--wall <what>',
+      `what is between the cells: ${WALLS.join(', ')} (a cell has an isolate or a process, or a context in a shared isolate)`,
+      oneOf(WALLS),
+      'isolate',
     )
     .option(
       '--idle-timeout <seconds>',
@@ -70,12 +83,13 @@ async function run(options: Options): Promise<void> {
 
 async function control(options: Options, ended: Promise<unknown>): Promise<void> {
   const { Controller } = await import('../controller/index.ts');
-  const { granularity, idleTimeout } = options;
+  const { granularity, idleTimeout, wall } = options;
   const controller = await Controller.start({
     port: options.port,
     ...(options.host === undefined ? {} : { host: options.host }),
+    reusePort: options.reusePort ?? false,
     ...(options.protocols === undefined ? {} : { protocols: options.protocols }),
-    apps: await apps(options.app ?? ['learning-switch'], { granularity, idle_timeout: idleTimeout }),
+    apps: await apps(options.app ?? ['learning-switch'], { granularity, idle_timeout: idleTimeout, wall }),
     runDir: options.runDir ?? runDir(),
     log: commandLogger('controller', options.logLevel),
   });

@@ -77,6 +77,11 @@ export interface FlowAnswer {
   cacheable?: boolean;
   /** The chain of cells; default one cell with the built-in program. */
   cells?: readonly CellSpec[];
+  /**
+   * What is between the cell and others: default 'isolate', an isolate of its own; 'process', a process of its own; 'context', a
+   * share in an isolate with other cells of the tenant (the built-in programs only).
+   */
+  wall?: 'isolate' | 'process' | 'context';
   /** What the device does when the cell is killed or exits; default 'restart'. */
   onFailure?: 'restart' | 'quarantine' | 'drop';
   /** Flow entries for the cell, pushed when it is ready. */

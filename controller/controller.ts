@@ -25,6 +25,11 @@ export interface ControllerOptions {
   port?: number;
   /** Address to listen at; default: all. */
   host?: string;
+  /**
+   * Default false. Several controllers, each a process of its own, listen at one port: the kernel gives every new
+   * connection to one of them. Each has its devices, its apps and its local state (`runDir`), and knows of no other.
+   */
+  reusePort?: boolean;
   /** Default true; false: devices are given to it by `accept`. */
   listen?: boolean;
   /** Wire versions to speak, e.g. [1, 4] for OpenFlow 1.0 and 1.3; default all of 1.0, 1.3, 1.4 and 1.5. */
@@ -97,6 +102,7 @@ export class Controller {
       controller.#server = await Server.listen({
         port: options.port ?? DEFAULT_PORT,
         host: options.host,
+        reusePort: options.reusePort ?? false,
         maxConnections: controller.#limits.maxConnections,
         counters: controller.counters,
         log: controller.#log,

@@ -22,6 +22,8 @@ export class Counters {
   keepalive_timeouts = 0;
   outgoing_overflows = 0;
   reads_paused = 0;
+  /** Reads that were as long as a read can be: the device waited for the others before the next. */
+  reads_yielded = 0;
   request_timeouts = 0;
   requests_refused = 0;
   multipart_overflows = 0;

@@ -43,24 +43,32 @@ export class Outbox {
       this.#grow();
       end = encodeInto(message, this.#buffer, this.#end);
     }
-    this.#buffer[this.#end + 4] = xid >>> 24;
-    this.#buffer[this.#end + 5] = xid >>> 16;
-    this.#buffer[this.#end + 6] = xid >>> 8;
-    this.#buffer[this.#end + 7] = xid;
-    this.#end = end;
-    this.#schedule();
+    this.#queued(end, xid);
     return true;
   }
 
-  /** Queues a message that is encoded already. False when the backlog limit is passed. */
-  pushBytes(bytes: Uint8Array): boolean {
+  /**
+   * Queues a message that is encoded already, with this transaction id instead of its own if one is given. False when
+   * the backlog limit is passed.
+   */
+  pushBytes(bytes: Uint8Array, xid?: number): boolean {
     if (this.backlog > this.#limit) return false;
     const end = this.#end + bytes.length;
     if (end > this.#buffer.length) this.#grow();
     this.#buffer.set(bytes, this.#end);
+    this.#queued(end, xid);
+    return true;
+  }
+
+  #queued(end: number, xid: number | undefined): void {
+    if (xid !== undefined) {
+      this.#buffer[this.#end + 4] = xid >>> 24;
+      this.#buffer[this.#end + 5] = xid >>> 16;
+      this.#buffer[this.#end + 6] = xid >>> 8;
+      this.#buffer[this.#end + 7] = xid;
+    }
     this.#end = end;
     this.#schedule();
-    return true;
   }
 
   /** While held, `release` does the writing (a chunk of input is being worked through). */

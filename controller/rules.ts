@@ -27,6 +27,7 @@ const ON_FAILURE = {
   drop: OnFailure.DROP,
 } as const;
 
+const WALLS = { isolate: Wall.ISOLATE, process: Wall.PROCESS, context: Wall.CONTEXT } as const;
 const ONE_CELL: readonly CellSpec[] = [{}];
 
 export interface RuleFrame {
@@ -53,7 +54,7 @@ export function ruleMessage(answer: FlowAnswer, frame: RuleFrame, programs: Prog
   return {
     type: 'dispatch_rule',
     command: DispatchCommand.ADD,
-    wall: Wall.ISOLATE,
+    wall: WALLS[answer.wall ?? 'isolate'],
     flags,
     query_id: frame.queryId,
     cookie: frame.cookie,

@@ -12,6 +12,8 @@ export interface ServerOptions {
   port: number;
   /** Address to listen at; default all. */
   host: string | undefined;
+  /** Other processes may listen at the same port; the kernel gives each its share of the connections. */
+  reusePort: boolean;
   maxConnections: number;
   counters: Counters;
   log: Logger;
@@ -61,7 +63,8 @@ export class Server {
           ),
         ),
       );
-      server.#server.listen(options.port, options.host, resolve);
+      const { port, host, reusePort } = options;
+      server.#server.listen({ port, host, reusePort }, resolve);
     });
     server.#server.on('error', (error) =>
       options.log.error({ code: 'FC_ACCEPT' }, `accepting devices failed: ${errorText(error)}`),

@@ -12,6 +12,12 @@ import type { Counters } from './metrics.ts';
 import { Outbox } from './outbox.ts';
 import type { Transport } from './transport.ts';
 
+/**
+ * Sent most, and nothing to remember an answer by: their transaction id is put into the bytes. What else a dialect
+ * encodes has it in a copy of the message.
+ */
+const XID_IN_BYTES: ReadonlySet<MessageInit['type']> = new Set(['flow_mod', 'packet_out']);
+
 export class Wire {
   readonly outbox: Outbox;
   /** None for 1.3: that is encoded in place, without a copy. */
@@ -56,14 +62,14 @@ export class Wire {
     if (this.#dialect === undefined) return this.outbox.push(message, xid);
     let translated: Uint8Array[];
     try {
-      translated = this.#dialect.encode({ ...message, xid });
+      translated = this.#dialect.encode(XID_IN_BYTES.has(message.type) ? message : { ...message, xid });
     } catch (error) {
       if (!(error instanceof OpenFlowError)) throw error;
       throw this.#notSaid(message, error.message, error);
     }
     if (translated.length === 0) throw this.#notSaid(message, 'it has nothing like it');
     let fits = true;
-    for (const bytes of translated) fits = this.outbox.pushBytes(bytes) && fits;
+    for (const bytes of translated) fits = this.outbox.pushBytes(bytes, xid) && fits;
     return fits;
   }
 

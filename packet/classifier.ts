@@ -5,37 +5,45 @@
  * hash per distinct mask looked at, however many entries there are, and allocates nothing.
  */
 import { KEY_WORDS } from './fields.ts';
+import { finish, mix, SEED } from './hash.ts';
+import { MaskMap } from './mask-map.ts';
 
-interface Node<T extends object> {
-  readonly hash: number;
-  /** The value's words where the mask is not zero, in that order. */
-  readonly value: Uint32Array;
-  readonly priority: number;
+/** An entry, and below it those with the same value and a lower priority. */
+export interface Node<T extends object> {
+  /** GONE when it has been taken out. */
+  priority: number;
   entry: T;
-  /** Same value, lower priority. */
   lower: Node<T> | undefined;
-  /** Another value in the same bucket. */
-  next: Node<T> | undefined;
 }
 
-/** Differs per process, so that nobody outside can choose values that share a bucket. */
-const SEED = Math.floor(Math.random() * 0x1_0000_0000) | 0;
+export const GONE = -1;
 
-/** Entries with one mask. */
-class Subtable<T extends object> {
+const LEAST_PLACES = 8;
+
+/**
+ * Entries with one mask: a hash table with open addressing. Hashes and values lie in typed arrays one after the other, so that
+ * among many entries a look-up waits for memory as few times as can be.
+ */
+export class Subtable<T extends object> {
   readonly mask: Uint32Array;
-  /** The words the mask touches, and the mask there. */
-  readonly words: number[] = [];
-  readonly masks: Int32Array;
   maxPriority = -1;
+  /** The classifier's version when an entry was last added. */
+  changed = 0;
+  /** The words the mask touches, and the mask there. */
+  private readonly words: number[] = [];
+  private readonly masks: Int32Array;
   private readonly priorities = new Map<number, number>();
-  private buckets: (Node<T> | undefined)[] = new Array(8).fill(undefined);
   private values = 0;
+  /** By place: the value's hash, 0 where there is none; its masked words; its entries. */
+  private hashes = new Int32Array(LEAST_PLACES);
+  private rows: Int32Array;
+  private heads: (Node<T> | undefined)[] = new Array(LEAST_PLACES).fill(undefined);
 
   constructor(mask: Uint32Array) {
     this.mask = mask.slice();
     for (let word = 0; word < KEY_WORDS; word++) if (mask[word] !== 0) this.words.push(word);
     this.masks = Int32Array.from(this.words, (word) => mask[word]);
+    this.rows = new Int32Array(LEAST_PLACES * this.words.length);
   }
 
   get empty(): boolean {
@@ -43,28 +51,12 @@ class Subtable<T extends object> {
   }
 
   find(key: Uint32Array): Node<T> | undefined {
-    const { words, masks } = this;
-    const count = words.length;
-    let hash = SEED;
-    for (let i = 0; i < count; i++) hash = mix(hash, key[words[i]] & masks[i]);
-    hash = finish(hash);
-    search: for (
-      let node = this.buckets[hash & (this.buckets.length - 1)];
-      node !== undefined;
-      node = node.next
-    ) {
-      if (node.hash !== hash) continue;
-      const value = node.value;
-      for (let i = 0; i < count; i++) {
-        if ((((key[words[i]] & masks[i]) ^ value[i]) | 0) !== 0) continue search;
-      }
-      return node;
-    }
-    return undefined;
+    return this.heads[this.place(key)];
   }
 
   insert(value: Uint32Array, priority: number, entry: T): T | undefined {
-    const head = this.find(value);
+    let place = this.place(value);
+    const head = this.heads[place];
     for (let node = head; node !== undefined; node = node.lower) {
       if (node.priority === priority) {
         const old = node.entry;
@@ -73,24 +65,23 @@ class Subtable<T extends object> {
       }
     }
     this.count(priority, 1);
+    const node: Node<T> = { priority, entry, lower: undefined };
     if (head === undefined) {
-      this.link(this.newNode(value, priority, entry));
-      this.values++;
-      if (this.values > this.buckets.length) this.rehash(this.buckets.length * 2);
-      return undefined;
-    }
-    const node = this.newNode(value, priority, entry);
-    if (priority > head.priority) {
-      this.unlink(head);
+      // At most half of the places are taken: most look-ups are in vain where there are many masks.
+      if (++this.values * 2 > this.hashes.length) {
+        this.grow();
+        place = this.place(value);
+      }
+      this.put(place, value, node);
+    } else if (priority > head.priority) {
       node.lower = head;
-      head.next = undefined;
-      this.link(node);
-      return undefined;
+      this.heads[place] = node;
+    } else {
+      let above = head;
+      while (above.lower !== undefined && above.lower.priority > priority) above = above.lower;
+      node.lower = above.lower;
+      above.lower = node;
     }
-    let above = head;
-    while (above.lower !== undefined && above.lower.priority > priority) above = above.lower;
-    node.lower = above.lower;
-    above.lower = node;
     return undefined;
   }
 
@@ -102,60 +93,87 @@ class Subtable<T extends object> {
   }
 
   remove(value: Uint32Array, priority: number): T | undefined {
-    const head = this.find(value);
+    const place = this.place(value);
     let above: Node<T> | undefined;
-    for (let node = head; node !== undefined; above = node, node = node.lower) {
+    for (let node = this.heads[place]; node !== undefined; above = node, node = node.lower) {
       if (node.priority !== priority) continue;
       this.count(priority, -1);
-      if (above !== undefined) {
-        above.lower = node.lower;
-        return node.entry;
-      }
-      this.unlink(node);
-      const heir = node.lower;
-      if (heir !== undefined) this.link(heir);
-      else this.values--;
+      node.priority = GONE;
+      if (above !== undefined) above.lower = node.lower;
+      else if (node.lower !== undefined) this.heads[place] = node.lower;
+      else this.clear(place);
       return node.entry;
     }
     return undefined;
   }
 
-  private newNode(value: Uint32Array, priority: number, entry: T): Node<T> {
-    const masked = Uint32Array.from(this.words, (word, i) => value[word] & this.masks[i]);
+  /** Where this value is, or would be. */
+  private place(key: Uint32Array): number {
+    const { words, masks, hashes, rows } = this;
+    const count = words.length;
     let hash = SEED;
-    for (let i = 0; i < masked.length; i++) hash = mix(hash, masked[i]);
-    return { hash: finish(hash), value: masked, priority, entry, lower: undefined, next: undefined };
-  }
-
-  private link(node: Node<T>): void {
-    const bucket = node.hash & (this.buckets.length - 1);
-    node.next = this.buckets[bucket];
-    this.buckets[bucket] = node;
-  }
-
-  private unlink(node: Node<T>): void {
-    const bucket = node.hash & (this.buckets.length - 1);
-    const first = this.buckets[bucket];
-    if (first === node) {
-      this.buckets[bucket] = node.next;
-      return;
+    for (let i = 0; i < count; i++) hash = mix(hash, key[words[i]] & masks[i]);
+    hash = finish(hash);
+    const last = hashes.length - 1;
+    let place = hash & last;
+    search: for (; hashes[place] !== 0; place = (place + 1) & last) {
+      if (hashes[place] !== hash) continue;
+      const row = place * count;
+      for (let i = 0; i < count; i++) if ((key[words[i]] & masks[i]) !== rows[row + i]) continue search;
+      return place;
     }
-    for (let before = first; before !== undefined; before = before.next) {
-      if (before.next !== node) continue;
-      before.next = node.next;
-      return;
-    }
+    return place;
   }
 
-  private rehash(size: number): void {
-    const old = this.buckets;
-    this.buckets = new Array(size).fill(undefined);
-    for (let node of old) {
-      while (node !== undefined) {
-        const next: Node<T> | undefined = node.next;
-        this.link(node);
-        node = next;
-      }
+  private put(place: number, value: Uint32Array, node: Node<T>): void {
+    const { words, masks, rows } = this;
+    const row = place * words.length;
+    let hash = SEED;
+    for (let i = 0; i < words.length; i++) {
+      rows[row + i] = value[words[i]] & masks[i];
+      hash = mix(hash, rows[row + i]);
+    }
+    this.hashes[place] = finish(hash);
+    this.heads[place] = node;
+  }
+
+  /** Empties a place; those behind it that were put there because theirs was taken move up. */
+  private clear(place: number): void {
+    const { hashes, heads } = this;
+    const last = hashes.length - 1;
+    this.values--;
+    let gap = place;
+    for (let next = (gap + 1) & last; hashes[next] !== 0; next = (next + 1) & last) {
+      const wanted = hashes[next] & last;
+      if (((next - wanted) & last) < ((next - gap) & last)) continue;
+      this.move(next, gap);
+      gap = next;
+    }
+    hashes[gap] = 0;
+    heads[gap] = undefined;
+  }
+
+  private move(from: number, to: number): void {
+    const count = this.words.length;
+    this.hashes[to] = this.hashes[from];
+    this.heads[to] = this.heads[from];
+    this.rows.copyWithin(to * count, from * count, (from + 1) * count);
+  }
+
+  private grow(): void {
+    const { hashes, rows, heads } = this;
+    const count = this.words.length;
+    const last = hashes.length * 2 - 1;
+    this.hashes = new Int32Array(last + 1);
+    this.rows = new Int32Array((last + 1) * count);
+    this.heads = new Array(last + 1).fill(undefined);
+    for (let old = 0; old < hashes.length; old++) {
+      if (hashes[old] === 0) continue;
+      let place = hashes[old] & last;
+      while (this.hashes[place] !== 0) place = (place + 1) & last;
+      this.hashes[place] = hashes[old];
+      this.heads[place] = heads[old];
+      for (let i = 0; i < count; i++) this.rows[place * count + i] = rows[old * count + i];
     }
   }
 
@@ -171,46 +189,39 @@ class Subtable<T extends object> {
   }
 }
 
-function mix(hash: number, word: number): number {
-  const h = Math.imul(hash ^ word, 0x9e3779b1);
-  return h ^ (h >>> 15);
-}
-
-function finish(hash: number): number {
-  const h = Math.imul(hash, 0x85ebca6b);
-  return h ^ (h >>> 13);
-}
-
 export class Classifier<T extends object> {
   size = 0;
   /** By descending maxPriority. */
-  private readonly subtables: Subtable<T>[] = [];
-  private readonly byMask = new Map<string, Subtable<T>>();
+  protected readonly subtables: Subtable<T>[] = [];
+  /** Counts the entries added; a replaced one does not count. */
+  protected version = 0;
+  private readonly byMask = new MaskMap<Subtable<T>>();
 
   /** Adds an entry; one with the same value, mask and priority is replaced and returned. */
   insert(value: Uint32Array, mask: Uint32Array, priority: number, entry: T): T | undefined {
-    const name = mask.join();
-    let subtable = this.byMask.get(name);
+    let subtable = this.byMask.get(mask);
     if (subtable === undefined) {
       subtable = new Subtable<T>(mask);
-      this.byMask.set(name, subtable);
+      this.byMask.set(subtable.mask, subtable);
       this.subtables.push(subtable);
     }
     const old = subtable.insert(value, priority, entry);
-    if (old === undefined) this.size++;
-    this.sort();
+    if (old === undefined) {
+      this.size++;
+      subtable.changed = ++this.version;
+      this.sort();
+    }
     return old;
   }
 
   /** Takes out the entry with this very value, mask and priority; undefined when there is none. */
   remove(value: Uint32Array, mask: Uint32Array, priority: number): T | undefined {
-    const name = mask.join();
-    const subtable = this.byMask.get(name);
+    const subtable = this.byMask.get(mask);
     const old = subtable?.remove(value, priority);
     if (subtable === undefined || old === undefined) return undefined;
     this.size--;
     if (subtable.empty) {
-      this.byMask.delete(name);
+      this.byMask.delete(mask);
       this.subtables.splice(this.subtables.indexOf(subtable), 1);
     }
     this.sort();
@@ -219,16 +230,20 @@ export class Classifier<T extends object> {
 
   /** The entry with this very value, mask and priority. */
   get(value: Uint32Array, mask: Uint32Array, priority: number): T | undefined {
-    return this.byMask.get(mask.join())?.get(value, priority);
+    return this.byMask.get(mask)?.get(value, priority);
   }
 
   /** The classifier's own copy of a mask that entries have: one for all of them. */
   sharedMask(mask: Uint32Array): Uint32Array {
-    return this.byMask.get(mask.join())?.mask ?? mask;
+    return this.byMask.get(mask)?.mask ?? mask;
   }
 
   /** The matching entry of highest priority. Which one of several with equal priority is not defined. */
   lookup(key: Uint32Array): T | undefined {
+    return this.search(key)?.entry;
+  }
+
+  protected search(key: Uint32Array): Node<T> | undefined {
     const { subtables } = this;
     let best: Node<T> | undefined;
     for (let i = 0; i < subtables.length; i++) {
@@ -237,7 +252,7 @@ export class Classifier<T extends object> {
       const node = subtable.find(key);
       if (node !== undefined && (best === undefined || node.priority > best.priority)) best = node;
     }
-    return best?.entry;
+    return best;
   }
 
   clear(): void {

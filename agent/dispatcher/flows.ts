@@ -12,6 +12,7 @@ import {
 import {
   type CellEnd,
   type CellLimits,
+  type CellWall,
   DEFAULT_LIMITS,
   type ProgramImage,
 } from '../../sandbox/client/types.ts';
@@ -24,10 +25,16 @@ import { TokenBucket } from './admission.ts';
 import { CellReports, type RuleEnd } from './cell-reports.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { PendingFlow } from './pending.ts';
-import { Rule, type RuleTable } from './rules.ts';
+import { isWithin, Rule, type RuleTable } from './rules.ts';
 import type { Setups } from './setups.ts';
 
 export type DispatchRule = MessageOf<'dispatch_rule'>;
+
+const WALLS: ReadonlyMap<number, CellWall> = new Map([
+  [Wall.ISOLATE, 'isolate'],
+  [Wall.PROCESS, 'process'],
+  [Wall.CONTEXT, 'context'],
+]);
 
 /** After host deaths, cells are started again by the agent at most this often per minute; then the flow asks anew. */
 const HOST_DEATHS_PER_MINUTE = 5;
@@ -91,13 +98,14 @@ export class Flows implements CellListener {
       { ...ruleInit(message), bothDirections: (message.flags & DispatchFlag.BOTH_DIRECTIONS) !== 0 },
       clock.now,
     );
-    if (message.wall !== Wall.ISOLATE || message.cells.length !== 1) {
+    const wall = WALLS.get(message.wall);
+    if (wall === undefined || message.cells.length !== 1) {
       const what = message.cells.length === 1 ? `wall ${message.wall}` : `${message.cells.length} cells`;
       this.#refuse(
         rule,
         message,
         CellReason.UNSUPPORTED,
-        `${what} in a rule is not supported: give one isolate`,
+        `${what} in a rule is not supported: give one cell`,
       );
       return;
     }
@@ -105,6 +113,11 @@ export class Flows implements CellListener {
     const program = programs.find(spec.program);
     if (program === undefined) {
       this.#refuse(rule, message, CellReason.BAD_PROGRAM, `program ${spec.program} was not uploaded`);
+      return;
+    }
+    if (wall === 'context' && !program.trusted) {
+      const why = 'uploaded programs get an isolate or a process each, not a context';
+      this.#refuse(rule, message, CellReason.UNSUPPORTED, why);
       return;
     }
     const answered = dispatcher.pending.get(message.query_id);
@@ -115,12 +128,7 @@ export class Flows implements CellListener {
     }
     const displaced = rules.add(rule);
     if (displaced === undefined) {
-      this.#refuse(
-        rule,
-        message,
-        CellReason.NO_RESOURCES,
-        `the dispatch table is full (${rules.limit} rules)`,
-      );
+      this.#refuse(rule, message, CellReason.NO_RESOURCES, rules.whyRefused(rule));
       return;
     }
     this.counters.added++;
@@ -128,6 +136,7 @@ export class Flows implements CellListener {
     const limits: CellLimits = {
       memoryMiB: spec.memory_mib || DEFAULT_LIMITS.memoryMiB,
       runMs: spec.run_ms || DEFAULT_LIMITS.runMs,
+      wall,
     };
     const cell = cells.open({ tenant: rule.tenant, program, limits, rule, queryId: message.query_id });
     if (message.query_id !== 0 && cell.phase === 'opening') setups.begin(cell, clock.now);
@@ -162,6 +171,7 @@ export class Flows implements CellListener {
     }
     rule.idleTimeout = message.idle_timeout;
     rule.hardTimeout = message.hard_timeout;
+    rules.timeoutsChanged(rule);
     rule.cookie = message.cookie;
     rule.onFailure = message.on_failure;
     // Which directions a rule covers is part of what it is, not of what can be changed.
@@ -174,6 +184,12 @@ export class Flows implements CellListener {
   delete(message: DispatchRule): void {
     const { rules, clock } = this.#options;
     const wanted = new Rule({ ...ruleInit(message), bothDirections: false }, clock.now);
+    // The rule of a cell that lives is known, however many rules there are.
+    const own = message.cell === 0 ? undefined : this.#options.cells.get(message.cell)?.rule;
+    if (own !== undefined) {
+      if (rules.has(own) && isWithin(own.forward, wanted.forward)) this.end(own, 'delete');
+      return;
+    }
     for (const rule of rules.within(wanted.forward)) {
       if (message.cell === 0 || rule.cell?.id === message.cell) this.end(rule, 'delete');
     }
@@ -227,7 +243,7 @@ export class Flows implements CellListener {
   sweep(): void {
     const { rules, clock, cells } = this.#options;
     const { now } = clock;
-    for (const [rule, why] of [...rules.expired(now)]) this.end(rule, why);
+    for (const [rule, why] of rules.expired(now)) this.end(rule, why);
     this.#giveUpLate(now);
     this.#tellRefusals(now);
     const limit = this.#options.firstBarrierMs();
@@ -244,7 +260,7 @@ export class Flows implements CellListener {
       retry.at = Infinity;
       retry.start();
     }
-    for (const cell of cells.all()) if (cell.control.waiting) cell.control.pump();
+    cells.pump();
   }
 
   opened(cell: CellRecord): void {

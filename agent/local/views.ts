@@ -44,6 +44,7 @@ export const viewCell = (cell: CellRecord, clock: Clock) => ({
   program_hash: cell.program.hash,
   memory_mib: cell.limits.memoryMiB,
   run_ms: cell.limits.runMs,
+  wall: cell.limits.wall ?? 'isolate',
   match: cell.rule?.match ?? null,
   age_s: seconds(cell.openedAt, clock),
   setup_us: cell.setupUs,

@@ -60,17 +60,17 @@ export interface RunningController {
   stop(): Promise<void>;
 }
 
-/** A fresh process of this controller, on the controllers' CPU. `flags` are further words of its command line. */
+/** A fresh process of this controller, on the controllers' CPU. */
 export async function startController(
   name: ControllerName,
   version: LoadOptions['version'],
-  flags: readonly string[] = [],
 ): Promise<RunningController> {
   const dir = mkdtempSync(join(tmpdir(), 'fc-controller-'));
   const port = await freePort();
-  const argv = [...COMMANDS[name](port, version, dir), ...flags];
+  const argv = COMMANDS[name](port, version, dir);
   const controller = spawn('taskset', ['-c', CONTROLLER_CPU, ...argv], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+    // They log every connection.
+    stdio: 'ignore',
   });
   const stop = async () => {
     await end(controller);
@@ -95,9 +95,8 @@ export const onLoadCpu = (script: string, options: object): readonly string[] =>
 export async function measure(
   name: ControllerName,
   load: Omit<LoadOptions, 'port' | 'pid'>,
-  flags: readonly string[] = [],
 ): Promise<LoadResult> {
-  const { pid, port, stop } = await startController(name, load.version, flags);
+  const { pid, port, stop } = await startController(name, load.version);
   try {
     const [file, ...words] = onLoadCpu('load.ts', { ...load, port, pid } satisfies LoadOptions);
     const { stdout } = await promisify(execFile)(file, words, { maxBuffer: 1 << 20 });

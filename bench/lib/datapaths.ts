@@ -9,6 +9,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Switch, stop } from '../../mininet/topology.ts';
+import type { CellWall } from '../../sandbox/index.ts';
 
 export interface Running {
   /** The processes on the data path, children included. */
@@ -89,7 +90,8 @@ const DEFAULT_POOL = 64;
 export interface FlowcellOptions {
   poolSize?: number;
   granularity?: string;
-  /** Seconds; default the app's. */
+  wall?: CellWall;
+  /** Of its flows, seconds; default the app's. */
   idleTimeout?: number;
   /** TCP port on the loopback of a further controller; somebody must listen there. */
   secondController?: number;
@@ -113,6 +115,7 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
         String(CONTROLLER_PORT),
         '--granularity',
         options.granularity ?? 'five-tuple',
+        ...(options.wall === undefined ? [] : ['--wall', options.wall]),
         ...(options.idleTimeout === undefined ? [] : ['--idle-timeout', String(options.idleTimeout)]),
       ];
       const controller = node.spawn([flowcell, ...controllerArgs, ...common], spawnOptions);

@@ -193,7 +193,8 @@ export class FakeSwitch {
 
   #ruled(rule: Uint8Array): void {
     const ready = cellStatus(READY, ++this.#cells);
-    const cookie = rule.slice(RULE_COOKIE, RULE_COOKIE + 8);
+    // Not slice: of a Buffer that shares memory, and the next chunk of input is read into it.
+    const cookie = Uint8Array.from(rule.subarray(RULE_COOKIE, RULE_COOKIE + 8));
     ready.set(rule.subarray(RULE_QUERY, RULE_QUERY + 4), STATUS_QUERY);
     ready.set(cookie, STATUS_COOKIE);
     this.#cookies.push(cookie);

@@ -290,5 +290,5 @@ export function instructionsTo10(
       ]);
     }
   }
-  return actionsTo10([...applied, ...inSetOrder(written)], match);
+  return actionsTo10(written.length === 0 ? applied : [...applied, ...inSetOrder(written)], match);
 }

@@ -152,12 +152,12 @@ export function matchFrom10(match: Match10): Match {
 const fieldError = (what: string, code: number): OpenFlowError =>
   cannotSay(v10.OFP_VERSION, what, [ErrorType.BAD_MATCH, code]);
 
-/** Fields that only change their name, and what eth_type, or ip_proto beside it, must say for 1.0 to compare them. */
+const BAD_PORT = [ErrorType.BAD_MATCH, BadMatchCode.BAD_VALUE] as const;
+
+/** Fields that only change their name (the addresses of Ethernet beside them), and what eth_type, or ip_proto beside it, must say for 1.0 to compare them. */
 const RENAMED: Readonly<
   Record<string, readonly [to: FieldName10, ethTypes?: readonly number[], proto?: number]>
 > = {
-  eth_dst: ['dl_dst'],
-  eth_src: ['dl_src'],
   eth_type: ['dl_type'],
   vlan_pcp: ['dl_vlan_pcp'],
   ip_dscp: ['nw_tos', IP],
@@ -241,13 +241,19 @@ export function matchTo10(match: Readonly<Record<string, unknown>> = {}, priorit
   for (const name in match) {
     const given = match[name];
     if (given === undefined) continue;
-    if (name === 'in_port') {
-      out.in_port = port16Of(given as number, [ErrorType.BAD_MATCH, BadMatchCode.BAD_VALUE]);
-      continue;
-    }
-    if (name === 'vlan_vid') {
-      out.dl_vlan = vlanTo10(given as number, match.vlan_pcp !== undefined);
-      continue;
+    switch (name) {
+      case 'in_port':
+        out.in_port = port16Of(given as number, BAD_PORT);
+        continue;
+      case 'vlan_vid':
+        out.dl_vlan = vlanTo10(given as number, match.vlan_pcp !== undefined);
+        continue;
+      case 'eth_dst':
+        out.dl_dst = unmasked(name, given);
+        continue;
+      case 'eth_src':
+        out.dl_src = unmasked(name, given);
+        continue;
     }
     const renamed = Object.hasOwn(RENAMED, name) ? RENAMED[name] : undefined;
     if (renamed === undefined) throw fieldError(`match field ${name}`, BadMatchCode.BAD_FIELD);

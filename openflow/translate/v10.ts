@@ -67,9 +67,9 @@ function packetOutFrom10(message: v10.MessageOf<'packet_out'>): MessageOf<'packe
 }
 
 function packetOutTo10(message: Init<'packet_out'>): Uint8Array[] {
-  const { in_port = Port.CONTROLLER, actions = [] } = message;
-  const port = in_port === Port.CONTROLLER ? v10.Port.NONE : port16Of(in_port);
-  return [v10.encode({ ...message, in_port: port, actions: actionsTo10(actions) })];
+  const { xid, buffer_id, in_port: port = Port.CONTROLLER, actions = [], data } = message;
+  const in_port = port === Port.CONTROLLER ? v10.Port.NONE : port16Of(port);
+  return [v10.encode({ type: 'packet_out', xid, buffer_id, in_port, actions: actionsTo10(actions), data })];
 }
 
 /** Nothing for a port that 1.0 has no number for, and for an invalid TTL, of which 1.0 knows nothing. */
@@ -211,8 +211,18 @@ class Dialect10 implements Dialect {
         { type: 'experimenter', xid, ...experimenterData({ vendor, data }) },
       ],
       features_reply: (message) => [this.#featuresFrom10(message)],
-      packet_in: ({ in_port, ...rest }) => [
-        { ...rest, table_id: 0, cookie: NO_COOKIE, match: { in_port: port32(in_port) } },
+      packet_in: ({ xid, buffer_id, total_len, reason, in_port, data }) => [
+        {
+          type: 'packet_in',
+          xid,
+          buffer_id,
+          total_len,
+          reason,
+          table_id: 0,
+          cookie: NO_COOKIE,
+          match: { in_port: port32(in_port) },
+          data,
+        },
       ],
       flow_removed: ({ match, ...rest }) => [
         { ...rest, table_id: 0, hard_timeout: 0, match: matchFrom10(match) },

@@ -66,12 +66,24 @@ export interface HostArguments {
   uid: number;
   /** Packets one cell may handle before the next has its turn. */
   budget: number;
+  /** Cells it is to hold at most. */
+  cells: number;
 }
 
 /** Inherited descriptors of the host process. */
 export const HOST_FD = { CONTROL: 3, MEMORY: 4, TO_HOST: 5, TO_AGENT: 6 } as const;
 
-export type HostEnd = 'closed' | 'memory' | 'cpu' | 'exception';
+/** host-died: the isolate that it shared with others ended by another's doing. */
+export type HostEnd = 'closed' | 'memory' | 'cpu' | 'exception' | 'host-died';
+
+/** What isolates are made and kept by. */
+export interface CellKind {
+  /** Of the program. */
+  hash: string;
+  memoryMiB: number;
+  /** A context in an isolate that others have one in. */
+  shared: boolean;
+}
 
 export type ToHost =
   /** A program to keep `target` isolates (of `memoryMiB`) warm of; 0: made to order only. */
@@ -86,21 +98,15 @@ export type ToHost =
       memoryMiB: number;
     }
   /** One isolate is needed now; answered by `warm` or `failed`. */
-  | { type: 'make'; hash: string; memoryMiB: number }
+  | ({ type: 'make' } & CellKind)
   /** The agent will not touch this region again: dispose the cell if it lives, and use the index again. */
   | { type: 'release'; index: number };
 
 export type ToAgent =
   /** Locked down; programs are welcome. `notices`: protections this system does not permit. */
   | { type: 'ready'; pid: number; notices: string[] }
-  | { type: 'warm'; index: number; hash: string; memoryMiB: number }
-  | {
-      type: 'failed';
-      hash: string;
-      memoryMiB: number;
-      reason: 'bad_program' | 'no_resources';
-      detail: string;
-    }
+  | ({ type: 'warm'; index: number } & CellKind)
+  | ({ type: 'failed'; reason: 'bad_program' | 'no_resources'; detail: string } & CellKind)
   /** The cell is gone; its index is the agent's until `release`. */
   | { type: 'ended'; index: number; end: HostEnd; detail: string }
   /** A `release`d index is wiped. */

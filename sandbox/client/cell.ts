@@ -5,6 +5,7 @@ import {
   H,
   HEADER_BYTES,
   KEY_WORDS,
+  NO_QUEUE,
   REGION_BYTES,
   RX_OFFSET,
   RX_SLOTS,
@@ -239,6 +240,24 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
     return null;
   }
 }
+
+/** The one object that all records of a host are handed over in. */
+export const emptyVerdict = <F extends FrameRef>(region: Uint8Array, regionAddress: bigint): Verdict<F> => ({
+  kind: 0,
+  last: false,
+  cacheable: false,
+  frame: undefined as unknown as F,
+  port: 0,
+  region,
+  regionAddress,
+  headOffset: 0,
+  headLength: 0,
+  headConsumed: 0,
+  queue: NO_QUEUE,
+  tableId: 0,
+  cookie: 0n,
+  metadata: 0n,
+});
 
 function u64(low: number, high: number): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);

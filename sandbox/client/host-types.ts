@@ -1,6 +1,8 @@
 /** What a sandbox host is started with, and what it says of itself. */
 import type { Logger } from 'pino';
 import type { PollLoop } from '../sys/loop.ts';
+import type { Bans } from './bans.ts';
+import type { SandboxHost } from './host.ts';
 import type { CellEnd, CellEvents, CellHandle, FrameRef, ProgramImage } from './types.ts';
 
 export interface SandboxHostOptions<F extends FrameRef> {
@@ -13,6 +15,16 @@ export interface SandboxHostOptions<F extends FrameRef> {
   poolSize?: number;
   /** User and group id of the host. Default 64000 + tenant. */
   uid?: number;
+  /** Cells it takes. Default and most: HOST_CELLS. */
+  cells?: number;
+  /** In place of `events.batchEnd`, where cells report to several. */
+  batchEnd?: () => void;
+  /** Kept by several hosts together: what took one down is not to take down the next. */
+  bans?: Bans;
+  /** A process that dies is replaced. Default true. */
+  restarts?: boolean;
+  /** The last cell has ended. */
+  emptied?: (host: SandboxHost<F>) => void;
   logger: Logger;
 }
 

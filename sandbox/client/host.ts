@@ -1,18 +1,18 @@
 /** One sandbox host as the agent sees it: opens cells in it, feeds them, takes what they produce. */
 import type { Logger } from 'pino';
 import { HOST_CELLS, RING_SIZE, regionOffset, type ToAgent } from '../channel/control.ts';
-import { NO_QUEUE } from '../channel/layout.ts';
 import type { PollLoop } from '../sys/loop.ts';
+import { Backoff } from './backoff.ts';
 import { Bans } from './bans.ts';
-import { type CellOwner, HostCell } from './cell.ts';
+import { type CellOwner, emptyVerdict, HostCell } from './cell.ts';
 import { SandboxError } from './errors.ts';
 import { Heartbeat } from './heartbeat.ts';
 import type { OpenCallback, SandboxHostOptions, SandboxHostStats } from './host-types.ts';
+import { limitsRefusal } from './limits.ts';
 import { HostProcess } from './process.ts';
 import { uploadedRuntime } from './programs.ts';
-import { HostShare } from './share.ts';
 import { SharedPages } from './shared-pages.ts';
-import { Shelves, shelfKey, type Waiter } from './shelves.ts';
+import { kindOf, Shelves, shelfKey, type Waiter } from './shelves.ts';
 import {
   type CellEnd,
   type CellEvents,
@@ -28,11 +28,6 @@ const FIRST_UID = 64000;
 const DEFAULT_POOL = 32;
 /** Packets a cell may handle before the next one has its turn. */
 const BUDGET = 64;
-/** Pause before a host that died is started again, doubled each time it dies young, ms. */
-const RESTART_MS = 50;
-const MAX_RESTART_MS = 5000;
-const YOUNG_MS = 10_000;
-const MEMORY_MIB = { least: 8, most: 4096 };
 /** Who has a cell index: the host; the agent, as a warm isolate or a cell; nobody until it is wiped. */
 const OWNER = { HOST: 0, WARM: 1, CELL: 2, RELEASED: 3 } as const;
 
@@ -43,15 +38,15 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly verdict: Verdict<F>;
   readonly counters = { frames: 0, records: 0, messages: 0 };
   readonly #options: SandboxHostOptions<F>;
-  /** All who open cells here: whoever started it, and its shares. */
-  #users: readonly CellEvents<F>[];
+  /** How many cells it takes. */
+  readonly #capacity: number;
   /** Evaluated before programs that were uploaded. */
   readonly #uploadedRuntime: string;
   readonly #logger: Logger;
   readonly #loop: PollLoop;
   readonly #pages: SharedPages;
   /** By index; a cell that ended stays until its index is the host's again. */
-  readonly #cells: (HostCell<F> | null)[] = new Array(HOST_CELLS).fill(null);
+  readonly #cells: (HostCell<F> | null)[];
   readonly #shelves = new Shelves<F>();
   /** Programs the present process has got. */
   readonly #known = new Set<string>();
@@ -59,11 +54,13 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   #dirtyCount = 0;
   readonly #taken = new Uint16Array(RING_SIZE);
   /** Who has each index. */
-  readonly #owners = new Uint8Array(HOST_CELLS);
+  readonly #owners: Uint8Array;
+  /** Indexes that are the host's: free, or an isolate being built. */
+  #unused: number;
   /** Indexes to give back when the present batch has been sent. */
   readonly #releases: number[] = [];
   #inBatch = false;
-  readonly #bans = new Bans();
+  readonly #bans: Bans;
   readonly #heartbeat = new Heartbeat({
     read: () => this.#pages.heartbeat,
     busy: () => this.#pages.pending || this.#anyBusy(),
@@ -77,12 +74,12 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   #process: HostProcess | null = null;
   #starting: Promise<void> | null = null;
   #closed = false;
-  #startedAt = 0;
-  #restartMs = RESTART_MS;
+  readonly #backoff = new Backoff();
   #restart: NodeJS.Timeout | undefined;
   #onExit: (() => void) | null = null;
   readonly #stats = { live: 0, warm: 0, opened: 0, openFailed: 0, badRecords: 0, restarts: 0 };
   readonly #ended: Record<CellEnd, number> = { closed: 0, memory: 0, cpu: 0, exception: 0, 'host-died': 0 };
+  readonly #batchEnd: () => void;
   readonly #each = (): boolean => this.#turn();
   readonly #beforeSleep = (): boolean => this.#goingToSleep();
   readonly #afterWake = (): void => this.#pages.awake();
@@ -105,27 +102,17 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#uploadedRuntime = runtime;
     this.#logger = options.logger;
     this.#loop = options.loop;
-    this.#users = [options.events];
-    this.#pages = new SharedPages(`flowcell-${options.tenant}`);
+    this.#capacity = options.cells ?? HOST_CELLS;
+    this.#unused = this.#capacity;
+    this.#owners = new Uint8Array(this.#capacity);
+    this.#cells = new Array(this.#capacity).fill(null);
+    this.#bans = options.bans ?? new Bans();
+    this.#pages = new SharedPages(`flowcell-${options.tenant}`, this.#capacity);
     this.words = this.#pages.words;
     this.bytes = this.#pages.bytes;
     this.address = this.#pages.address;
-    this.verdict = {
-      kind: 0,
-      last: false,
-      cacheable: false,
-      frame: undefined as unknown as F,
-      port: 0,
-      region: this.bytes,
-      regionAddress: this.address,
-      headOffset: 0,
-      headLength: 0,
-      headConsumed: 0,
-      queue: NO_QUEUE,
-      tableId: 0,
-      cookie: 0n,
-      metadata: 0n,
-    };
+    this.verdict = emptyVerdict(this.bytes, this.address);
+    this.#batchEnd = options.batchEnd ?? (() => options.events.batchEnd?.());
     const { toAgent } = this.#pages;
     this.#loop.watch(toAgent.fd, () => toAgent.drain());
     this.#loop.each(this.#each);
@@ -153,16 +140,29 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.openFor(this.#options.events, id, program, limits, callback, wanted);
   }
 
-  /** A part of this host for another device in the same process. */
-  share(events: CellEvents<F>): HostShare<F> {
-    this.#users = [...this.#users, events];
-    return new HostShare(this, events);
+  /** Indexes that nobody has or waits for: it takes so many cells more. 0 while it does not run. */
+  get room(): number {
+    return this.#process === null ? 0 : Math.max(0, this.#unused - this.#shelves.size);
   }
 
-  /** The share's cells have ended; it opens no more. */
-  unshare(events: CellEvents<F>): void {
+  /** Requests for a cell. */
+  get waiting(): number {
+    return this.#shelves.size;
+  }
+
+  /** Cells, and requests for one. */
+  get load(): number {
+    return this.#stats.live + this.#shelves.size;
+  }
+
+  /** A cell of this kind would be there at once. */
+  isWarm(program: ProgramImage, limits: CellLimits): boolean {
+    return this.#process !== null && this.#shelves.has(shelfKey(kindOf(program, limits)));
+  }
+
+  /** Closes the cells that report to `events`. */
+  closeCellsOf(events: CellEvents<F>): void {
     for (const cell of this.#cells) if (cell?.events === events) this.closeCell(cell);
-    this.#users = this.#users.filter((user) => user !== events);
   }
 
   /** `open` for one of several users: `events` hears of this cell. */
@@ -181,7 +181,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       callback(problem, null, 0);
       return;
     }
-    const key = shelfKey(program.hash, limits.memoryMiB);
+    const key = shelfKey(kindOf(program, limits));
     const waiter = { id, program, events, limits, since, callback, wanted };
     const index = this.#process ? this.#shelves.take(key) : undefined;
     if (index !== undefined) {
@@ -208,7 +208,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   }
 
   stats(): SandboxHostStats {
-    const waiting = this.#shelves.waiting.length;
+    const waiting = this.#shelves.size;
     return { ...this.#stats, waiting, ended: { ...this.#ended }, ...this.counters };
   }
 
@@ -242,24 +242,22 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   #refusal(program: ProgramImage, limits: CellLimits): SandboxError | null {
     if (this.#closed) return new SandboxError('FC_HOST_UNAVAILABLE', 'the sandbox host was closed');
-    const ban = this.#bans.why(program.hash) ?? this.#bans.why(shelfKey(program.hash, limits.memoryMiB));
+    const ban = this.#bans.why(program.hash) ?? this.#bans.why(shelfKey(kindOf(program, limits)));
     if (ban !== undefined) return new SandboxError('FC_BAD_PROGRAM', ban);
-    const { memoryMiB, runMs } = limits;
-    if (!Number.isInteger(memoryMiB) || memoryMiB < MEMORY_MIB.least || memoryMiB > MEMORY_MIB.most) {
-      const range = `${MEMORY_MIB.least} to ${MEMORY_MIB.most}`;
-      return new SandboxError('FC_BAD_LIMITS', `a cell's memory is ${range} MiB, not ${memoryMiB}`);
+    if (limits.wall === 'context' && !program.trusted) {
+      return new SandboxError(
+        'FC_BAD_LIMITS',
+        'an uploaded program is not let into an isolate that others share',
+      );
     }
-    if (!(runMs >= 1 && runMs <= 1000)) {
-      return new SandboxError('FC_BAD_LIMITS', `a cell's run may take 1 to 1000 ms, not ${runMs}`);
-    }
-    return null;
+    return limitsRefusal(limits);
   }
 
   async #startProcess(): Promise<void> {
     const { tenant, uid } = this.#options;
-    this.#startedAt = performance.now();
+    this.#backoff.started();
     const started = await HostProcess.start({
-      arguments: { tenant, uid: uid ?? FIRST_UID + tenant, budget: BUDGET },
+      arguments: { tenant, uid: uid ?? FIRST_UID + tenant, budget: BUDGET, cells: this.#capacity },
       memory: this.#pages.fd,
       toHost: this.#pages.toHost.fd,
       toAgent: this.#pages.toAgent.fd,
@@ -290,7 +288,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   #request({ program, limits }: Waiter<F>): void {
     if (!this.#process) return;
     if (!this.#known.has(program.hash)) this.#sendProgram(program, false);
-    this.#process.send({ type: 'make', hash: program.hash, memoryMiB: limits.memoryMiB });
+    this.#process.send({ type: 'make', ...kindOf(program, limits) });
   }
 
   #take(index: number, waiter: Waiter<F>): void {
@@ -345,18 +343,17 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   /** What was taken is sent now; only then may the memory it is in be used for something else. */
   #endBatch(): void {
-    const users = this.#users;
-    for (let i = 0; i < users.length; i++) users[i]!.batchEnd?.();
+    this.#batchEnd();
     this.#inBatch = false;
     for (const index of this.#releases) this.#process?.send({ type: 'release', index });
     this.#releases.length = 0;
   }
 
   #receive(message: ToAgent): void {
-    if (message.type === 'warm') this.#warmed(message.index, message.hash, message.memoryMiB);
+    if (message.type === 'warm') this.#warmed(message.index, shelfKey(message));
     else if (message.type === 'failed') {
       const code = message.reason === 'no_resources' ? 'FC_NO_RESOURCES' : 'FC_BAD_PROGRAM';
-      const key = shelfKey(message.hash, message.memoryMiB);
+      const key = shelfKey(message);
       const why = String(message.detail);
       const foreign = this.#shelves.some(key, ({ program }) => !program.trusted);
       if (foreign && code === 'FC_BAD_PROGRAM') this.#bans.add(key, why);
@@ -373,14 +370,14 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     }
   }
 
-  #warmed(index: number, hash: string, memoryMiB: number): void {
+  #warmed(index: number, key: string): void {
     // (An index that is no such number finds undefined, which is no owner.)
     if (this.#owners[index] !== OWNER.HOST) {
       this.#distrust(`index ${index} is announced as warm`);
       return;
     }
     this.#owners[index] = OWNER.WARM;
-    const key = shelfKey(hash, memoryMiB);
+    this.#unused--;
     this.#stats.warm++;
     const waiter = this.#shelves.next(key);
     if (waiter) this.#take(index, waiter);
@@ -390,6 +387,10 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   #endedByHost(index: number, end: CellEnd, detail: string): void {
     // Both sides ended it at the same time.
     if (this.#owners[index] === OWNER.RELEASED) return;
+    if (this.#owners[index] === OWNER.WARM) {
+      this.#dropWarm(index);
+      return;
+    }
     const cell = this.#cells[index];
     if (!cell) {
       this.#distrust(`cell index ${index} is reported as ended`);
@@ -403,9 +404,21 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#endCell(cell, end in this.#ended ? end : 'exception', String(detail));
   }
 
+  /** It was in a shared isolate that has ended. */
+  #dropWarm(index: number): void {
+    this.#shelves.drop(index);
+    this.#stats.warm--;
+    this.#owners[index] = OWNER.RELEASED;
+    this.#process?.send({ type: 'release', index });
+  }
+
   #released(index: number): void {
-    if (this.#owners[index] === OWNER.RELEASED) this.#owners[index] = OWNER.HOST;
-    else this.#distrust(`index ${index} is reported as released`);
+    if (this.#owners[index] !== OWNER.RELEASED) {
+      this.#distrust(`index ${index} is reported as released`);
+      return;
+    }
+    this.#owners[index] = OWNER.HOST;
+    this.#unused++;
   }
 
   /** Ends a cell on this side and gives its region back; `lost` and `ended` are told before this returns. */
@@ -420,6 +433,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     if (this.#inBatch) this.#releases.push(cell.index);
     else this.#process?.send({ type: 'release', index: cell.index });
     cell.events.ended(cell, end, detail);
+    if (this.#stats.live === 0) this.#options.emptied?.(this);
   }
 
   #endAll(end: CellEnd, detail: string): void {
@@ -453,7 +467,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       return;
     }
     const { tenant } = this.#options;
-    this.#logger.error({ tenant, detail, live: this.#stats.live }, 'sandbox host died; starting another');
+    this.#logger.error({ tenant, detail, live: this.#stats.live }, 'sandbox host died');
     this.#reset();
     if (culprit !== null) {
       const { hash, name, trusted } = culprit.program;
@@ -463,8 +477,10 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     }
     this.#endAll('host-died', `the sandbox host ${detail}`);
     this.#owners.fill(OWNER.HOST);
-    if (performance.now() - this.#startedAt > YOUNG_MS) this.#restartMs = RESTART_MS;
-    this.#scheduleRestart();
+    this.#unused = this.#capacity;
+    if (this.#options.restarts === false) {
+      this.#failWaiting(new SandboxError('FC_HOST_UNAVAILABLE', `the sandbox host ${detail}`));
+    } else this.#scheduleRestart();
   }
 
   #scheduleRestart(): void {
@@ -476,8 +492,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
         this.#failWaiting(new SandboxError('FC_HOST_UNAVAILABLE', 'the sandbox host does not start'));
         this.#scheduleRestart();
       });
-    }, this.#restartMs);
-    this.#restartMs = Math.min(this.#restartMs * 2, MAX_RESTART_MS);
+    }, this.#backoff.next());
   }
 
   /** Memory and bookkeeping as for a new process. */

@@ -1,28 +1,24 @@
-/** A sandbox host for several devices in one process. */
+/** The sandbox hosts of a tenant for several devices in one process. */
 import { SandboxError } from './errors.ts';
-import type { SandboxHost } from './host.ts';
-import type { OpenCallback, SandboxHostStats } from './host-types.ts';
+import type { OpenCallback } from './host-types.ts';
+import type { HostView, TenantHosts } from './tenant-hosts.ts';
 import type { CellEvents, CellLimits, FrameRef, ProgramImage } from './types.ts';
 
 /**
- * What one of several devices in a process has of a sandbox host they share. A cell is a cell of its own as ever;
- * what they share is the process and its store of warm isolates.
+ * What one of several devices in a process has of the sandbox hosts they share. A cell is a cell of its own as ever;
+ * what they share is the processes and their stores of warm isolates.
  */
 export class HostShare<F extends FrameRef> {
-  readonly #host: SandboxHost<F>;
+  readonly #hosts: TenantHosts<F>;
   readonly #events: CellEvents<F>;
   #closed = false;
 
-  constructor(host: SandboxHost<F>, events: CellEvents<F>) {
-    this.#host = host;
+  constructor(hosts: TenantHosts<F>, events: CellEvents<F>) {
+    this.#hosts = hosts;
     this.#events = events;
   }
 
-  get pid(): number {
-    return this.#host.pid;
-  }
-
-  /** As SandboxHost.open. */
+  /** As TenantHosts.open. */
   open(
     id: number,
     program: ProgramImage,
@@ -30,7 +26,7 @@ export class HostShare<F extends FrameRef> {
     callback: OpenCallback<F>,
     wanted?: () => boolean,
   ): void {
-    const gone = () => new SandboxError('FC_HOST_UNAVAILABLE', 'this share of the sandbox host was closed');
+    const gone = () => new SandboxError('FC_HOST_UNAVAILABLE', 'this share of the sandbox hosts was closed');
     if (this.#closed) {
       callback(gone(), null, 0);
       return;
@@ -41,22 +37,27 @@ export class HostShare<F extends FrameRef> {
         callback(gone(), null, setupUs);
       } else callback(error, cell, setupUs);
     };
-    this.#host.openFor(this.#events, id, program, limits, opened, wanted);
+    this.#hosts.openFor(this.#events, id, program, limits, opened, wanted);
   }
 
   kick(): void {
-    this.#host.kick();
+    this.#hosts.kick();
   }
 
-  /** Of the whole host. */
-  stats(): SandboxHostStats {
-    return this.#host.stats();
+  /** Of the whole processes. */
+  view(): HostView[] {
+    return this.#hosts.view();
   }
 
-  /** Ends its cells ('closed'); the host goes on. */
+  /** Those of all who share the hosts. */
+  get counters(): TenantHosts<F>['counters'] {
+    return this.#hosts.counters;
+  }
+
+  /** Ends its cells ('closed'); the hosts go on. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#host.unshare(this.#events);
+    this.#hosts.unshare(this.#events);
   }
 }

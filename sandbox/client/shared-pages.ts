@@ -10,7 +10,6 @@ import {
   CELL_WANT,
   CONTROL_BYTES,
   DONE_RING,
-  HOST_CELLS,
   READY_RING,
   RING_SIZE,
 } from '../channel/control.ts';
@@ -19,7 +18,6 @@ import { closeFd, EventFd, memfdCreate, punchHole } from '../sys/libc.ts';
 import { MappedMemory } from '../sys/memory.ts';
 
 const RING_MASK = RING_SIZE - 1;
-const BYTES = CONTROL_BYTES + HOST_CELLS * REGION_BYTES;
 
 export class SharedPages {
   readonly fd: number;
@@ -29,14 +27,17 @@ export class SharedPages {
   readonly toHost = new EventFd();
   readonly toAgent = new EventFd();
   readonly #memory: MappedMemory;
+  readonly #capacity: number;
   /** This side's own positions: what the host writes there is only ever checked. */
   #readyHead = 0;
   #doneTail = 0;
 
-  /** `name` is what /proc shows of the memory. */
-  constructor(name: string) {
-    this.fd = memfdCreate(name, BYTES);
-    this.#memory = new MappedMemory(this.fd, BYTES);
+  /** `name` is what /proc shows of the memory; `capacity`: cells, whose pages take memory when they are used. */
+  constructor(name: string, capacity: number) {
+    const bytes = CONTROL_BYTES + capacity * REGION_BYTES;
+    this.#capacity = capacity;
+    this.fd = memfdCreate(name, bytes);
+    this.#memory = new MappedMemory(this.fd, bytes);
     this.words = new Int32Array(this.#memory.buffer);
     this.bytes = new Uint8Array(this.#memory.buffer);
     this.address = this.#memory.address;
@@ -113,7 +114,7 @@ export class SharedPages {
     while (this.#doneTail !== head) {
       const index = words[DONE_RING + (this.#doneTail & RING_MASK)]! >>> 0;
       this.#doneTail = (this.#doneTail + 1) | 0;
-      if (index >= HOST_CELLS) return -1;
+      if (index >= this.#capacity) return -1;
       Atomics.store(words, CELL_DONE + index, 0);
       taken[count++] = index;
     }
@@ -123,7 +124,7 @@ export class SharedPages {
 
   /** All zero, as for a new host process. No process may have it mapped but this one. */
   reset(): void {
-    punchHole(this.fd, 0, BYTES);
+    punchHole(this.fd, 0, this.#memory.bytes);
     this.#readyHead = 0;
     this.#doneTail = 0;
     this.toHost.drain();

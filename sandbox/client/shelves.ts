@@ -1,7 +1,8 @@
-/** Warm isolates of each kind, and the requests that wait for one: a shelf per program and memory. */
+/** Warm isolates of each kind, and the requests that wait for one: a shelf for each kind. */
+import type { CellKind } from '../channel/control.ts';
 import type { HostCellInit } from './cell.ts';
 import type { OpenCallback } from './host-types.ts';
-import type { CellLimits, FrameRef } from './types.ts';
+import type { CellLimits, FrameRef, ProgramImage } from './types.ts';
 
 /** A request for a cell. */
 export interface Waiter<F extends FrameRef> extends HostCellInit<F> {
@@ -12,7 +13,13 @@ export interface Waiter<F extends FrameRef> extends HostCellInit<F> {
   readonly wanted: (() => boolean) | undefined;
 }
 
-export const shelfKey = (hash: string, memoryMiB: number): string => `${hash}/${memoryMiB}`;
+export const kindOf = ({ hash }: ProgramImage, { memoryMiB, wall }: CellLimits): CellKind => ({
+  hash,
+  memoryMiB,
+  shared: wall === 'context',
+});
+
+export const shelfKey = ({ hash, memoryMiB, shared }: CellKind): string => `${hash}/${memoryMiB}/${shared}`;
 
 export class Shelves<F extends FrameRef> {
   /** Cell indexes. */
@@ -28,6 +35,14 @@ export class Shelves<F extends FrameRef> {
     const warm = this.#warm.get(key);
     if (warm !== undefined) warm.push(index);
     else this.#warm.set(key, [index]);
+  }
+
+  /** A warm isolate is there no longer. */
+  drop(index: number): void {
+    for (const warm of this.#warm.values()) {
+      const at = warm.indexOf(index);
+      if (at !== -1) warm.splice(at, 1);
+    }
   }
 
   /** The process is gone, and its isolates with it; who waits goes on waiting. */
@@ -52,6 +67,18 @@ export class Shelves<F extends FrameRef> {
 
   some(key: string, fits: (waiter: Waiter<F>) => boolean): boolean {
     return this.#waiting.get(key)?.some(fits) === true;
+  }
+
+  /** A warm isolate is there. */
+  has(key: string): boolean {
+    return (this.#warm.get(key)?.length ?? 0) > 0;
+  }
+
+  /** How many wait. */
+  get size(): number {
+    let count = 0;
+    for (const list of this.#waiting.values()) count += list.length;
+    return count;
   }
 
   get waiting(): readonly Waiter<F>[] {

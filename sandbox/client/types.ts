@@ -16,7 +16,15 @@ export interface CellLimits {
   readonly memoryMiB: number;
   /** Longest time one run (a batch of packets) may take before the watchdog ends the cell, ms. */
   readonly runMs: number;
+  /** What is between it and other cells. Default `isolate`. */
+  readonly wall?: CellWall;
 }
+
+/**
+ * isolate: an isolate of its own in one of the tenant's sandbox hosts; process: a sandbox host of its own; context: a context
+ * of its own in an isolate that other cells of the tenant share (programs that come with Flowcell only).
+ */
+export type CellWall = 'isolate' | 'process' | 'context';
 
 export const DEFAULT_LIMITS: CellLimits = { memoryMiB: 16, runMs: 50 };
 

@@ -3,6 +3,7 @@ import ivm from 'isolated-vm';
 import { regionOffset } from '../channel/control.ts';
 import { REGION_BYTES } from '../channel/layout.ts';
 import { PageWindow } from '../sys/memory.ts';
+import type { SharedIsolate } from './shared-isolates.ts';
 
 /**
  * A program must be loaded and warm by then, ms: many times what it takes. Less for a foreign one, since no other
@@ -31,14 +32,19 @@ export type Entry = ivm.Reference<(value: number) => number>;
 /** An isolate ready to become a cell. */
 export interface Built {
   readonly isolate: ivm.Isolate;
+  readonly context: ivm.Context;
+  /** Others have contexts in the isolate too. */
+  readonly shared?: SharedIsolate;
   /** `__attach()`: takes positions from the region, starts the program. RUN bits. */
   readonly attach: Entry;
   /** `__run(budget)`: handles messages, a due timer and up to `budget` packets. RUN bits. */
   readonly run: Entry;
+  /** Collects the isolate's garbage, to the last of it. */
+  readonly collect: ivm.Reference<() => void>;
 }
 
-/** Warming leaves a third of an isolate's memory behind. (The host runs with --expose-gc.) */
-const COLLECT = `gc({ type: 'major', flavor: 'last-resort' })`;
+/** A function for the host alone: what runs in the cell has no gc(). (The host runs with --expose-gc.) */
+const COLLECT = `((gc) => () => gc({ type: 'major', flavor: 'last-resort' }))(globalThis.gc)`;
 
 const FACTORY = 'function create(memoryLimit) { return new ivm.Isolate({ memoryLimit }); }';
 
@@ -78,6 +84,15 @@ export class Builder {
    */
   async build(program: Program, memoryMiB: number, index: number, warm: boolean): Promise<Built> {
     const isolate = await this.#create.apply(undefined, [memoryMiB]);
+    return await this.#build(isolate, program, index, warm);
+  }
+
+  /** A context more, with its program, in an isolate that is there; it ends if that fails. */
+  async buildIn(isolate: ivm.Isolate, program: Program, index: number): Promise<Built> {
+    return await this.#build(isolate, program, index, false);
+  }
+
+  async #build(isolate: ivm.Isolate, program: Program, index: number, warm: boolean): Promise<Built> {
     const limit = program.uploaded === null ? BUILD_MS.builtIn : BUILD_MS.uploaded;
     let late = false;
     const stuck = Promise.withResolvers<never>();
@@ -107,16 +122,18 @@ export class Builder {
     await evaluate(isolate, context, program.runtime);
     const attach = await this.#entry(context, '__attach');
     const run = await this.#entry(context, '__run');
+    const collect = await context.eval(COLLECT, { reference: true });
     if (warm) {
       const warmUp = await this.#entry(context, '__warm');
       await warmUp.apply(undefined, [0]);
       warmUp.release();
       await keepWarmed(isolate, program.runtime);
-      await context.eval(COLLECT);
+      // Warming leaves a third of an isolate's memory behind.
+      await collect.apply(undefined, []);
     }
     await context.eval('delete globalThis.gc');
     if (program.uploaded) await evaluate(isolate, context, program.uploaded);
-    return { isolate, attach, run };
+    return { isolate, context, attach, run, collect };
   }
 
   async #entry(context: ivm.Context, name: string): Promise<Entry> {

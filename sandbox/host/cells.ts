@@ -1,5 +1,4 @@
 /** Runs the cells: takes ready ones from the agent's ring, calls them in turn, reports what they produced. */
-import type ivm from 'isolated-vm';
 import {
   C,
   CELL_BLOCKED,
@@ -21,7 +20,9 @@ import { H, REGION_BYTES, RUN } from '../channel/layout.ts';
 import { type EventFd, punchHole } from '../sys/libc.ts';
 import type { PollLoop } from '../sys/loop.ts';
 import type { Built, Entry } from './builder.ts';
-import type { Pool, Shelf } from './pool.ts';
+import { Collector } from './collector.ts';
+import { kindOf, type Pool, type Shelf } from './pool.ts';
+import { HEAP_SHARE, leave, type SharedIsolate } from './shared-isolates.ts';
 import type { Watchdog } from './watchdog.ts';
 
 const RING_MASK = RING_SIZE - 1;
@@ -31,10 +32,7 @@ const TIMER_STEP_MS = 1;
 const USAGE_BATCH = 64;
 const DETAIL_LENGTH = 500;
 
-interface Cell {
-  readonly isolate: ivm.Isolate;
-  readonly attach: Entry;
-  readonly run: Entry;
+interface Cell extends Built {
   readonly shelf: Shelf;
   /** First word of its region. */
   readonly base: number;
@@ -42,6 +40,10 @@ interface Cell {
   runMs: number;
   /** Isolate's CPU time when it became a cell, ns. */
   cpuStart: bigint;
+  /** In an isolate that others share: the time its own runs took, ms. */
+  ranMs: number;
+  /** When it ran last (performance.now() clock). */
+  ranAt: number;
   ran: boolean;
 }
 
@@ -58,6 +60,7 @@ export interface CellsOptions {
 export class Cells {
   readonly #options: CellsOptions;
   readonly #words: Int32Array;
+  readonly #collector = new Collector();
   readonly #cells: (Cell | null)[] = new Array(MAX_INDEX).fill(null);
   readonly #runArguments: [number];
   readonly #queue = new Uint16Array(RING_SIZE);
@@ -98,11 +101,12 @@ export class Cells {
       state: 'warm',
       runMs: 0,
       cpuStart: 0n,
+      ranMs: 0,
+      ranAt: 0,
       ran: false,
     };
     this.#options.watchdog.add(index, built.isolate);
-    const { program, memoryMiB } = shelf;
-    this.#options.send({ type: 'warm', index, hash: program.hash, memoryMiB });
+    this.#options.send({ type: 'warm', index, ...kindOf(shelf) });
   }
 
   /** The agent is done with the region. */
@@ -110,7 +114,7 @@ export class Cells {
     const cell = this.#cells[index];
     if (!cell) throw new Error(`the agent released index ${index}, which is no cell`);
     if (cell.state === 'warm') this.#pool.taken(cell.shelf);
-    if (!cell.isolate.isDisposed) cell.isolate.dispose();
+    this.#discard(index, cell);
     this.#cells[index] = null;
     this.#timers[index] = Infinity;
     this.#wipe(index);
@@ -137,11 +141,13 @@ export class Cells {
   }
 
   /** CPU microseconds and heap bytes; null if the watchdog ended the cell meanwhile (its next run tells). */
-  #figures({ isolate, cpuStart }: Cell): [number, number] | null {
+  #figures({ isolate, cpuStart, shared, ranMs }: Cell): [number, number] | null {
     try {
       const { used_heap_size, externally_allocated_size } = isolate.getHeapStatisticsSync();
-      const cpuUs = Math.round(Number(isolate.cpuTime - cpuStart) / 1000);
-      return [cpuUs, used_heap_size + externally_allocated_size];
+      const heap = used_heap_size + externally_allocated_size;
+      // Nobody counts how much of a heap is whose: an equal share.
+      if (shared !== undefined) return [Math.round(ranMs * 1000), Math.round(heap / shared.members.size)];
+      return [Math.round(Number(isolate.cpuTime - cpuStart) / 1000), heap];
     } catch (error) {
       if (isolate.isDisposed) return null;
       throw error;
@@ -241,20 +247,50 @@ export class Cells {
     cell.cpuStart = cell.isolate.isDisposed ? 0n : cell.isolate.cpuTime;
     this.#words[cell.base + H.CELL_ID] = id;
     this.#pool.taken(cell.shelf);
+    this.#collectWhenIdle(index, cell);
     return this.#call(index, cell, cell.attach, [id]);
+  }
+
+  #collectWhenIdle(index: number, cell: Cell): void {
+    const { shared, isolate } = cell;
+    if (shared === undefined) {
+      this.#collector.add({
+        alive: () => this.#cells[index] === cell && !isolate.isDisposed,
+        lastRun: () => cell.ranAt,
+        collect: () => cell.collect.apply(undefined, []),
+      });
+    } else if (!shared.uncollected) {
+      shared.uncollected = true;
+      const members = () => [...shared.members].flatMap((member) => this.#cells[member] ?? []);
+      this.#collector.add({
+        alive: () => shared.members.size > 0 && !isolate.isDisposed,
+        lastRun: () => Math.max(...members().map(({ ranAt }) => ranAt)),
+        collect: () => {
+          shared.uncollected = false;
+          return members()[0].collect.apply(undefined, []);
+        },
+      });
+    }
   }
 
   /** Enters the isolate under the watchdog. RUN bits, or -1 if that was its end. */
   #call(index: number, cell: Cell, entry: Entry, args: [number]): number {
     const { watchdog } = this.#options;
+    if (cell.shared !== undefined && cell.isolate.isDisposed) {
+      this.#endShared(cell.shared, 'the isolate it shared with other cells had ended');
+      return -1;
+    }
+    const start = performance.now();
+    cell.ranAt = start;
     this.#beat();
-    this.#words[cell.base + H.NOW_MS] = (performance.now() + this.#clock) | 0;
+    this.#words[cell.base + H.NOW_MS] = (start + this.#clock) | 0;
     this.#words[C.RUNNING] = index + 1;
     watchdog.begin(index, cell.runMs);
     try {
       const result = entry.applySync(undefined, args);
       this.#words[C.RUNNING] = 0;
       watchdog.end();
+      if (cell.shared !== undefined) cell.ranMs += performance.now() - start;
       // Nothing but small numbers comes across, whatever the entry returns.
       const bits = typeof result === 'number' ? result & 0xff : 0;
       if ((bits & RUN.FAILED) === 0) return bits;
@@ -268,7 +304,7 @@ export class Cells {
       if (watchdog.ended(index)) {
         this.#end(index, cell, 'cpu', `one run took longer than ${cell.runMs} ms`);
       } else if (cell.isolate.isDisposed) {
-        this.#end(index, cell, 'memory', `more than ${cell.shelf.memoryMiB} MiB of heap (${detail})`);
+        this.#end(index, cell, 'memory', `more than ${this.#heapMiB(cell)} MiB of heap (${detail})`);
       } else {
         this.#end(index, cell, 'exception', detail);
       }
@@ -277,10 +313,34 @@ export class Cells {
   }
 
   #end(index: number, cell: Cell, end: HostEnd, detail: string): void {
+    if (cell.state === 'warm') this.#pool.taken(cell.shelf);
     cell.state = 'ended';
     this.#timers[index] = Infinity;
-    if (!cell.isolate.isDisposed) cell.isolate.dispose();
+    const { shared } = cell;
+    this.#discard(index, cell);
     this.#options.send({ type: 'ended', index, end, detail: detail.slice(0, DETAIL_LENGTH) });
+    if (shared !== undefined && cell.isolate.isDisposed && end !== 'host-died') {
+      const id = this.#words[CELL_ID + index]! >>> 0;
+      this.#endShared(shared, `cell ${id}, which shared its isolate, ended it: ${detail}`);
+    }
+  }
+
+  /** A shared isolate has ended: so have all who were in it, warm ones too. */
+  #endShared(shared: SharedIsolate, why: string): void {
+    for (const index of [...shared.members]) {
+      const cell = this.#cells[index];
+      if (cell && cell.state !== 'ended') this.#end(index, cell, 'host-died', why);
+    }
+  }
+
+  /** Twice does no harm. */
+  #discard(index: number, cell: Cell): void {
+    if (cell.shared !== undefined) leave(cell, index);
+    else if (!cell.isolate.isDisposed) cell.isolate.dispose();
+  }
+
+  #heapMiB({ shelf, shared }: Cell): number {
+    return shared === undefined ? shelf.memoryMiB : shelf.memoryMiB * HEAP_SHARE;
   }
 
   #readTimer(index: number, base: number): void {

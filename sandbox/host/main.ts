@@ -5,7 +5,6 @@
 import { Socket } from 'node:net';
 import {
   CONTROL_BYTES,
-  HOST_CELLS,
   HOST_FD,
   type HostArguments,
   LineReader,
@@ -19,7 +18,7 @@ import { MappedMemory } from '../sys/memory.ts';
 import { Builder } from './builder.ts';
 import { Cells } from './cells.ts';
 import { lockDown } from './lockdown.ts';
-import { Pool } from './pool.ts';
+import { kindOf, Pool } from './pool.ts';
 import { Watchdog } from './watchdog.ts';
 
 const USAGE_MS = 1000;
@@ -43,8 +42,8 @@ function fail(error: unknown): never {
 async function main(): Promise<void> {
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
-  const { uid, budget } = JSON.parse(process.argv[2]!) as HostArguments;
-  const bytes = CONTROL_BYTES + HOST_CELLS * REGION_BYTES;
+  const { uid, budget, cells: capacity } = JSON.parse(process.argv[2]!) as HostArguments;
+  const bytes = CONTROL_BYTES + capacity * REGION_BYTES;
   const memory = new MappedMemory(HOST_FD.MEMORY, bytes);
   const toHost = new EventFd(HOST_FD.TO_HOST);
   const toAgent = new EventFd(HOST_FD.TO_AGENT);
@@ -60,10 +59,9 @@ async function main(): Promise<void> {
   const builder = await Builder.create(HOST_FD.MEMORY);
   const words = new Int32Array(memory.buffer);
   const cells = new Cells({ memory: HOST_FD.MEMORY, words, loop, watchdog, toAgent, budget, send });
-  const pool = new Pool(builder, {
+  const pool = new Pool(builder, capacity, {
     warm: (index, built, shelf) => cells.add(index, built, shelf),
-    failed: (shelf, reason, detail) =>
-      send({ type: 'failed', hash: shelf.program.hash, memoryMiB: shelf.memoryMiB, reason, detail }),
+    failed: (shelf, reason, detail) => send({ type: 'failed', ...kindOf(shelf), reason, detail }),
     // Not before the agent can know which program it was.
     stuck: (error) => void control.write('', () => fail(error)),
   });
@@ -78,7 +76,7 @@ async function main(): Promise<void> {
         uploaded: uploaded === null ? null : { code: uploaded },
       };
       pool.addProgram(program, target, memoryMiB);
-    } else if (message.type === 'make') pool.make(message.hash, message.memoryMiB);
+    } else if (message.type === 'make') pool.make(message);
     else cells.release(message.index);
   };
   const lines = new LineReader();

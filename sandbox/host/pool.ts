@@ -1,6 +1,7 @@
 /** Keeps isolates warm per program: one is built at a time, those that are waited for first. */
-import { HOST_CELLS } from '../channel/control.ts';
+import type { CellKind } from '../channel/control.ts';
 import { type Builder, BuildStuckError, type Built, type Program } from './builder.ts';
+import { SharedIsolates } from './shared-isolates.ts';
 
 export interface PoolEvents {
   warm(index: number, built: Built, shelf: Shelf): void;
@@ -13,6 +14,8 @@ export interface PoolEvents {
 export interface Shelf {
   readonly program: Program;
   readonly memoryMiB: number;
+  /** Contexts in shared isolates. */
+  readonly shared: boolean;
   /** Isolates to keep warm, and how many are. */
   target: number;
   warm: number;
@@ -20,6 +23,14 @@ export interface Shelf {
   wanted: number;
 }
 
+export const kindOf = ({ program, memoryMiB, shared }: Shelf): CellKind => ({
+  hash: program.hash,
+  memoryMiB,
+  shared,
+});
+
+/** Contexts are made in a millisecond: so many are kept once one was asked for. */
+const CONTEXTS_WARM = 16;
 /** Below this part of the target refilling goes on without pauses, and without warming. */
 const LOW = 0.25;
 /** Above it, refilling waits until no isolate was taken for so long: new flows need the processor more, ms. */
@@ -27,31 +38,38 @@ const QUIET_MS = 50;
 
 export class Pool {
   readonly #builder: Builder;
+  readonly #sharedIsolates: SharedIsolates;
   readonly #events: PoolEvents;
   readonly #programs = new Map<string, Program>();
   readonly #shelves = new Map<string, Shelf>();
   /** Free cell indexes, the last used on top: its memory is more likely to be near. */
-  readonly #free = Array.from({ length: HOST_CELLS }, (_, i) => HOST_CELLS - 1 - i);
+  readonly #free: number[];
+  readonly #capacity: number;
   #building = false;
   #lastTaken = -Infinity;
   #quiet: NodeJS.Timeout | undefined;
 
-  constructor(builder: Builder, events: PoolEvents) {
+  /** `capacity`: isolates it may have out, warm ones and cells. */
+  constructor(builder: Builder, capacity: number, events: PoolEvents) {
+    this.#capacity = capacity;
+    this.#free = Array.from({ length: capacity }, (_, i) => capacity - 1 - i);
     this.#builder = builder;
+    this.#sharedIsolates = new SharedIsolates(builder);
     this.#events = events;
   }
 
   addProgram(program: Program, target: number, memoryMiB: number): void {
     if (!this.#programs.has(program.hash)) this.#programs.set(program.hash, program);
-    const shelf = this.#shelf(program.hash, memoryMiB);
+    const shelf = this.#shelf({ hash: program.hash, memoryMiB, shared: false });
     if (shelf) shelf.target = target;
     this.#next();
   }
 
   /** One more isolate of this kind is needed now. */
-  make(hash: string, memoryMiB: number): void {
-    const shelf = this.#shelf(hash, memoryMiB);
-    if (!shelf) throw new Error(`program ${hash} was never sent to this host`);
+  make(kind: CellKind): void {
+    const shelf = this.#shelf(kind);
+    if (!shelf) throw new Error(`program ${kind.hash} was never sent to this host`);
+    if (shelf.shared) shelf.target = CONTEXTS_WARM;
     shelf.wanted++;
     this.#next();
   }
@@ -69,12 +87,12 @@ export class Pool {
     this.#next();
   }
 
-  #shelf(hash: string, memoryMiB: number): Shelf | undefined {
-    const key = `${hash}/${memoryMiB}`;
+  #shelf({ hash, memoryMiB, shared }: CellKind): Shelf | undefined {
+    const key = `${hash}/${memoryMiB}/${shared}`;
     const program = this.#programs.get(hash);
     let shelf = this.#shelves.get(key);
     if (!shelf && program) {
-      shelf = { program, memoryMiB, target: 0, warm: 0, wanted: 0 };
+      shelf = { program, memoryMiB, shared, target: 0, warm: 0, wanted: 0 };
       this.#shelves.set(key, shelf);
     }
     return shelf;
@@ -89,7 +107,7 @@ export class Pool {
       // Refilling can wait for a cell to end; a flow cannot.
       if (shelf.wanted > 0) {
         shelf.wanted = 0;
-        this.#events.failed(shelf, 'no_resources', `all ${HOST_CELLS} cells of this host are in use`);
+        this.#events.failed(shelf, 'no_resources', `all ${this.#capacity} cells of this host are in use`);
       }
       return;
     }
@@ -125,7 +143,10 @@ export class Pool {
       // warmed in any case: all others are loaded with the code that was compiled for it.
       const relaxed = shelf.wanted === 0 && shelf.warm >= shelf.target * LOW;
       const warm = relaxed || !shelf.program.runtime.warmed;
-      const built = await this.#builder.build(shelf.program, shelf.memoryMiB, index, warm);
+      const { program, memoryMiB, shared } = shelf;
+      const built = shared
+        ? await this.#sharedIsolates.build(program, memoryMiB, index)
+        : await this.#builder.build(program, memoryMiB, index, warm);
       if (shelf.wanted > 0) shelf.wanted--;
       shelf.warm++;
       this.#events.warm(index, built, shelf);

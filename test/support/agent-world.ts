@@ -37,6 +37,9 @@ export const image = (name: string): ProgramImage => ({
   trusted: true,
 });
 
+/** A program that did not come with Flowcell. */
+export const uploaded: ProgramImage = { ...image('uploaded'), hash: 'fc'.repeat(32), trusted: false };
+
 /** A cell that answers barriers by itself unless told not to, and keeps what it is given. */
 export class FakeCell implements CellHandle<Frame> {
   readonly id: number;
@@ -285,7 +288,7 @@ export class World {
       cells: this.cells,
       dispatcher: this.dispatcher,
       setups: this.setups,
-      programs: new Programs([image('openflow'), image('other')]),
+      programs: new Programs([image('openflow'), image('other'), uploaded]),
       clock: this.clock,
       liveness: this.liveness,
       send: (message) => {

@@ -3,7 +3,7 @@
  * against. Where a switch may choose (the bucket of a select group), all that may come of a packet is told.
  */
 import type { Action, Bucket, Instruction, Match, MeterBand } from '../../openflow/index.ts';
-import { parseIpv4, parseIpv6, parseMac } from '../../packet/index.ts';
+import { FIELDS, parseIpv4, parseIpv6, parseMac } from '../../packet/index.ts';
 import { type Arrival, conforming } from './reference-groups.ts';
 import { type Description, InvalidTtl, NoRoom, ReferencePacket } from './reference-packet.ts';
 
@@ -81,11 +81,17 @@ export function inSetOrder<T>(list: readonly T[], actionOf: (one: T) => Pick<Act
     const action = actionOf(one) as Action;
     return action.type === 'set_field' ? `set ${Object.keys(action.field)[0]}` : action.type;
   };
-  const rank = (name: string) => (name.startsWith('set ') ? ORDER.indexOf('set_field') : ORDER.indexOf(name));
+  // Section 5.10 has no order among set-fields, though one can undo what another needs; ours is that of the fields' numbers.
+  const rank = (name: string) =>
+    name.startsWith('set ')
+      ? ORDER.indexOf('set_field') + FIELD_NAMES.indexOf(name.slice(4)) / FIELD_NAMES.length
+      : ORDER.indexOf(name);
   const last = new Map(list.map((one) => [kind(one), one]));
   if (last.has('group')) last.delete('output');
   return [...last].sort(([x], [y]) => rank(x) - rank(y)).map(([, one]) => one);
 }
+
+const FIELD_NAMES: readonly string[] = FIELDS.map(({ name }) => name);
 
 /** Section 5.10. */
 const ORDER = [

@@ -11,7 +11,7 @@ import {
   Wall,
 } from '../../openflow/index.ts';
 import { ethernet, ipv4, udp } from '../../packet/index.ts';
-import { image, World } from '../support/agent-world.ts';
+import { image, uploaded, World } from '../support/agent-world.ts';
 
 const packet = (dstPort: number, mark = 0, srcPort = 1000, back = false): Uint8Array => {
   const ports = back ? { src: dstPort, dst: srcPort } : { src: srcPort, dst: dstPort };
@@ -169,7 +169,12 @@ describe('a flow begins', () => {
 
 describe('a rule that cannot be', () => {
   test.each([
-    ['wall', { wall: Wall.PROCESS }, CellReason.UNSUPPORTED],
+    ['unknown wall', { wall: 7 }, CellReason.UNSUPPORTED],
+    [
+      'uploaded program in a shared isolate',
+      { wall: Wall.CONTEXT, cells: [{ program: uploaded.hash }] },
+      CellReason.UNSUPPORTED,
+    ],
     ['chain', { cells: [{}, {}] }, CellReason.UNSUPPORTED],
     ['unknown program', { cells: [{ program: 'ab'.repeat(32) }] }, CellReason.BAD_PROGRAM],
   ])('%s: failed, with the reason, and nothing stays held', (_name, more, reason) => {
@@ -179,6 +184,18 @@ describe('a rule that cannot be', () => {
     expect(world.toController).toMatchObject([{ state: CellState.FAILED, reason, query_id: 1 }]);
     expect(world.rules.size).toBe(0);
     expect(world.pool.available).toBe(256);
+  });
+
+  test.each([
+    ['isolate', Wall.ISOLATE],
+    ['process', Wall.PROCESS],
+    ['context', Wall.CONTEXT],
+  ] as const)('the cell is opened behind the wall the rule names: %s', (name, wall) => {
+    const world = new World();
+    world.flows.add(world.rule({ match: flowMatch(5), wall }));
+    expect(world.host.last.limits.wall).toBe(name);
+    world.flows.add(world.rule({ match: flowMatch(6), wall, cells: [{ program: uploaded.hash }] }));
+    if (wall !== Wall.CONTEXT) expect(world.host.last.program).toBe(uploaded);
   });
 
   test('a host that has no cell: failed, at once or later', () => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Rule, type RuleInit, RuleTable } from '../../agent/dispatcher/rules.ts';
 import type { Match } from '../../openflow/index.ts';
@@ -114,5 +115,58 @@ describe('dispatch table', () => {
     hard.lastUsed = 14_999;
     idle.lastUsed = 14_999;
     expect([...table.expired(15_000)]).toEqual([[hard, 'hard']]);
+  });
+
+  test('what has run out is what a look at every rule finds, each told once', () => {
+    const times = fc.record({ idle: fc.nat(4), hard: fc.nat(4) });
+    const step = fc.record({
+      wait: fc.nat(3000),
+      kind: fc.constantFrom('add', 'use', 'modify', 'remove', 'sweep'),
+      pick: fc.nat(100),
+      times,
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const table = new RuleTable();
+        let now = 0;
+        let number = 0;
+        for (const { wait, kind, pick, times } of steps) {
+          now += wait;
+          const rules = [...table.all()];
+          const one = rules[pick % Math.max(1, rules.length)];
+          const timeouts = { idleTimeout: times.idle, hardTimeout: times.hard };
+          if (kind === 'add') table.add(rule({ in_port: ++number }, timeouts, now));
+          else if (kind === 'sweep') {
+            const expected = rules.flatMap((each) => (each.expiry(now) ? [[each, each.expiry(now)]] : []));
+            const found = table.expired(now);
+            expect(new Set(found.map(([each]) => each))).toEqual(new Set(expected.map(([each]) => each)));
+            for (const [each, why] of found) {
+              expect(why).toBe(each.expiry(now));
+              table.remove(each);
+            }
+          } else if (one === undefined) continue;
+          else if (kind === 'use') one.lastUsed = now;
+          else if (kind === 'modify') table.timeoutsChanged(Object.assign(one, timeouts));
+          else table.remove(one);
+        }
+      }),
+    );
+  });
+
+  test('a tenant has so many distinct masks and no more; other tenants and known masks are not hindered', () => {
+    const table = new RuleTable(1000, 3);
+    const prefix = (bits: number, net = 10): Match => ({
+      eth_type: 0x0800,
+      ipv4_src: [`${net}.0.0.0`, `255.${(0xff00 >> bits) & 0xff}.0.0`],
+    });
+    for (const bits of [0, 1, 2]) expect(table.add(rule(prefix(bits)))).toEqual([]);
+    const fourth = rule(prefix(3));
+    expect(table.add(fourth)).toBeUndefined();
+    expect(table.whyRefused(fourth)).toContain('3 distinct masks');
+    expect([table.refused, table.refusedMasks]).toEqual([0, 1]);
+    expect(table.add(rule(prefix(2, 11)))).toEqual([]);
+    expect(table.add(rule(prefix(3), { tenant: 1 }))).toEqual([]);
+    for (const each of table.within(compileMatch(prefix(1)))) table.remove(each);
+    expect(table.add(rule(prefix(4, 12)))).toEqual([]);
   });
 });

@@ -42,6 +42,9 @@ describe('decisions', () => {
     expect(isReserved('01:80:c2:00:00:0f')).toBe(true);
     expect(isReserved('01:80:c2:00:00:10')).toBe(false);
     expect([isGroup(BROADCAST), isGroup('01:00:5e:00:00:01'), isGroup(A)]).toEqual([true, true, false]);
+    const digits = [...'0123456789abcdefABCDEF'];
+    const groups = digits.filter((digit) => isGroup(`0${digit}:00:00:00:00:00`));
+    expect(groups).toEqual([...'13579bdfBDF']);
   });
 
   test('addresses of frames, tagged, untagged and cut short', () => {
@@ -69,6 +72,21 @@ describe('the MAC table', () => {
     expect(macs.counters.full).toBe(1);
     expect(macs.learn(0, C, 1, 101)).toBe('new');
     expect(macs.size).toBe(2);
+  });
+
+  test('makes room as soon as the oldest is too old, though it is not searched every time', () => {
+    const macs = new MacTable({ capacity: 2, ageMs: 100 });
+    macs.learn(0, A, 1, 0);
+    macs.learn(0x100a, B, 1, 50);
+    expect(macs.learn(0, C, 1, 60)).toBe('ignored');
+    expect(macs.learn(0, A, 1, 90)).toBe('known');
+    expect([101, 150].map((now) => macs.learn(0, C, 1, now))).toEqual(['ignored', 'ignored']);
+    expect(macs.learn(0, C, 1, 151)).toBe('new');
+    expect([...macs.entries()]).toEqual([
+      { vlan: 0, mac: A, port: 1 },
+      { vlan: 0, mac: C, port: 1 },
+    ]);
+    expect(macs.counters.full).toBe(3);
   });
 
   test('a station that keeps changing ports is held where it is for a while', () => {

@@ -322,6 +322,46 @@ test('a device that does not read is closed when too much waits for it', async (
   expect(bench.controller.counters.outgoing_overflows).toBe(1);
 });
 
+test('controllers that share a port have some of the devices each', async () => {
+  const one = await start({ reusePort: true });
+  const other = await start({ reusePort: true, port: one.controller.port });
+  const sizes = () => [one, other].map(({ controller }) => controller.datapaths.size);
+  // The kernel chooses; that it gives the same one 64 devices in a row does not happen.
+  let devices = 0;
+  while (Math.min(...sizes()) === 0 && devices < 64) {
+    const device = await one.connect({ id: BigInt(++devices) });
+    await device.next('dispatch_config');
+    await device.settled();
+  }
+  const [here, there] = sizes();
+  expect(here + there).toBe(devices);
+  expect(Math.min(here, there)).toBe(1);
+});
+
+test('a flood from one device does not keep another waiting, and nothing of it is lost', async () => {
+  const bench = await start();
+  const { counters } = bench.controller;
+  const flood = await bench.device({ id: 1n });
+  const quiet = await bench.device({ id: 2n });
+  const message = encode({
+    type: 'packet_in',
+    total_len: 64,
+    reason: 0,
+    match: { in_port: 1 },
+    data: new Uint8Array(64),
+  });
+  const count = 40_000;
+  const bytes = Buffer.concat(Array.from({ length: count }, () => message));
+  const before = counters.bytes_in;
+  flood.sendBytes(bytes);
+  await quiet.settled();
+  // One read in each turn: those of the flood until the echo was read, answered, and the answer read.
+  expect(counters.bytes_in - before).toBeLessThan(8 * 65_536);
+  await flood.settled();
+  expect(counters.packet_ins).toBe(count);
+  expect(counters.reads_yielded).toBeGreaterThan(0);
+});
+
 test('a device that stops reading is given up even when little enough waits for it', async () => {
   const bench = await start({
     limits: { pauseOutgoingBytes: 1 << 18, maxOutgoingBytes: 1 << 30, echoIdleMs: 20, echoTimeoutMs: 100 },

@@ -13,6 +13,7 @@ import {
   ipv4,
   ipv6,
   KEY_WORDS,
+  macAt,
   neighbour,
   parseIpv4,
   parseIpv6,
@@ -317,6 +318,9 @@ describe('addresses', () => {
         expect(parseIpv6(formatIpv6(value))).toBe(value);
         expect(parseIpv6(formatIpv6(sparse))).toBe(sparse);
         expect(parseMac(formatMac(value & 0xffffffffffffn))).toBe(value & 0xffffffffffffn);
+        const bytes = new Uint8Array(9);
+        new DataView(bytes.buffer).setBigUint64(1, value & 0xffffffffffffn);
+        expect(macAt(bytes, 3)).toBe(formatMac(value & 0xffffffffffffn));
       }),
     );
     expect(formatIpv6(parseIpv6('2001:0DB8:0:0:1:0:0:0'))).toBe('2001:db8:0:0:1::');

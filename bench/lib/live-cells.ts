@@ -1,0 +1,162 @@
+/** One device with more and more live cells: what each takes, how fast they come and go, how fast packets get through all of them. */
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { type Host, type Network, singleSwitch } from '../../mininet/topology.ts';
+import type { CellWall } from '../../sandbox/index.ts';
+import { flowcellDatapath, type Running, until } from './datapaths.ts';
+import { flowFrame } from './frames.ts';
+import { median } from './report.ts';
+import type { SenderOptions } from './sender.ts';
+import { cpuSeconds, memoryBytes, Wire } from './wire.ts';
+
+const node = new URL('../../bin/node', import.meta.url).pathname;
+const sender = new URL('./sender.ts', import.meta.url).pathname;
+
+const SIZE = 64 - 4;
+const POOL = 64;
+/** New flows under way at a time while the cells are made. */
+const WINDOW = 48;
+/** Of these so many packets are sent in turn, as the hot ones among all. */
+export const HOT = 100;
+/** Cells are collected when they were idle for a second; memory is read after that. */
+const SETTLE_MS = 4000;
+const RUNS = 3;
+const SECONDS = 3;
+const WARM_UP_MS = 1000;
+
+export interface LiveCells {
+  readonly wall: CellWall;
+  readonly cells: number;
+  readonly MiB_per_cell: number;
+  readonly setup_per_s: number;
+  /** 64-byte UDP flat out: packets of all cells in turn, and of the hot ones. */
+  readonly kpps_all: number;
+  readonly us_cpu_per_packet_all: number;
+  readonly kpps_hot: number;
+  readonly us_cpu_per_packet_hot: number;
+  readonly hosts: number;
+}
+
+export interface Scale {
+  readonly wall: CellWall;
+  readonly steps: readonly LiveCells[];
+  /** From the port's going down to the last cell's end, with the controller's deleting every rule. */
+  readonly disposeSeconds: number;
+  readonly disposed: number;
+}
+
+type Net = Network<'s1', string>;
+
+export async function measureLiveCells(
+  wall: CellWall,
+  counts: readonly number[],
+  progress: (step: string) => void,
+): Promise<Scale> {
+  const net = await singleSwitch(2, { staticArp: true });
+  try {
+    const running = await flowcellDatapath({ poolSize: POOL, idleTimeout: 3600, wall }).start(
+      net.switches.s1,
+    );
+    try {
+      // Both ends are heard from first, so that h2's place is known.
+      await net.hosts.h1.exec(['ping', '-c', '2', '-i', '0.2', net.hosts.h2.ip], { anyExit: true });
+      return await measure(net, running, wall, counts, progress);
+    } finally {
+      await running.stop();
+    }
+  } finally {
+    await net.close();
+  }
+}
+
+async function measure(
+  net: Net,
+  running: Running,
+  wall: CellWall,
+  counts: readonly number[],
+  progress: (step: string) => void,
+): Promise<Scale> {
+  const { h1, h2 } = net.hosts;
+  const flows = { size: SIZE, flows: 0, srcMac: h1.mac, dstMac: h2.mac, srcIp: h1.ip, dstIp: h2.ip };
+  const wire = new Wire(h1.namespace, h1.interface, false);
+  const hosts = async () => (await running.state!('/hosts')) as { live: number; warm: number }[];
+  const live = async (): Promise<number> => (await hosts()).reduce((sum, host) => sum + host.live, 0);
+  const memory = () => running.pids().reduce((sum, pid) => sum + memoryBytes(pid).pss, 0);
+  const before = await live();
+  const bytesBefore = memory();
+  const steps: LiveCells[] = [];
+  let made = 0;
+  for (const count of counts) {
+    progress(`${count} cells, wall ${wall}`);
+    const start = performance.now();
+    const from = made;
+    while (made < count) {
+      const now = (await live()) - before;
+      // Not all that were sent need have come through: what is missing is sent again.
+      for (let i = now; i < Math.min(count, now + WINDOW); i++) wire.send(flowFrame(flows, i));
+      made = now;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const seconds = (performance.now() - start) / 1000;
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    const bytes = memory() - bytesBefore;
+    const all = await forward(net, running, count);
+    const hot = await forward(net, running, Math.min(HOT, count));
+    steps.push({
+      wall,
+      cells: count,
+      MiB_per_cell: bytes / count / 2 ** 20,
+      setup_per_s: (count - from) / seconds,
+      kpps_all: all.kpps,
+      us_cpu_per_packet_all: all.cpuUs,
+      kpps_hot: hot.kpps,
+      us_cpu_per_packet_hot: hot.cpuUs,
+      hosts: (await hosts()).length,
+    });
+  }
+  progress('disposing them');
+  const disposed = await live();
+  const start = performance.now();
+  await h1.configure([`link set dev ${h1.interface} down`]);
+  await until('the cells ending', async () => (await live()) <= before, 60_000);
+  return { wall, steps, disposed, disposeSeconds: (performance.now() - start) / 1000 };
+}
+
+async function forward(net: Net, running: Running, flows: number): Promise<{ kpps: number; cpuUs: number }> {
+  const samples = [];
+  for (let run = 0; run < RUNS; run++) samples.push(await forwardOnce(net, running, flows));
+  return {
+    kpps: median(samples.map(({ kpps }) => kpps)),
+    cpuUs: median(samples.map(({ cpuUs }) => cpuUs)),
+  };
+}
+
+async function forwardOnce(
+  net: Net,
+  running: Running,
+  flows: number,
+): Promise<{ kpps: number; cpuUs: number }> {
+  const { h1, h2 } = net.hosts;
+  const options: SenderOptions = {
+    ...{ namespace: h1.namespace, interface: h1.interface, size: SIZE, flows, seconds: SECONDS, rate: 0 },
+    ...{ srcMac: h1.mac, dstMac: h2.mac, srcIp: h1.ip, dstIp: h2.ip },
+  };
+  const child = h1.spawn([node, sender, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout! });
+  await once(lines, 'line');
+  const total = once(lines, 'line');
+  const cpu = () => running.pids().reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  child.stdin!.write('go\n');
+  await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
+  const [packets0, cpu0, time0] = [await received(h2), cpu(), performance.now()];
+  await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000 - WARM_UP_MS));
+  const [packets1, cpu1, time1] = [await received(h2), cpu(), performance.now()];
+  await total;
+  const packets = packets1 - packets0;
+  return { kpps: packets / (time1 - time0), cpuUs: ((cpu1 - cpu0) / packets) * 1e6 };
+}
+
+async function received(host: Host): Promise<number> {
+  const { stdout } = await host.exec(['ip', '-s', '-j', 'link', 'show', 'dev', host.interface]);
+  return JSON.parse(stdout)[0].stats64.rx.packets;
+}
