@@ -3,7 +3,7 @@ import { page } from '../../bench/lib/results.ts';
 
 test('the page has every result with its machine and date, and why others have none', () => {
   const machine = { cpu: 'a CPU', cores: 2, memoryGiB: 7.8, kernel: '6.18', node: 'v26' };
-  const rows = [
+  const rows: Record<string, string | number>[] = [
     { who: 'a|b', rate: 5 },
     { rate: 7, only: 'here' },
   ];
