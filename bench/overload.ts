@@ -1,7 +1,8 @@
 /**
  * Overload: one, two and four times what can be sustained, of new flows, of packet-ins to the controller, of packets
  * through cells. What matters is what is left of the goodput, what happens to others meanwhile, and whether everything
- * that was dropped is counted. What can be sustained is measured first, in the same run.
+ * that was dropped is counted. What can be sustained is measured first, in the same run. `--part=NAME` measures one of
+ * the three: new-flows, packets, packet-ins.
  */
 import { type ControllerName, measure } from './lib/controllers.ts';
 import { type Datapath, flowcellDatapath, ovsDatapath } from './lib/datapaths.ts';
@@ -146,11 +147,15 @@ export const overload: Bench = {
           ratios[`${what}, ${who}: goodput at ${load}x / sustainable`] = Number(figures.of_sustainable);
       }
     };
+    const part = process.argv.find((word) => word.startsWith('--part='))?.slice(7);
+    const chosen = (name: string) => part === undefined || part === name;
     for (const kind of ['new flows', 'packets'] as const) {
+      if (!chosen(kind.replace(' ', '-'))) continue;
       for (const datapath of datapaths())
         await measured(kind, datapath.name, () => floodDevice(kind, datapath));
     }
-    for (const name of CONTROLLERS) await measured('packet-ins', name, () => floodControllers(name));
+    for (const name of chosen('packet-ins') ? CONTROLLERS : [])
+      await measured('packet-ins', name, () => floodControllers(name));
     return { ratios, rows };
   },
 };

@@ -1,5 +1,5 @@
 /**
- * npm run bench -- [NAME ...] [--json] [--quick] [--cells=N]
+ * npm run bench -- [NAME ...] [--json] [--quick] [--cells=N] [--part=NAME]
  * Runs the named benchmarks (all without a name) and writes what came of each to bench/results/. Benchmarks print
  * figures; they assert nothing. Exit code: 0; 1 when one of them failed or cannot run here; 2 for words not understood.
  */
@@ -39,8 +39,8 @@ export interface Bench {
 const benches: readonly Bench[] = [cells, setup, scale, controller, overload, codec, mininet];
 
 const PACKAGES = 'openvswitch-switch openvswitch-testcontroller python3-os-ken mininet util-linux';
-/** `--cells`: what is left out of `scale` (scale.ts). */
-const FLAGS = ['--json', '--quick', '--cells='];
+/** `--cells=` belongs to `scale`, `--part=` to `overload`. */
+const FLAGS = ['--json', '--quick', '--cells=', '--part='];
 
 const matches = (word: string, known: string) =>
   known.endsWith('=') ? word.startsWith(known) : word === known;
