@@ -249,12 +249,24 @@ export class Agent {
 
   /** Everything that is counted. */
   counters() {
-    const { dispatcher, holding, admission, rules, pool, output, cells, flows, controllers, channel } =
-      this.core;
+    const {
+      dispatcher,
+      holding,
+      admission,
+      setups,
+      rules,
+      pool,
+      output,
+      cells,
+      flows,
+      controllers,
+      channel,
+    } = this.core;
     return {
       dispatcher: dispatcher.counters,
       hold: { held: holding.held, refused: holding.refused },
       admission: admission.counters,
+      setups: { waiting: setups.waiting, ...setups.counters },
       rules: {
         size: rules.size,
         refused: rules.refused,

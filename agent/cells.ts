@@ -31,6 +31,8 @@ export interface CellHost {
     program: ProgramImage,
     limits: CellLimits,
     callback: (error: Error | null, cell: CellHandle<Frame> | null, setupUs: number) => void,
+    /** Asked when it is there: false when the cell is not needed any more, and the callback is not to be called. */
+    wanted?: () => boolean,
   ): void;
   kick(): void;
 }
@@ -190,7 +192,15 @@ export class Cells implements CellEvents<Frame> {
     if (init.rule !== undefined) init.rule.cell = record;
     const host = this.#options.hostOf(init.tenant);
     if (host === undefined) this.#failed(record, 'FC_NO_HOST', `tenant ${init.tenant} has no sandbox host`);
-    else host.open(id, init.program, init.limits, (error, cell, us) => this.#opened(record, error, cell, us));
+    else {
+      host.open(
+        id,
+        init.program,
+        init.limits,
+        (error, cell, us) => this.#opened(record, error, cell, us),
+        () => record.phase === 'opening',
+      );
+    }
     return record;
   }
 

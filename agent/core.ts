@@ -22,6 +22,7 @@ import { Flows } from './dispatcher/flows.ts';
 import { Holding } from './dispatcher/hold.ts';
 import { Output, type PortSet } from './dispatcher/output.ts';
 import { RuleTable } from './dispatcher/rules.ts';
+import { Setups } from './dispatcher/setups.ts';
 import { Liveness } from './liveness.ts';
 import type { FramePool } from './ports/frames.ts';
 import type { Port } from './ports/port.ts';
@@ -72,6 +73,7 @@ export class AgentCore {
   readonly rules: RuleTable;
   readonly holding: Holding;
   readonly admission: Admission;
+  readonly setups: Setups;
   readonly output: Output;
   readonly dispatcher: Dispatcher;
   readonly cells: Cells;
@@ -94,6 +96,7 @@ export class AgentCore {
     this.rules = new RuleTable(options.maxRules);
     this.holding = new Holding(holdLimits(config));
     this.admission = new Admission({ perPort: 0, perTenant: options.tenantFlowsPerSec ?? 0 });
+    this.setups = new Setups(config.query_timeout_ms);
     this.output = new Output(ports, (packet) => this.sessions.packetIn(packet));
     this.cells = new Cells({
       hostOf: options.hostOf,
@@ -110,6 +113,7 @@ export class AgentCore {
       rules: this.rules,
       holding: this.holding,
       admission: this.admission,
+      setups: this.setups,
       pool: this.pool,
       clock: this.clock,
       fields: config.fields,
@@ -121,6 +125,7 @@ export class AgentCore {
       rules: this.rules,
       cells: this.cells,
       dispatcher: this.dispatcher,
+      setups: this.setups,
       programs,
       clock: this.clock,
       liveness: this.liveness,
@@ -136,6 +141,7 @@ export class AgentCore {
       programs,
       holding: this.holding,
       admission: this.admission,
+      setups: this.setups,
       frames,
     });
     this.channel = new Switch({

@@ -5,7 +5,7 @@
  */
 import { type Network, singleSwitch } from '../mininet/topology.ts';
 import { type Datapath, flowcellDatapath, ovsDatapath, type Running } from './lib/datapaths.ts';
-import { NUMBER_AT, newFlowFrame } from './lib/frames.ts';
+import { newFlowFrame, numberIn } from './lib/frames.ts';
 import { median, quantile, round } from './lib/report.ts';
 import { cpuSeconds, memoryBytes, Wire } from './lib/wire.ts';
 import type { Bench } from './run.ts';
@@ -31,15 +31,8 @@ function awaitNumber(wire: Wire, number: number): boolean {
   for (;;) {
     const length = wire.receive(LOST_AFTER_MS);
     if (length === 0) return false;
-    if (numberOf(wire, length) === number) return true;
+    if (numberIn(wire.received, length) === number) return true;
   }
-}
-
-/** The number of a probe frame, or -1 for any other frame. */
-function numberOf(wire: Wire, length: number): number {
-  const b = wire.received;
-  if (length < NUMBER_AT + 4 || b[6] !== 0x02 || b[7] !== 0xf0) return -1;
-  return ((b[NUMBER_AT] << 24) | (b[NUMBER_AT + 1] << 16) | (b[NUMBER_AT + 2] << 8) | b[NUMBER_AT + 3]) >>> 0;
 }
 
 interface Round {
@@ -87,7 +80,7 @@ class Probe {
       while (sent < frames.length && sent - arrived < window) this.#a.send(frames[sent++]);
       const length = this.#b.receive(LOST_AFTER_MS);
       if (length === 0) break;
-      if (numberOf(this.#b, length) >= 0) arrived++;
+      if (numberIn(this.#b.received, length) >= 0) arrived++;
     }
     const rate = arrived / ((performance.now() - start) / 1000);
     if (milliseconds === Infinity) this.lost += frames.length - arrived;

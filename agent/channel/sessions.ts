@@ -98,12 +98,14 @@ export class Sessions {
   }
 
   flowRemoved(message: MessageOf<'flow_removed'>): void {
-    this.#tell('flow_removed_mask', message.reason, message);
+    for (const session of this.#open) {
+      if (session.role.wants('flow_removed_mask', message.reason)) session.report(message);
+    }
   }
 
   /** To those whose version knows of it; which of them want it is for their dialects to say. */
   tableStatus(message: MessageOf<'table_status'>): void {
-    for (const session of this.#open) if (session.version >= OPENFLOW_14) session.send(message);
+    for (const session of this.#open) if (session.version >= OPENFLOW_14) session.report(message);
   }
 
   /** What became of cells, to all who decide about flows. */

@@ -9,6 +9,7 @@ import type { Admission } from './admission.ts';
 import type { FrameQueue, Holding } from './hold.ts';
 import { type PendingFlow, PendingFlows } from './pending.ts';
 import type { Rule, RuleTable } from './rules.ts';
+import type { Setups } from './setups.ts';
 
 /** In an IPv4 header: "more fragments", and the fragment's offset. */
 const FLAGS_AND_OFFSET = 6;
@@ -23,6 +24,7 @@ export interface DispatcherOptions {
   rules: RuleTable;
   holding: Holding;
   admission: Admission;
+  setups: Setups;
   pool: FramePool;
   clock: Clock;
   fields: bigint;
@@ -43,6 +45,8 @@ export class Dispatcher {
       hold: 0,
       /** Too many new flows. */
       admission: 0,
+      /** Too many flows wait for a cell for the controller to be asked about another. */
+      noSetup: 0,
       /** The controller did not answer in time. */
       timeout: 0,
       refused: 0,
@@ -260,11 +264,16 @@ export class Dispatcher {
   }
 
   #hold(frame: Frame, reason: number): void {
-    const { holding, admission, clock, pool } = this.#options;
+    const { holding, admission, setups, clock, pool } = this.#options;
     const known = this.pending.find(this.#key);
     if (known !== undefined) {
       if (holding.push(known.queue, frame)) return;
       this.counters.dropped.hold++;
+      pool.release(frame);
+      return;
+    }
+    if (setups.turnsAway(frame.inPort, this.pending.size)) {
+      this.counters.dropped.noSetup++;
       pool.release(frame);
       return;
     }
