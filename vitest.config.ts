@@ -1,4 +1,23 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+
+type Exports = Record<string, string | { 'flowcell-source': string }>;
+const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as {
+  exports: Exports;
+};
+
+/** What users import by the package's name is the source here: the examples in docs/ are run as they stand there. */
+const alias = Object.entries(exports).flatMap(([name, target]) =>
+  typeof target === 'string'
+    ? []
+    : [
+        {
+          find: new RegExp(`^flowcell${name.slice(1)}$`),
+          replacement: fileURLToPath(new URL(target['flowcell-source'], import.meta.url)),
+        },
+      ],
+);
 
 /** The flags of bin/node (see there); a test that opens isolates without them tests something else. */
 const execArgv = [
@@ -12,9 +31,10 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     projects: [
       {
+        resolve: { alias },
         test: {
           name: 'unit',
-          include: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts'],
+          include: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts', 'mine/**/*.test.ts'],
           pool: 'forks',
           execArgv,
           testTimeout: 30_000,
@@ -22,6 +42,7 @@ export default defineConfig({
         },
       },
       {
+        resolve: { alias },
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
@@ -36,6 +57,7 @@ export default defineConfig({
         },
       },
       {
+        resolve: { alias },
         test: {
           name: 'mininet',
           include: ['test/mininet/**/*.test.ts'],

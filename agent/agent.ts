@@ -14,6 +14,7 @@ import type { FastPathLimits } from './fastpath/fast-path.ts';
 import { KernelPorts, wireOf } from './fastpath/kernel-ports.ts';
 import { LocalServer, socketPathOf } from './local/server.ts';
 import { viewCell, viewFlows, viewPort, viewRules } from './local/views.ts';
+import { mapFrames } from './ports/frame-memory.ts';
 import { type Frame, FramePool } from './ports/frames.ts';
 import type { InterfacePort } from './ports/interface-port.ts';
 import { Ports } from './ports/ports.ts';
@@ -39,6 +40,8 @@ export interface AgentOptions {
   poolSize?: number;
   /** Frames in all. Default 8192. */
   frames?: number;
+  /** Frames that may wait for each port in the kernel, which sets 2 KiB aside for each (16 at least). Default 1024. */
+  ringSlots?: number;
   /** Heap of the default cell, whose tables are the whole device's in plain mode, MiB (8 to 4096). Default 192. */
   defaultCellMemory?: number;
   /** Most dispatch rules. Default 131072. */
@@ -67,6 +70,11 @@ export interface AgentSurroundings {
 }
 
 const DEFAULT_FRAMES = 8192;
+/**
+ * Frames inside cells from which on receiving pauses until some have come back: many cells get few packets each per round,
+ * and entering a cell costs as much as ten packets.
+ */
+const ENOUGH_IN_CELLS = 1024;
 const DEFAULT_TENANT = 0;
 
 export class Agent {
@@ -118,16 +126,19 @@ export class Agent {
     const { fastPath = false } = options;
     this.#kernelPorts = new KernelPorts(typeof fastPath === 'object' && fastPath.clsact === true);
     const clock = new Clock();
-    const pool = new FramePool(options.frames ?? DEFAULT_FRAMES);
+    const frames = options.frames ?? DEFAULT_FRAMES;
+    const pool = new FramePool(frames, mapFrames(frames));
     this.programs = new Programs(programs);
     this.ports = new Ports({
       names: options.ports,
       local: options.local,
       queues: options.queues,
+      ringSlots: options.ringSlots,
       loop: this.loop,
       pool,
       clock,
       sink: (frame) => this.core.dispatcher.receive(frame),
+      busy: () => this.core.inCells >= ENOUGH_IN_CELLS,
       changed: (port, change) => this.core.portChanged(port, change),
       opened: (port) => this.#portOpened(port),
       closing: (port) => this.#kernelPorts.detach(port),
@@ -274,6 +285,7 @@ export class Agent {
       dispatcher,
       holding,
       admission,
+      setups,
       rules,
       pool,
       output,
@@ -289,6 +301,7 @@ export class Agent {
       hold: { held: holding.held, refused: holding.refused },
       admission: admission.counters,
       fast_path: fastPath && { state: fastPath.state, flows: fastPath.size, ...fastPath.counters },
+      setups: { waiting: setups.waiting, ...setups.counters },
       rules: {
         size: rules.size,
         refused: rules.refused,

@@ -138,6 +138,7 @@ export class CellControl {
   /** Messages sent that may change verdicts, as the cell counts them, 32 bits. */
   modifications = 0;
   watch: ControlWatch | undefined;
+  #ended = false;
 
   /**
    * `pass` gets what controllers should see, with the match field `cell` put in: an answer to `asker` in its own xids, or
@@ -315,6 +316,7 @@ export class CellControl {
   /** The cell is gone: nobody waits any longer. */
   ended(): void {
     this.watch?.ended();
+    this.#ended = true;
     this.#handle = undefined;
     this.#backlog = [];
     this.#behind.delete(this);
@@ -334,6 +336,8 @@ export class CellControl {
 
   /** `limit`: how many messages may wait for this one to be taken. Returns its xid, 0 when it is not. */
   #send(message: Uint8Array, expected: Expected, limit = MAX_BACKLOG): number {
+    // Whoever has heard of the cell before it ended would wait for its answer for good.
+    if (this.#ended) return 0;
     if (this.#backlog.length >= limit) {
       this.#counters.overflow++;
       return 0;

@@ -34,15 +34,17 @@ export interface CellHost {
     program: ProgramImage,
     limits: CellLimits,
     callback: (error: Error | null, cell: CellHandle<Frame> | null, setupUs: number) => void,
+    /** Asked when it is there: false when the cell is not needed any more, and the callback is not to be called. */
+    wanted?: () => boolean,
   ): void;
   kick(): void;
 }
 
 /**
- * opening: the host was asked; waiting: it is there but its entries have yet to come (until its first barrier); running;
- * ended.
+ * opening: the host was asked; waiting: it is there but its entries have yet to come (until its first barrier); primed: they
+ * and the barrier are in its ring, and packets wait behind them in the cell itself; running; ended.
  */
-export type CellPhase = 'opening' | 'waiting' | 'running' | 'ended';
+export type CellPhase = 'opening' | 'waiting' | 'primed' | 'running' | 'ended';
 
 export class CellRecord {
   readonly id: number;
@@ -90,7 +92,7 @@ export class CellRecord {
 }
 
 export interface CellInit {
-  /** Left out: the next free number. */
+  /** Left out, or in use: the next free number. */
   id?: number;
   tenant: number;
   program: ProgramImage;
@@ -124,6 +126,8 @@ export interface CellsOptions {
   holding: Holding;
   clock: Clock;
   flush: () => void;
+  /** Numbers that cells to come were promised. */
+  isPromised: (id: number) => boolean;
   logger: Logger;
 }
 
@@ -164,6 +168,18 @@ export class Cells implements CellEvents<Frame> {
     return this.#records.values();
   }
 
+  /** A number for a cell to be, now or as the answer to a query. None comes again before all others have. */
+  nextNumber(): number {
+    do this.#lastId = (this.#lastId + 1) >>> 0;
+    while (
+      this.#lastId === DEFAULT_CELL ||
+      this.#lastId === STANDALONE_CELL ||
+      this.#records.has(this.#lastId) ||
+      this.#options.isPromised(this.#lastId)
+    );
+    return this.#lastId;
+  }
+
   /** Messages that wait for room in their cells go on. */
   pump(): void {
     for (const control of this.#behind) control.pump();
@@ -172,7 +188,7 @@ export class Cells implements CellEvents<Frame> {
   /** The listener may hear of it before this returns. */
   open(init: CellInit): CellRecord {
     const { holding, clock } = this.#options;
-    const id = init.id ?? this.#nextId();
+    const id = init.id !== undefined && !this.#records.has(init.id) ? init.id : this.nextNumber();
     const reply = (message: CellReply, asker: Asker | undefined): void =>
       this.listener?.reply(record, message, asker);
     const control = new CellControl(id, this.control, reply, this.#behind);
@@ -184,7 +200,15 @@ export class Cells implements CellEvents<Frame> {
     if (init.rule !== undefined) init.rule.cell = record;
     const host = this.#options.hostOf(init.tenant);
     if (host === undefined) this.#failed(record, 'FC_NO_HOST', `tenant ${init.tenant} has no sandbox host`);
-    else host.open(id, init.program, init.limits, (error, cell, us) => this.#opened(record, error, cell, us));
+    else {
+      host.open(
+        id,
+        init.program,
+        init.limits,
+        (error, cell, us) => this.#opened(record, error, cell, us),
+        () => record.phase === 'opening',
+      );
+    }
     return record;
   }
 
@@ -272,15 +296,5 @@ export class Cells implements CellEvents<Frame> {
     record.control.ended();
     this.#options.logger.warn({ cell: record.id, program: record.program.name, code, detail }, 'cell failed');
     this.listener?.failed(record, code, detail);
-  }
-
-  #nextId(): number {
-    do this.#lastId = (this.#lastId + 1) >>> 0;
-    while (
-      this.#lastId === DEFAULT_CELL ||
-      this.#lastId === STANDALONE_CELL ||
-      this.#records.has(this.#lastId)
-    );
-    return this.#lastId;
   }
 }

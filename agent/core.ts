@@ -22,6 +22,7 @@ import { Flows } from './dispatcher/flows.ts';
 import { Holding } from './dispatcher/hold.ts';
 import { Output, type PortSet } from './dispatcher/output.ts';
 import { RuleTable } from './dispatcher/rules.ts';
+import { Setups } from './dispatcher/setups.ts';
 import { FastPath, type FastPathOptions } from './fastpath/fast-path.ts';
 import { Liveness } from './liveness.ts';
 import type { FramePool } from './ports/frames.ts';
@@ -67,7 +68,7 @@ const DEFAULT_CELL_MIB = 192;
 /** Tables of the `openflow` program. */
 const TABLES = 254;
 
-export const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+export const { version } = createRequire(import.meta.url)('flowcell/package.json') as { version: string };
 
 export class AgentCore {
   readonly clock: Clock;
@@ -75,6 +76,7 @@ export class AgentCore {
   readonly rules: RuleTable;
   readonly holding: Holding;
   readonly admission: Admission;
+  readonly setups: Setups;
   readonly output: Output;
   readonly dispatcher: Dispatcher;
   readonly cells: Cells;
@@ -98,6 +100,7 @@ export class AgentCore {
     this.rules = new RuleTable(options.maxRules);
     this.holding = new Holding(holdLimits(config));
     this.admission = new Admission({ perPort: 0, perTenant: options.tenantFlowsPerSec ?? 0 });
+    this.setups = new Setups(config.query_timeout_ms);
     this.output = new Output(ports, (packet) => this.sessions.packetIn(packet));
     this.cells = new Cells({
       hostOf: options.hostOf,
@@ -106,6 +109,7 @@ export class AgentCore {
       holding: this.holding,
       clock: this.clock,
       flush: () => ports.flush(),
+      isPromised: (id) => this.dispatcher.pending.get(id) !== undefined,
       logger,
     });
     this.fastPath =
@@ -125,17 +129,20 @@ export class AgentCore {
       rules: this.rules,
       holding: this.holding,
       admission: this.admission,
+      setups: this.setups,
       pool: this.pool,
       clock: this.clock,
       fields: config.fields,
       ask: (flow, frame, key) => this.sessions.ask(flow, frame, key, this.extension.config),
       retire: (rule) => this.flows.retire(rule),
       rerouted: () => this.fastPath?.flush(),
+      nextNumber: () => this.cells.nextNumber(),
     });
     this.flows = new Flows({
       rules: this.rules,
       cells: this.cells,
       dispatcher: this.dispatcher,
+      setups: this.setups,
       programs,
       clock: this.clock,
       liveness: this.liveness,
@@ -152,6 +159,7 @@ export class AgentCore {
       programs,
       holding: this.holding,
       admission: this.admission,
+      setups: this.setups,
       frames,
     });
     this.channel = new Switch({
@@ -191,6 +199,11 @@ export class AgentCore {
       connect: options.connect,
       logger,
     });
+  }
+
+  /** Frames that are neither free nor held (some 64 of them stand ready for large packets). */
+  get inCells(): number {
+    return this.pool.size - this.pool.available - this.holding.held;
   }
 
   /** Opens the device's own cells: hosts are there from here on. */

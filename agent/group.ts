@@ -16,6 +16,9 @@ export interface AgentGroupOptions {
   logger: Logger;
 }
 
+/** Many ports share one machine's memory: 512 KiB each. */
+const RING_SLOTS = 256;
+
 /** Cells are opened through shares only; the group itself opens none. */
 const NOBODY: CellEvents<Frame> = {
   verdict: () => undefined,
@@ -58,7 +61,10 @@ export class AgentGroup {
    */
   async add(options: AgentOptions, tenant = DEFAULT_TENANT): Promise<Agent> {
     const host = await this.#hostOf(tenant);
-    const agent = await Agent.start(options, { loop: this.#loop, share: (events) => host.share(events) });
+    const agent = await Agent.start(
+      { ringSlots: RING_SLOTS, ...options },
+      { loop: this.#loop, share: (events) => host.share(events) },
+    );
     this.#agents.add(agent);
     return agent;
   }

@@ -1,23 +1,46 @@
 /**
- * Forwarding rate: UDP flat out from h1 to h2 through one flow and through many, each datapath in turn on the
- * same topology. Delivered frames are h2's interface counter over the middle of the run.
+ * Forwarding from h1 to h2 with every packet through its cell, nothing cached: UDP flat out, one probe at a time, and TCP
+ * with the hosts' offloads on; each datapath in turn on the same topology. Delivered frames are h2's interface counter
+ * over the middle of a run.
  */
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { type Host, type Network, singleSwitch } from '../mininet/topology.ts';
-import { type Datapath, flowcellDatapath, linuxBridge, ovsDatapath } from './lib/datapaths.ts';
+import { type Host, type Network, singleSwitch, stop } from '../mininet/topology.ts';
+import {
+  type Datapath,
+  flowcellDatapath,
+  linuxBridge,
+  ovsDatapath,
+  plainForwarder,
+} from './lib/datapaths.ts';
+import { flowFrame } from './lib/frames.ts';
 import { median, round } from './lib/report.ts';
 import type { SenderOptions } from './lib/sender.ts';
-import { cpuSeconds } from './lib/wire.ts';
+import { cpuSeconds, Wire } from './lib/wire.ts';
 import type { Bench } from './run.ts';
 
 const node = new URL('../bin/node', import.meta.url).pathname;
 const sender = new URL('./lib/sender.ts', import.meta.url).pathname;
 
-const RUNS = 3;
-const SECONDS = 3;
-const FLOWS = [1, 100];
-const SIZE = 64 - 4;
+const quick = process.argv.includes('--quick');
+const RUNS = quick ? 1 : 5;
+const SECONDS = 2;
+/** The first part of a run is start-up: new flows are set up and code is compiled in it. */
+const START_MS = 500;
+const PROBES = quick ? 500 : 2000;
+const LOST_AFTER_MS = 200;
+/** Frame sizes as wires count them: with the 4 bytes of the checksum, which are not in the frame here. */
+const CHECKSUM = 4;
+
+interface Load {
+  size: number;
+  flows: number;
+}
+
+const ONE_FLOW: Load = { size: 64, flows: 1 };
+/** Cells for each flow; and as many flows as no machine has cells for, in one cell for two hosts. */
+const FEW_FLOWS: Load[] = [ONE_FLOW, { size: 1500, flows: 1 }, { size: 64, flows: 100 }];
+const MANY_FLOWS: Load[] = [{ size: 64, flows: 10_000 }];
 
 type Net = Network<'s1', string>;
 
@@ -32,11 +55,11 @@ interface Sample {
   cpuPerMpkt: number;
 }
 
-async function measure(net: Net, pids: () => number[], flows: number): Promise<Sample> {
+async function measure(net: Net, pids: () => number[], { size, flows }: Load): Promise<Sample> {
   const { h1, h2 } = net.hosts;
   const options: SenderOptions = {
-    ...{ namespace: h1.namespace, interface: h1.interface, size: SIZE, flows, seconds: SECONDS, rate: 0 },
-    ...{ srcMac: h1.mac, dstMac: h2.mac, srcIp: h1.ip, dstIp: h2.ip },
+    ...{ namespace: h1.namespace, interface: h1.interface, size: size - CHECKSUM, flows, seconds: SECONDS },
+    ...{ rate: 0, srcMac: h1.mac, dstMac: h2.mac, srcIp: h1.ip, dstIp: h2.ip },
   };
   const child = h1.spawn([node, sender, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout! });
@@ -44,10 +67,9 @@ async function measure(net: Net, pids: () => number[], flows: number): Promise<S
   const total = once(lines, 'line');
   const cpu = () => pids().reduce((sum, pid) => sum + cpuSeconds(pid), 0);
   child.stdin!.write('go\n');
-  // The first half second is start-up: new flows are set up and code is compiled in it.
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await new Promise((resolve) => setTimeout(resolve, START_MS));
   const [packets0, cpu0, time0] = [await received(h2), cpu(), performance.now()];
-  await new Promise((resolve) => setTimeout(resolve, (SECONDS - 1) * 1000));
+  await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000 - 2 * START_MS));
   const [packets1, cpu1, time1] = [await received(h2), cpu(), performance.now()];
   const sent = Number((await total)[0]);
   const packets = packets1 - packets0;
@@ -58,15 +80,51 @@ async function measure(net: Net, pids: () => number[], flows: number): Promise<S
   };
 }
 
+/** One frame at a time from h1 to h2: median of the microseconds it takes, and how many were lost. */
+function probe(net: Net): { p50: number; lost: number } {
+  const { h1, h2 } = net.hosts;
+  const a = new Wire(h1.namespace, h1.interface, false);
+  const b = new Wire(h2.namespace, h2.interface);
+  const addresses = { srcMac: h1.mac, dstMac: h2.mac, srcIp: h1.ip, dstIp: h2.ip };
+  const frame = flowFrame({ ...addresses, size: 64 - CHECKSUM, flows: 1 }, 0);
+  const times: number[] = [];
+  let lost = 0;
+  for (let i = 0; i < PROBES; i++) {
+    const start = performance.now();
+    a.send(frame);
+    if (b.receive(LOST_AFTER_MS) === 0) lost++;
+    else times.push((performance.now() - start) * 1000);
+  }
+  return { p50: median(times), lost };
+}
+
+/** Gbit/s that arrive in a second of TCP; 0 when nothing gets through. */
+async function tcp(net: Net): Promise<number> {
+  const { h1, h2 } = net.hosts;
+  const server = h2.spawn(['iperf3', '-s', '-1', '--forceflush'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  try {
+    await once(server.stdout!, 'data');
+    const argv = ['timeout', '5', 'iperf3', '-c', h2.ip, '-t', '1', '-J', '--connect-timeout', '1000'];
+    const { code, stdout } = await h1.exec(argv, { anyExit: true });
+    return code === 0 ? JSON.parse(stdout).end.sum_received.bits_per_second / 1e9 : 0;
+  } finally {
+    await stop(server);
+  }
+}
+
 interface Row extends Record<string, string | number> {
   datapath: string;
+  size: number;
   flows: number;
   kpps: number;
   offered_kpps: number;
   cpu_s_per_mpkt: number;
+  /** Of the datapath, said once. */
+  probe_p50_us: number | '-';
+  tcp_gbit_s: number | '-';
 }
 
-async function run(datapath: Datapath): Promise<Row[]> {
+async function run(datapath: Datapath, loads: readonly Load[], withTcp: boolean): Promise<Row[]> {
   const net = await singleSwitch(2, { staticArp: true });
   try {
     const running = await datapath.start(net.switches.s1);
@@ -74,16 +132,24 @@ async function run(datapath: Datapath): Promise<Row[]> {
       const { h1, h2 } = net.hosts;
       // Both ends are heard from before the load, so that a learning switch knows where they are.
       await h1.exec(['ping', '-c', '2', '-i', '0.2', h2.ip], { anyExit: true });
+      const { p50 } = probe(net);
+      const rates: number[] = [];
+      if (withTcp) for (let i = 0; i < RUNS; i++) rates.push(await tcp(net));
+      // With another address h2 throws all of it away at once. Else its answers to closed ports (ICMP), sent on the
+      // forwarding process's time, are a third of what is measured, the same for every datapath.
+      await h2.configure([`link set dev ${h2.interface} address 02:00:00:00:ff:02`]);
       const rows: Row[] = [];
-      for (const flows of FLOWS) {
+      for (const load of loads) {
         const samples: Sample[] = [];
-        for (let i = 0; i < RUNS; i++) samples.push(await measure(net, running.pids, flows));
+        for (let i = 0; i < RUNS; i++) samples.push(await measure(net, running.pids, load));
         rows.push({
           datapath: datapath.name,
-          flows,
+          ...load,
           kpps: round(median(samples.map((s) => s.kpps)), 1),
           offered_kpps: round(median(samples.map((s) => s.offeredKpps)), 1),
           cpu_s_per_mpkt: round(median(samples.map((s) => s.cpuPerMpkt))),
+          probe_p50_us: load === ONE_FLOW ? round(p50, 1) : '-',
+          tcp_gbit_s: load === ONE_FLOW ? round(median(rates)) : '-',
         });
       }
       return rows;
@@ -95,26 +161,41 @@ async function run(datapath: Datapath): Promise<Row[]> {
   }
 }
 
+const ours = 'flowcell';
+
 export const cells: Bench = {
   name: 'cells',
-  title: '64-byte UDP, one generator flat out, h1 -> h2; medians of 3 runs of 3 s',
-  needs: ['ovs-vswitchd'],
+  title: `UDP flat out, one probe at a time and TCP, h1 -> h2, each packet through its cell; medians of ${RUNS} (--quick: 1)`,
+  needs: ['ovs-vswitchd', 'iperf3'],
   async run(progress) {
+    const all = [...FEW_FLOWS, ...MANY_FLOWS];
+    const cases: [Datapath, readonly Load[], boolean][] = [
+      [flowcellDatapath({ poolSize: 128 }), FEW_FLOWS, true],
+      [flowcellDatapath({ granularity: 'host-pair' }), MANY_FLOWS, false],
+      [plainForwarder, all, true],
+      [ovsDatapath('none'), all, true],
+      [linuxBridge, all, true],
+    ];
     const rows: Row[] = [];
-    for (const datapath of [flowcellDatapath({ poolSize: 128 }), ovsDatapath('none'), linuxBridge]) {
-      progress(datapath.name);
-      rows.push(...(await run(datapath)));
+    for (const [datapath, loads, withTcp] of cases) {
+      progress(`${datapath.name}, ${loads.map(({ flows }) => flows).join(' and ')} flows`);
+      rows.push(...(await run(datapath, loads, withTcp)));
     }
-    const rate = (name: string, flows: number) =>
-      rows.find((row) => row.datapath === name && row.flows === flows)!.kpps;
-    const ratios = Object.fromEntries(
-      FLOWS.flatMap((flows) =>
-        ['ovs-userspace', 'linux-bridge'].map((peer) => [
-          `flowcell/${peer}, ${flows} ${flows === 1 ? 'flow' : 'flows'}`,
-          round(rate('flowcell', flows) / rate(peer, flows)),
-        ]),
-      ),
-    );
+    const find = (name: string, { size, flows }: Load) =>
+      rows.find((row) => row.datapath === name && row.size === size && row.flows === flows)!;
+    const ratios: Record<string, number> = {};
+    for (const load of all) {
+      const label = `${load.size} bytes, ${load.flows} ${load.flows === 1 ? 'flow' : 'flows'}`;
+      const mine = find(ours, load);
+      for (const peer of ['ovs-userspace', 'no-cells', 'linux-bridge']) {
+        const other = find(peer, load);
+        ratios[`kpps ${ours}/${peer}, ${label}`] = round(mine.kpps / other.kpps);
+        if (other.cpu_s_per_mpkt === 0) continue;
+        ratios[`packets per CPU second ${ours}/${peer}, ${label}`] = round(
+          other.cpu_s_per_mpkt / mine.cpu_s_per_mpkt,
+        );
+      }
+    }
     return { ratios, rows };
   },
 };

@@ -152,6 +152,7 @@ export const codec: Bench = {
   name: 'codec',
   title: 'OpenFlow 1.3 messages decoded and encoded a second, one core, beside os-ken',
   needs: ['osken-manager'],
+  anyUser: true,
   async run(progress) {
     const rows: Record<string, string | number>[] = [];
     const ratios: Record<string, number> = {};

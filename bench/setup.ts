@@ -1,18 +1,27 @@
 /**
  * Flow set-up: every frame is a flow never seen before (new source MAC, source address, source port). Closed
- * loop: one frame, its arrival at h2, the next. Window: so many under way at once.
+ * loop: one frame, its arrival at h2, the next. Window: so many under way at once. In rounds, of which the median
+ * counts; Flowcell's pool lasts for all of them, and then for none of the flows that follow.
  */
 import { type Network, singleSwitch } from '../mininet/topology.ts';
-import { type Datapath, flowcellDatapath, ovsDatapath } from './lib/datapaths.ts';
-import { NUMBER_AT, newFlowFrame } from './lib/frames.ts';
-import { quantile, round } from './lib/report.ts';
-import { Wire } from './lib/wire.ts';
+import { type Datapath, flowcellDatapath, ovsDatapath, type Running } from './lib/datapaths.ts';
+import { newFlowFrame, numberIn } from './lib/frames.ts';
+import { median, quantile, round } from './lib/report.ts';
+import { cpuSeconds, memoryBytes, Wire } from './lib/wire.ts';
 import type { Bench } from './run.ts';
 
-const WARM_UP = 50;
-const FLOWS = 1000;
-const WINDOW = 16;
-const WINDOW_FLOWS = 300;
+const WARM_UP = 100;
+const ROUNDS = 5;
+/** Flows in a round, one after the other and by how many are under way. */
+const CLOSED = 60;
+const WINDOWS = [
+  { window: 16, flows: 60 },
+  { window: 128, flows: 200 },
+] as const;
+/** Every isolate is used once. */
+const POOL = WARM_UP + ROUNDS * WINDOWS.reduce((sum, { flows }) => sum + flows, CLOSED);
+/** What is measured when the pool is empty takes so long. */
+const AFTER_MS = 3000;
 const LOST_AFTER_MS = 1000;
 
 type Net = Network<'s1', string>;
@@ -22,72 +31,108 @@ function awaitNumber(wire: Wire, number: number): boolean {
   for (;;) {
     const length = wire.receive(LOST_AFTER_MS);
     if (length === 0) return false;
-    if (numberOf(wire, length) === number) return true;
+    if (numberIn(wire.received, length) === number) return true;
   }
 }
 
-/** The number of a probe frame, or -1 for any other frame. */
-function numberOf(wire: Wire, length: number): number {
-  const b = wire.received;
-  if (length < NUMBER_AT + 4 || b[6] !== 0x02 || b[7] !== 0xf0) return -1;
-  return ((b[NUMBER_AT] << 24) | (b[NUMBER_AT + 1] << 16) | (b[NUMBER_AT + 2] << 8) | b[NUMBER_AT + 3]) >>> 0;
+interface Round {
+  latencies: number[];
+  /** By WINDOWS. */
+  rates: number[];
 }
 
-function probe(net: Net) {
-  const { h1, h2 } = net.hosts;
-  const a = new Wire(h1.namespace, h1.interface);
-  const b = new Wire(h2.namespace, h2.interface);
-  let number = 0;
-  const frame = () => newFlowFrame(number++, h2.mac, h2.ip);
+/** Sends flows never seen before from h1 and awaits them at h2. */
+class Probe {
+  lost = 0;
+  #number = 0;
+  readonly #net: Net;
+  readonly #a: Wire;
+  readonly #b: Wire;
 
-  const closedLoop = (count: number) => {
+  constructor(net: Net) {
+    const { h1, h2 } = net.hosts;
+    this.#net = net;
+    this.#a = new Wire(h1.namespace, h1.interface);
+    this.#b = new Wire(h2.namespace, h2.interface);
+  }
+
+  /** Microseconds of each that arrived. */
+  closedLoop(count: number): number[] {
     const latencies: number[] = [];
-    let lost = 0;
     for (let i = 0; i < count; i++) {
-      const expected = number;
-      const bytes = frame();
+      const expected = this.#number;
+      const bytes = this.#frame();
       const start = performance.now();
-      a.send(bytes);
-      if (awaitNumber(b, expected)) latencies.push((performance.now() - start) * 1000);
-      else lost++;
+      this.#a.send(bytes);
+      if (awaitNumber(this.#b, expected)) latencies.push((performance.now() - start) * 1000);
+      else this.lost++;
     }
-    return { latencies, lost };
-  };
-
-  closedLoop(WARM_UP);
-  const { latencies, lost } = closedLoop(FLOWS);
-
-  // Window: the rate at which new flows get through with WINDOW of them under way.
-  const start = performance.now();
-  let sent = 0;
-  let arrived = 0;
-  while (arrived < WINDOW_FLOWS) {
-    while (sent < WINDOW_FLOWS && sent - arrived < WINDOW) {
-      a.send(frame());
-      sent++;
-    }
-    const length = b.receive(LOST_AFTER_MS);
-    if (length === 0) break;
-    if (numberOf(b, length) >= 0) arrived++;
+    return latencies;
   }
-  const rate = arrived / ((performance.now() - start) / 1000);
-  return { latencies, lost: lost + WINDOW_FLOWS - arrived, rate };
+
+  /** Flows a second with `window` under way, until there were so many or the time is over. */
+  windowed(window: number, count: number, milliseconds = Infinity): number {
+    const frames = Array.from({ length: Math.min(count, POOL) }, () => this.#frame());
+    const start = performance.now();
+    let sent = 0;
+    let arrived = 0;
+    while (arrived < frames.length && performance.now() - start < milliseconds) {
+      while (sent < frames.length && sent - arrived < window) this.#a.send(frames[sent++]);
+      const length = this.#b.receive(LOST_AFTER_MS);
+      if (length === 0) break;
+      if (numberIn(this.#b.received, length) >= 0) arrived++;
+    }
+    const rate = arrived / ((performance.now() - start) / 1000);
+    if (milliseconds === Infinity) this.lost += frames.length - arrived;
+    return rate;
+  }
+
+  #frame(): Uint8Array {
+    const { h2 } = this.#net.hosts;
+    return newFlowFrame(this.#number++, h2.mac, h2.ip);
+  }
 }
 
-async function run(label: string, datapath: Datapath) {
+function oneRound(probe: Probe): Round {
+  const latencies = probe.closedLoop(CLOSED);
+  return { latencies, rates: WINDOWS.map(({ window, flows }) => probe.windowed(window, flows)) };
+}
+
+const cpuOf = (running: Running) =>
+  Object.entries(running.parts()).map(([part, pids]) => ({
+    part,
+    seconds: pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0),
+  }));
+
+async function run(label: string, datapath: Datapath, pooled: boolean) {
   const net = await singleSwitch(2, { staticArp: true });
   try {
     const running = await datapath.start(net.switches.s1);
     try {
       // Both ends are heard from first, so that h2's place is known.
       await net.hosts.h1.exec(['ping', '-c', '2', '-i', '0.2', net.hosts.h2.ip], { anyExit: true });
-      const { latencies, lost, rate } = probe(net);
+      const probe = new Probe(net);
+      const memory = running.pids().reduce((sum, pid) => sum + memoryBytes(pid).pss, 0);
+      probe.closedLoop(WARM_UP);
+      const before = cpuOf(running);
+      const rounds = Array.from({ length: ROUNDS }, () => oneRound(probe));
+      const cpu = cpuOf(running).map(({ part, seconds }, i) => {
+        return `${part} ${Math.round(((seconds - before[i].seconds) * 1e6) / (POOL - WARM_UP))}`;
+      });
       return {
         datapath: label,
-        p50_us: Math.round(quantile(latencies, 0.5)),
-        p99_us: Math.round(quantile(latencies, 0.99)),
-        [`flows_per_s_window_${WINDOW}`]: Math.round(rate),
-        lost,
+        p50_us: Math.round(median(rounds.map(({ latencies }) => quantile(latencies, 0.5)))),
+        p99_us: Math.round(median(rounds.map(({ latencies }) => quantile(latencies, 0.99)))),
+        ...Object.fromEntries(
+          WINDOWS.map(({ window }, i) => [
+            `flows_per_s_${window}`,
+            Math.round(median(rounds.map(({ rates }) => rates[i]))),
+          ]),
+        ),
+        flows_per_s_after: pooled ? Math.round(probe.windowed(16, POOL, AFTER_MS)) : '-',
+        lost: probe.lost,
+        cpu_us_per_flow: cpu.join(', '),
+        pss_mib: Math.round(memory / 2 ** 20),
       };
     } finally {
       await running.stop();
@@ -97,26 +142,32 @@ async function run(label: string, datapath: Datapath) {
   }
 }
 
+const WIDEST = `flows_per_s_${WINDOWS[1].window}`;
+
 export const setup: Bench = {
   name: 'setup',
-  title: `First packet in to first packet out, ${FLOWS} new flows after ${WARM_UP} to warm up`,
+  title: `First packet in to first packet out of new flows: medians of ${ROUNDS} rounds of ${CLOSED} one by one, ${WINDOWS.map(
+    ({ window, flows }) => `${flows} with ${window} under way`,
+  ).join(', ')}; a pool of ${POOL} isolates for all, and flows after that`,
   needs: ['ovs-vswitchd', 'ovs-testcontroller', 'osken-manager'],
   async run(progress) {
-    const cases: [string, Datapath][] = [
-      ['flowcell (pool holds all)', flowcellDatapath({ poolSize: 1900 })],
-      ['flowcell (default pool)', flowcellDatapath()],
-      ['ovs-userspace + testcontroller', ovsDatapath('testcontroller')],
-      ['ovs-userspace + os-ken', ovsDatapath('os-ken')],
+    const cases: [string, Datapath, boolean][] = [
+      ['flowcell', flowcellDatapath({ poolSize: POOL }), true],
+      ['ovs-userspace + testcontroller', ovsDatapath('testcontroller'), false],
+      ['ovs-userspace + os-ken', ovsDatapath('os-ken'), false],
     ];
-    const rows = [];
-    for (const [label, datapath] of cases) {
+    const rows: Record<string, string | number>[] = [];
+    for (const [label, datapath, pooled] of cases) {
       progress(label);
-      rows.push(await run(label, datapath));
+      rows.push(await run(label, datapath, pooled));
     }
-    const [ours, , ...peers] = rows;
-    const ratios = Object.fromEntries(
-      peers.map((peer) => [`p50 flowcell/${peer.datapath}`, round(ours.p50_us / peer.p50_us)]),
-    );
+    const [ours, ...peers] = rows;
+    const ratios: Record<string, number> = {};
+    for (const peer of peers) {
+      for (const figure of ['p50_us', WIDEST]) {
+        ratios[`${figure} flowcell/${peer.datapath}`] = round(Number(ours[figure]) / Number(peer[figure]));
+      }
+    }
     return { ratios, rows };
   },
 };

@@ -30,6 +30,7 @@ interface Options {
   queue?: Queue[];
   failMode: (typeof FAIL_MODES)[number];
   poolSize: number;
+  ringSlots: number;
   defaultCellMemory: number;
   fastPath?: boolean;
   logLevel: string;
@@ -76,6 +77,12 @@ export function configure(command: Command): void {
     )
     .option('--pool-size <cells>', 'cells kept warm for new flows', integer(0, 2000), 64)
     .option(
+      '--ring-slots <frames>',
+      'frames that may wait for each port, 2 KiB each',
+      integer(16, 65536),
+      1024,
+    )
+    .option(
       '--default-cell-memory <MiB>',
       'memory of the cell whose flow tables serve the whole switch in plain mode',
       integer(8, 4096),
@@ -99,6 +106,7 @@ async function run(options: Options): Promise<void> {
     queues: options.queue,
     failMode: options.failMode,
     poolSize: options.poolSize,
+    ringSlots: options.ringSlots,
     defaultCellMemory: options.defaultCellMemory,
     fastPath: options.fastPath,
     logger: commandLogger('agent', options.logLevel),

@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { inUserNamespace, runInUserNamespace, whyNoUserNamespaces } from '../mininet/userns.ts';
 import { UserError } from './lib/errors.ts';
 import { integer } from './lib/options.ts';
+import { command } from './lib/package.ts';
 import { runDir } from './lib/run-dir.ts';
 
 interface Options {
@@ -79,6 +80,5 @@ async function run(options: Options): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   // Inside we are root; the sockets stay where this user's other terminals look for them.
   process.env.FLOWCELL_RUN_DIR = folder;
-  const flowcell = join(import.meta.dirname, '..', 'bin', 'flowcell');
-  process.exitCode = await runInUserNamespace([flowcell, ...process.argv.slice(2)], folder);
+  process.exitCode = await runInUserNamespace([command('flowcell'), ...process.argv.slice(2)], folder);
 }

@@ -3,7 +3,7 @@
  * life", steps 4 to 7). Nothing here waits: every flow goes on by its own events, so none can hold up another.
  */
 
-import { DispatchCommand, type MessageOf } from '../openflow/index.ts';
+import { DispatchCommand, type MessageInit, type MessageOf } from '../openflow/index.ts';
 import type { FlowEntry } from './app.ts';
 import { CELL_REASONS, CELL_STATES, type CellRecord } from './cells.ts';
 import { FlowcellError } from './errors.ts';
@@ -17,6 +17,15 @@ import { bareRule, flowModMessage } from './rules.ts';
 import type { Session } from './session.ts';
 
 type ErrorMessage = MessageOf<'error'>;
+
+const BARRIER: MessageInit = { type: 'barrier_request' };
+/** Header of a BARRIER_REQUEST of OpenFlow 1.3; the transaction id follows. */
+const BARRIER_HEAD = [4, 20, 0, 8] as const;
+
+function barrierOf(cell: number, xid: number): MessageInit {
+  const message = Uint8Array.of(...BARRIER_HEAD, xid >>> 24, xid >>> 16, xid >>> 8, xid);
+  return { type: 'cell_message', cell, message };
+}
 
 export class Dispatch {
   readonly #c: DispatchContext;
@@ -32,7 +41,7 @@ export class Dispatch {
     this.#session = context.session;
     this.#counters = context.counters;
     this.#report = new Report(context);
-    this.#queries = new Queries(context, this.#flows, this.#report);
+    this.#queries = new Queries(context, this.#flows, this.#report, (flow, cell) => this.#push(flow, cell));
     this.#debug = context.log.isLevelEnabled('debug');
   }
 
@@ -114,7 +123,8 @@ export class Dispatch {
     const restored = flow.stage !== 'starting' && message.query_id === 0;
     this.#flows.lingering.delete(flow);
     this.#flows.endProgress(flow);
-    this.#flows.forgetXids(flow);
+    const pushed = flow.pushedTo === message.cell && !restored;
+    if (!pushed) this.#flows.forgetXids(flow);
     flow.setupUs = message.setup_us;
     this.#flows.setCell(flow, message.cell);
     if (restored) {
@@ -123,14 +133,14 @@ export class Dispatch {
     } else {
       // Entries first: the flow waits for them, and apps may take their time with the news.
       flow.stage = 'pushing';
-      this.#push(flow);
+      if (!pushed) this.#push(flow, message.cell);
     }
     this.#report.tell(flow, 'ready', message);
   }
 
-  /** Sends the flow's entries and a barrier. */
-  #push(flow: Flow): void {
-    const cell = flow.cell;
+  /** Sends the flow's entries and a barrier to a cell, which need not be there yet if the device has named it. */
+  #push(flow: Flow, cell: number): void {
+    flow.pushedTo = cell;
     flow.entryErrors = 0;
     try {
       for (const entry of flow.entries) {
@@ -147,7 +157,10 @@ export class Dispatch {
     if (this.#report.watched) {
       this.#report.event('entries', { cell, cookie: flow.cookie, entries: flow.entries.length });
     }
-    this.#session.call({ type: 'barrier_request' }, (error) => {
+    // Of this cell alone: a barrier for all would wait for the other flows that are being set up.
+    const barrier = flow.numbered ? (xid: number) => barrierOf(cell, xid) : BARRIER;
+    this.#session.call(barrier, (error) => {
+      if (flow.pushedTo !== cell) return;
       this.#flows.forgetXids(flow);
       if (flow.stage !== 'pushing' || flow.cell !== cell) return;
       if (error !== undefined || flow.entryErrors > 0) {
@@ -174,6 +187,8 @@ export class Dispatch {
   error(message: ErrorMessage): boolean {
     const flow = this.#flows.byXid(message.xid);
     if (flow === undefined) return false;
+    // Its rule failed, and what was sent behind that found no cell.
+    if (flow.stage === 'gone') return true;
     const what = `OpenFlow error type ${message.error_type} code ${message.code}`;
     if (message.xid === flow.ruleXid && flow.inProgress) {
       this.#counters.cells_failed++;

@@ -98,7 +98,8 @@ export class FlowTable {
   drop(flow: Flow): void {
     this.endProgress(flow);
     this.removeCell(flow);
-    this.forgetXids(flow);
+    // What was sent behind a rule that failed is still to be refused.
+    if (flow.stage !== 'starting' || flow.pushedTo === 0) this.forgetXids(flow);
     this.releaseRule(flow);
     this.#byCookie.delete(flow.cookie);
     this.lingering.delete(flow);

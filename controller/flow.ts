@@ -27,6 +27,10 @@ export class Flow implements CellRecord {
   ruleKey = '';
   /** The query its rule answers: the newest, because the device may have forgotten older ones. */
   queryId: number;
+  /** The device numbers cells by the query they answer, so that entries need not wait for the cell. */
+  numbered = false;
+  /** The cell its entries were last sent to; 0: not yet. */
+  pushedTo = 0;
   /** Further queries that this rule answers as well. */
   readonly waiting: number[] = [];
   /** Time of the query, and when patience ends: ms (Time). */

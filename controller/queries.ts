@@ -3,7 +3,7 @@
  * "A flow's life", step 3).
  */
 
-import { DispatchCommand, type MessageOf } from '../openflow/index.ts';
+import { DispatchCommand, DispatchQueryFlag, type MessageOf } from '../openflow/index.ts';
 import type { FlowAnswer, FlowDecision, FlowQuery } from './app.ts';
 import type { AppsHost, Decision } from './apps-host.ts';
 import type { CookieJar } from './cells.ts';
@@ -45,8 +45,16 @@ export class Queries {
   readonly #debug: boolean;
   readonly #flows: FlowTable;
   readonly #report: Report;
+  readonly #push: (flow: Flow, cell: number) => void;
 
-  constructor(context: DispatchContext, flows: FlowTable, report: Report) {
+  /** `push`: sends a flow's entries to its cell. */
+  constructor(
+    context: DispatchContext,
+    flows: FlowTable,
+    report: Report,
+    push: (flow: Flow, cell: number) => void,
+  ) {
+    this.#push = push;
     this.#c = context;
     this.#session = context.session;
     this.#counters = context.counters;
@@ -79,6 +87,7 @@ export class Queries {
       return;
     }
     const flow = new Flow(message.match, tenant, message.query_id, key, false, this.#c.time.now());
+    flow.numbered = (message.flags & DispatchQueryFlag.NUMBERED) !== 0;
     flow.deadline = flow.startedAt + this.#c.limits.appAnswerMs;
     this.#flows.addAsked(flow);
     const query: FlowQuery = {
@@ -147,6 +156,7 @@ export class Queries {
     flow.entries = answer.entries;
     flow.deadline = this.#c.time.now() + this.#c.limits.cellReadyMs;
     this.#flows.addRule(flow);
+    if (flow.numbered) this.#push(flow, flow.queryId);
     this.#c.apps.notify(app, 'onRule', this.#c.datapath, flow);
     if (this.#report.watched) {
       this.#report.event('rule', {

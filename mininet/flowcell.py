@@ -11,6 +11,7 @@ ends of our pipes, so they end, and the links between switches go, with this pro
 """
 
 import atexit
+import glob
 import json
 import os
 import select
@@ -21,7 +22,8 @@ import tempfile
 import time
 from typing import Any, Dict, List, Optional, Sequence, Union
 
-from mininet.log import error, warn
+from mininet.clean import addCleanupCallback
+from mininet.log import error, info, warn
 from mininet.node import Controller, Node, Switch
 
 # `mn --custom` executes this file without a name of its own (__file__): the code object has it.
@@ -56,18 +58,40 @@ def _offerCommand() -> None:
         os.environ['PATH'] = os.environ.get('PATH', os.defpath) + os.pathsep + folder
 
 
+def _runDir() -> str:
+    """Folder of the local sockets."""
+    return os.environ.get('FLOWCELL_RUN_DIR') or '/run/flowcell'
+
+
+def _removeSockets() -> None:
+    """For `mn --custom flowcell.py -c`: our processes end by themselves, but what is killed leaves its socket's name."""
+    for path in glob.glob(os.path.join(glob.escape(_runDir()), '*.sock')):
+        with socket.socket(socket.AF_UNIX) as local:
+            try:
+                local.connect(path)
+            except ConnectionRefusedError:
+                info('rm ' + path + '\n')
+                os.unlink(path)
+            except OSError:
+                pass  # Gone meanwhile, or somebody else's.
+
+
 def _state(name: str, path: str) -> Any:
     """GET from the local socket of a switch or controller. OSError: nobody is there."""
-    folder = os.environ.get('FLOWCELL_RUN_DIR') or '/run/flowcell'
     with socket.socket(socket.AF_UNIX) as local:
         local.settimeout(_ANSWER_S)
-        local.connect(os.path.join(folder, name + '.sock'))
+        local.connect(os.path.join(_runDir(), name + '.sock'))
         local.sendall(b'GET %s HTTP/1.0\r\n\r\n' % path.encode())
         with local.makefile('rb') as reply:
             head, _, body = reply.read().partition(b'\r\n\r\n')
     if b' 200' not in head.split(b'\r\n', 1)[0]:
         raise FlowcellError('%s: %s' % (path, body.decode(errors='replace').strip()))
     return json.loads(body)
+
+
+def _hasExtension(protocols: Optional[str]) -> bool:
+    """Whether flows can get cells: the extension is one of OpenFlow 1.3."""
+    return protocols is None or 'OpenFlow13' in protocols
 
 
 class _Process:
@@ -195,11 +219,12 @@ class _Devices:
 class FlowcellSwitch(Switch):
     """A Flowcell switch."""
 
-    def __init__(self, name: str, dpid: Optional[str] = None, failMode: str = 'secure',
+    def __init__(self, name: str, dpid: Optional[str] = None, failMode: Optional[str] = None,
                  protocols: Optional[str] = None, tenant: int = 0, ports: Union[str, Sequence[str]] = (),
                  connectTimeout: float = 10, batch: bool = False, **params: Any) -> None:
         """dpid: datapath id, up to 16 hexadecimal digits (None: from the name, s1 -> 1)
-           failMode: without a controller, 'secure' (new flows wait) or 'standalone' (a learning switch)
+           failMode: without a controller, 'secure' (new flows wait) or 'standalone' (a learning switch); None: secure for
+               a switch that is given a controller, standalone for one that is not
            protocols: OpenFlow versions to offer, such as 'OpenFlow10+OpenFlow13' (None: all)
            tenant: switches of different tenants have their cells in different processes and under different users
            ports: further interfaces of this machine that are ports, 'eth1' or 'eth1=10'; on the command line with +
@@ -212,6 +237,8 @@ class FlowcellSwitch(Switch):
         self.extraPorts: List[str] = ports.split('+') if isinstance(ports, str) else list(ports)
         self.connectTimeout = connectTimeout
         self.batch = batch
+        # In force since start().
+        self._failMode = failMode or 'secure'
         self._runs = False
         self._pending: List[int] = []
         # Node starts while Mininet makes hosts and links.
@@ -230,17 +257,19 @@ class FlowcellSwitch(Switch):
     def start(self, controllers: Sequence[Controller]) -> None:
         """Starts the switch; returns when a controller is in charge of it (with `batch`, batchStartup() does)."""
         devices = self._join()
+        self._failMode = self.failMode or ('secure' if controllers else 'standalone')
         ports = [self._portSpec(intf) for intf in self.intfList() if self.ports[intf] and not intf.IP()]
         request = {
-            'ports': ports + self.extraPorts, 'fail_mode': self.failMode, 'tenant': self.tenant,
+            'ports': ports + self.extraPorts, 'fail_mode': self._failMode, 'tenant': self.tenant,
             'controllers': ['%s:%d' % (c.IP(), c.port) for c in controllers],
         }
         if self.protocols:
             request['protocols'] = self.protocols.replace('+', ',')
         self._pending = [devices.ask('start', self.dpid, **request)]
-        if controllers and self.failMode == 'secure':
+        if controllers and self._failMode == 'secure':
             # A controller of ours says that it will decide about flows; of others the features handshake is all.
-            ours = any(getattr(c, 'isFlowcell', False) for c in controllers)
+            ours = _hasExtension(self.protocols) and any(
+                isinstance(c, FlowcellController) and _hasExtension(c.protocols) for c in controllers)
             self._pending.append(devices.ask('wait', self.dpid, **{'for': 'flow' if ours else 'plain'}))
         if not self.batch:
             self._started(time.monotonic() + self.connectTimeout)
@@ -319,7 +348,7 @@ class FlowcellSwitch(Switch):
             status = self.state()
         except OSError:
             return False
-        return status['connection'] == 'established' or self.failMode == 'standalone'
+        return status['connection'] == 'established' or self._failMode == 'standalone'
 
     def dpctl(self, *args: str) -> str:
         """`dpctl dump-flows`, `dpctl cells`, `dpctl rules` at the Mininet prompt."""
@@ -333,8 +362,6 @@ class FlowcellSwitch(Switch):
 class FlowcellController(Controller):
     """The Flowcell controller."""
 
-    isFlowcell = True
-
     def __init__(self, name: str, app: str = 'learning-switch', granularity: str = 'port',
                  idleTimeout: Optional[int] = None, protocols: Optional[str] = None, ip: str = '127.0.0.1',
                  port: int = 6653, **params: Any) -> None:
@@ -343,7 +370,9 @@ class FlowcellController(Controller):
                and here they are all on one machine), 'five-tuple' (a connection), 'ip-pair', 'host-pair'
            idleTimeout: seconds without packets after which a cell ends; 0: never
            protocols: OpenFlow versions to speak, such as 'OpenFlow10+OpenFlow13' (None: all)"""
+        self.protocols = protocols
         self._process: Optional[_Process] = None
+        self._listens: Optional[str] = None
         self._args = [arg for one in app.split('+') for arg in ('--app', one)]
         for option, value in (('--granularity', granularity), ('--idle-timeout', idleTimeout),
                               ('--protocols', protocols and protocols.replace('+', ','))):
@@ -357,8 +386,13 @@ class FlowcellController(Controller):
         """Left to the process: it says so if its port is taken."""
 
     def _launch(self) -> _Process:
+        if self._process is not None and self._listens != self.IP():
+            # It has got its address since (mn --innamespace).
+            self._end()
         if self._process is None:
-            args = ['controller', '--supervised', '--log-level', 'warn', '--port', str(self.port), '--host', self.IP()]
+            self._listens = self.IP()
+            args = ['controller', '--supervised', '--log-level', 'warn', '--port', str(self.port),
+                    '--host', self._listens]
             self._process = _Process(args + self._args, self if self.inNamespace else None)
             atexit.register(self._end)
         return self._process
@@ -393,6 +427,7 @@ class FlowcellController(Controller):
 
 
 _offerCommand()
+addCleanupCallback(_removeSockets)
 
 # What `mn --custom` looks for.
 switches = {'flowcell': FlowcellSwitch}

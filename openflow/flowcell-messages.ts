@@ -61,10 +61,10 @@ export const flowcellMessages = {
     in_port: u32,
     total_len: u16,
     reason: opt(u8, 0),
-    pad1: pad(1),
+    flags: opt(u8, 0),
     tenant: opt(u32, 0),
     match: opt(matchNode, {}),
-    pad2: pad(2),
+    pad1: pad(2),
     data: opt(rest, new Uint8Array(0)),
   }),
   /** Controller to device: which packets are a flow, and which cells they go through. */

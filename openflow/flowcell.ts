@@ -37,6 +37,12 @@ export const DispatchConfigFlag = {
 /** dispatch_query.reason */
 export const DispatchQueryReason = { NO_MATCH: 0, CELL_ENDED: 1 } as const;
 
+/** dispatch_query.flags: bits. */
+export const DispatchQueryFlag = {
+  /** The cell of the rule that answers will have the number query_id, and cell_message takes barriers. */
+  NUMBERED: 1,
+} as const;
+
 /** dispatch_rule.command */
 export const DispatchCommand = {
   ADD: 0,

@@ -209,10 +209,13 @@ export interface NeighbourInit {
   target: string;
   /** Link-layer address option that belongs to the type. */
   linkAddress?: string;
+  /** Of an advertisement: router 0x80, solicited 0x40, override 0x20. */
+  flags?: number;
 }
 
 /** A neighbour-discovery message. */
 export function neighbour(init: NeighbourInit): Uint8Array {
   const option = init.linkAddress === undefined ? [] : [init.type - 134, 1, ...mac(init.linkAddress)];
-  return icmpv6({ type: init.type, payload: Uint8Array.from([0, 0, 0, 0, ...ip6(init.target), ...option]) });
+  const payload = Uint8Array.from([init.flags ?? 0, 0, 0, 0, ...ip6(init.target), ...option]);
+  return icmpv6({ type: init.type, payload });
 }

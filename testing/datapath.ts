@@ -6,11 +6,12 @@ import { Clock } from '../agent/clock.ts';
 import { AgentCore } from '../agent/core.ts';
 import { type Frame, FramePool } from '../agent/ports/frames.ts';
 import { Programs } from '../agent/programs.ts';
-import { PortConfig } from '../openflow/index.ts';
+import { PortConfig, Port as PortNumber } from '../openflow/index.ts';
 import { SLOT_FLAG } from '../sandbox/channel/layout.ts';
 import { BUILT_IN, InProcessHost } from './cells.ts';
+import { portName } from './describe.ts';
 import { SILENT } from './logging.ts';
-import { VirtualPort } from './port.ts';
+import { type QueueOptions, VirtualPort } from './port.ts';
 import type { InstalledEntry, Step } from './steps.ts';
 import type { VirtualTime } from './time.ts';
 import type { TraceEvent } from './trace.ts';
@@ -22,6 +23,20 @@ export interface DatapathOptions {
   protocols?: readonly number[];
   /** What it does without a controller. Default `secure`. */
   failMode?: FailMode;
+  /** How many controllers it connects to; default 1. With apps the first is theirs, the others are the test's. */
+  controllers?: number;
+}
+
+/** What a switch is made with. */
+export interface DatapathInit extends DatapathOptions {
+  name: string;
+  id: bigint;
+  /** How many; they are numbered from 1, and named `s1-eth1` as in a network of namespaces. */
+  ports: number;
+  /** By the port's number. */
+  queues?: Readonly<Record<number, readonly QueueOptions[]>>;
+  /** It has an OFPP_LOCAL. */
+  local?: boolean;
 }
 
 /** What a datapath needs of the network it is in. */
@@ -38,6 +53,8 @@ export interface DatapathSurroundings {
   packetOf(bytes: Uint8Array): number;
 }
 
+/** What tells its controllers apart. */
+export const FIRST_CONTROLLER_PORT = 6653;
 const FRAMES = 1024;
 const RECEIVING_OFF = PortConfig.PORT_DOWN | PortConfig.NO_RECV;
 
@@ -48,6 +65,8 @@ export class FakeDatapath {
   readonly name: string;
   readonly id: bigint;
   readonly ports: readonly VirtualPort[];
+  /** OFPP_LOCAL, if it has one. */
+  readonly local: VirtualPort | undefined;
   /** The agent's dispatcher, cells, sessions and counters, for what is not shown otherwise. */
   readonly core: AgentCore;
   readonly #around: DatapathSurroundings;
@@ -57,31 +76,34 @@ export class FakeDatapath {
   #dropped: Record<string, number> = {};
   #lastPacket = 0;
 
-  /** `ports`: how many; they are numbered from 1, and named `s1-eth1` as in a network of namespaces. */
-  constructor(
-    name: string,
-    id: bigint,
-    ports: number,
-    options: DatapathOptions,
-    around: DatapathSurroundings,
-  ) {
+  constructor(options: DatapathInit, around: DatapathSurroundings) {
     const { time } = around;
+    const { name, id, ports, queues = {}, controllers = 1 } = options;
     this.name = name;
     this.id = id;
     this.#around = around;
     this.#pool = pools.pop() ?? new FramePool(FRAMES);
-    this.ports = Array.from({ length: ports }, (_, index) => this.#makePort(index + 1));
+    this.ports = Array.from({ length: ports }, (_, index) =>
+      this.#makePort(index + 1, `${name}-eth${index + 1}`, queues[index + 1]),
+    );
+    this.local = options.local === true ? this.#makePort(PortNumber.LOCAL, name) : undefined;
     const clock = new Clock(time);
     this.core = new AgentCore({
       datapathId: id,
-      controllers: around.connect === undefined ? [] : [{ host: 'controller', port: 6653 }],
+      controllers:
+        around.connect === undefined
+          ? []
+          : Array.from({ length: controllers }, (_, index) => ({
+              host: 'controller',
+              port: FIRST_CONTROLLER_PORT + index,
+            })),
       protocols: options.protocols,
       failMode: options.failMode,
       flowMode: options.mode !== 'plain',
       description: name,
       clock,
       pool: this.#pool,
-      ports: { list: this.ports, get: (number) => this.port(number), flush: () => undefined },
+      ports: { list: this.#allPorts, get: (number) => this.port(number), flush: () => undefined },
       hostOf: () => this.#host,
       programs: new Programs(BUILT_IN),
       time,
@@ -122,7 +144,11 @@ export class FakeDatapath {
 
   /** A port by its number. */
   port(number: number): VirtualPort | undefined {
-    return this.ports[number - 1];
+    return number === PortNumber.LOCAL ? this.local : this.ports[number - 1];
+  }
+
+  get #allPorts(): readonly VirtualPort[] {
+    return this.local === undefined ? this.ports : [...this.ports, this.local];
   }
 
   /** Flow entries of one cell; in plain mode there is only cell 0. Empty when there is no such cell. */
@@ -135,17 +161,18 @@ export class FakeDatapath {
     return [...this.core.cells.all()].filter(({ rule }) => rule !== undefined).map(({ id }) => id);
   }
 
-  #makePort(number: number): VirtualPort {
+  #makePort(number: number, name: string, queues: readonly QueueOptions[] = []): VirtualPort {
     return new VirtualPort({
       number,
-      name: `${this.name}-eth${number}`,
+      name,
       hardwareAddress: `02:fc:${hexByte(Number(this.id >> 8n))}:${hexByte(Number(this.id))}:00:${hexByte(number)}`,
       since: this.#around.time.now(),
+      queues,
       bytesAt: (address, length) => this.#host.bytesAt(address, length),
-      sent: (port, bytes, frame) => this.#sent(port, bytes, frame),
+      sent: (port, bytes, frame, queue) => this.#sent(port, bytes, frame, queue),
       received: (port, bytes, packet) => this.#received(port, bytes, packet),
       changed: (port) => {
-        this.#note(`port ${port.number} is ${port.link.running ? 'up' : 'down'}`);
+        this.#note(`port ${portName(port.number)} is ${port.link.running ? 'up' : 'down'}`);
         this.core.clock.tick();
         this.core.portChanged(port, 'modify');
         this.#around.wake();
@@ -172,11 +199,11 @@ export class FakeDatapath {
     this.core.dispatcher.receive(frame);
   }
 
-  #sent(port: VirtualPort, bytes: Uint8Array, frame: Frame): void {
+  #sent(port: VirtualPort, bytes: Uint8Array, frame: Frame, queue: number | undefined): void {
     const { counters } = port;
     const packet = this.#packetOf(frame);
     const lost = !this.#around.carry(port, bytes, packet);
-    this.#add({ type: 'sent', port: port.number, frame: bytes, lost }, packet);
+    this.#add({ type: 'sent', port: port.number, frame: bytes, lost, queue }, packet);
     if (lost) {
       counters.txDropped++;
       return;

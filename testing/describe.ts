@@ -29,6 +29,12 @@ export const portName = (port: number): string =>
 const ALL_FIELDS = (1n << 40n) - 1n;
 const ARP_OPS = ['', 'request', 'reply'];
 const ICMP_TYPES: Readonly<Record<number, string>> = { 0: 'echo reply', 8: 'echo request' };
+const ICMPV6_TYPES: Readonly<Record<number, string>> = {
+  128: 'echo request',
+  129: 'echo reply',
+  135: 'neighbour solicitation',
+  136: 'neighbour advertisement',
+};
 
 /** The match fields of a frame: every one that it has. */
 export const fieldsOf = (frame: Uint8Array, inPort = 0): Match => {
@@ -55,6 +61,11 @@ export const describeFrame = (frame: Uint8Array): string => {
   }
   const icmp = m.icmpv4_type as number | undefined;
   if (icmp !== undefined) return `${vlan}ICMP ${ICMP_TYPES[icmp] ?? `type ${icmp}`} ${src} > ${dst} ${end}`;
+  const icmpv6 = m.icmpv6_type as number | undefined;
+  if (icmpv6 !== undefined) {
+    const target = m.ipv6_nd_target === undefined ? '' : ` for ${m.ipv6_nd_target}`;
+    return `${vlan}ICMPv6 ${ICMPV6_TYPES[icmpv6] ?? `type ${icmpv6}`} ${src} > ${dst}${target} ${end}`;
+  }
   for (const protocol of ['tcp', 'udp', 'sctp']) {
     if (m[`${protocol}_src`] === undefined) continue;
     const [from, to] = [m[`${protocol}_src`], m[`${protocol}_dst`]];

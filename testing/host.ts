@@ -1,24 +1,33 @@
-/** A host at the end of a link: answers ARP and pings, sends and receives IPv4. */
+/** A host at the end of a link: answers ARP, neighbour solicitations and pings, sends and receives IPv4 and IPv6. */
+import type { HostOptions as PlannedHost } from '../mininet/topology.ts';
 import {
-  arp,
-  ethernet,
   formatMac,
   type IcmpInit,
   icmp,
-  ipv4,
+  icmpv6,
+  OFPVID_PRESENT,
   type PortsInit,
   type TcpInit,
   tcp,
   udp,
+  vlan,
 } from '../packet/index.ts';
 import { fieldsOf } from './describe.ts';
+import { type Addresses, ask, echo, ipFrame, PROTO, type Received, receive, tell } from './internet.ts';
 import type { LinkEnd } from './link.ts';
 import { type Outcome, TestPacket } from './packet.ts';
 
-export interface HostOptions {
+/** How a network's spec describes a host. */
+export interface VirtualHostOptions extends PlannedHost {
+  /** IPv6 address; default `fd00::<n>` for the n-th host. */
+  ip6?: string;
+  /** Id of the VLAN that it is in: it tags what it sends, and hears what has this tag. Default: it sends and hears no tags. */
+  vlan?: number;
+}
+
+export interface HostInit extends Addresses {
   readonly name: string;
-  readonly ip: string;
-  readonly mac: string;
+  readonly vlan: number | undefined;
   readonly network: HostNetwork;
 }
 
@@ -28,13 +37,14 @@ export interface HostNetwork {
   put(host: VirtualHost, bytes: Uint8Array): void;
   send(packet: TestPacket): Promise<Outcome>;
   ping(from: VirtualHost, to: VirtualHost, count?: number): Promise<Outcome>;
+  ping6(from: VirtualHost, to: VirtualHost, count?: number): Promise<Outcome>;
 }
 
 /** A frame that has arrived, whoever it was for. */
 export interface Heard {
   readonly frame: Uint8Array;
   readonly packet: number;
-  /** It was for this host: its address, broadcast or multicast. */
+  /** It was for this host: its address, broadcast or multicast, in its VLAN. */
   readonly accepted: boolean;
 }
 
@@ -46,24 +56,24 @@ export interface Datagram {
   readonly payload: Uint8Array;
 }
 
-const BROADCAST = 'ff:ff:ff:ff:ff:ff';
-const TYPE = { IPV4: 0x0800, ARP: 0x0806 } as const;
-const PROTO = { ICMP: 1, TCP: 6, UDP: 17 } as const;
-const ARP_OP = { REQUEST: 1, REPLY: 2 } as const;
-const ECHO = { REPLY: 0, REQUEST: 8 } as const;
-const ETHERNET_BYTES = 14;
-const ICMP_HEADER_BYTES = 8;
+/** Which Internet protocol a packet is to be of. */
+export type IpVersion = 'ipv4' | 'ipv6';
+
 /** Frames and datagrams that are kept; what is older is forgotten. */
 const MAX_KEPT = 10_000;
 /** Packets that wait for one address. */
 const MAX_WAITING = 64;
+/** Of data in an echo request, as the command sends. */
+const ECHO_BYTES = 56;
 
-export class VirtualHost implements LinkEnd {
+export class VirtualHost implements LinkEnd, Addresses {
   readonly name: string;
-  /** Without the prefix length: every address is reached by ARP. */
+  /** Without the prefix length: every address is a neighbour's. */
   readonly ip: string;
+  readonly ip6: string;
   readonly mac: string;
-  /** IPv4 address to MAC address. */
+  readonly vlan: number | undefined;
+  /** IPv4 or IPv6 address to MAC address. */
   readonly neighbours = new Map<string, string>();
   /** What has arrived, in its order. */
   readonly heard: Heard[] = [];
@@ -80,9 +90,11 @@ export class VirtualHost implements LinkEnd {
   #up = true;
   #lastIdentifier = 0;
 
-  constructor(options: HostOptions) {
+  constructor(options: HostInit) {
     this.name = options.name;
     this.ip = options.ip;
+    this.ip6 = options.ip6;
+    this.vlan = options.vlan;
     this.mac = options.mac;
     this.network = options.network;
   }
@@ -107,18 +119,13 @@ export class VirtualHost implements LinkEnd {
   /** Sends an echo request to an address; replies are found in `echoes`. Returns its identifier. */
   echo(ip: string, sequence = 1): number {
     const identifier = ++this.#lastIdentifier & 0xffff;
-    const payload = Uint8Array.from([
-      identifier >> 8,
-      identifier,
-      sequence >> 8,
-      sequence,
-      ...new Uint8Array(56),
-    ]);
-    this.#sendIp(ip, PROTO.ICMP, icmp({ type: ECHO.REQUEST, payload }));
+    const body = new Uint8Array(4 + ECHO_BYTES);
+    body.set([identifier >> 8, identifier, sequence >> 8, sequence]);
+    this.#sendIp(ip, ...echo(ip, false, body));
     return identifier;
   }
 
-  /** Sends a UDP datagram to an address, which is asked for by ARP if it is not known. */
+  /** Sends a UDP datagram to an address of either kind; its MAC address is asked for if it is not known. */
   sendUdp(ip: string, datagram: PortsInit): void {
     this.#sendIp(ip, PROTO.UDP, udp(datagram));
   }
@@ -128,19 +135,29 @@ export class VirtualHost implements LinkEnd {
     return this.network.ping(this, to, count);
   }
 
+  /** The same over IPv6, with neighbour discovery. */
+  ping6(to: VirtualHost, count = 1): Promise<Outcome> {
+    return this.network.ping6(this, to, count);
+  }
+
   /** A UDP packet to another host as it would leave here, for `net.send` and the matchers. */
-  udp(to: VirtualHost, datagram: PortsInit = {}): TestPacket {
-    return this.#packet(to, PROTO.UDP, udp(datagram));
+  udp(to: VirtualHost, datagram: PortsInit = {}, over: IpVersion = 'ipv4'): TestPacket {
+    return this.#packet(to, over, PROTO.UDP, udp(datagram));
   }
 
   /** A TCP segment (default: a SYN). */
-  tcp(to: VirtualHost, segment: TcpInit = {}): TestPacket {
-    return this.#packet(to, PROTO.TCP, tcp({ flags: 2, ...segment }));
+  tcp(to: VirtualHost, segment: TcpInit = {}, over: IpVersion = 'ipv4'): TestPacket {
+    return this.#packet(to, over, PROTO.TCP, tcp({ flags: 2, ...segment }));
   }
 
   /** An ICMP message (default: an echo request). */
   icmp(to: VirtualHost, message: IcmpInit = {}): TestPacket {
-    return this.#packet(to, PROTO.ICMP, icmp(message));
+    return this.#packet(to, 'ipv4', PROTO.ICMP, icmp(message));
+  }
+
+  /** An ICMPv6 message (default: an echo request). */
+  icmpv6(to: VirtualHost, message: IcmpInit = {}): TestPacket {
+    return this.#packet(to, 'ipv6', PROTO.ICMPV6, icmpv6(message));
   }
 
   /** Any frame. */
@@ -149,48 +166,60 @@ export class VirtualHost implements LinkEnd {
   }
 
   deliver(bytes: Uint8Array, packet: number): void {
-    const accepted = isFor(this.mac, bytes);
+    const accepted = isFor(this.mac, bytes) && this.#isInVlan(bytes);
     keep(this.heard, { frame: bytes, packet, accepted });
     this.onFrame?.(bytes);
     if (!accepted || !this.answers) return;
-    const fields = fieldsOf(bytes);
-    // Tagged frames are for nobody here.
-    if (fields.vlan_vid !== undefined && fields.vlan_vid !== 0) return;
-    if (fields.arp_op !== undefined) this.#arp(fields as ArpFields);
-    else if (fields.ipv4_dst === this.ip) this.#ip(bytes, fields as IpFields);
+    const received = receive(this, bytes);
+    if (received !== undefined) this.#take(received);
   }
 
-  #arp({ arp_op, arp_spa, arp_sha, arp_tpa }: ArpFields): void {
-    if (arp_tpa !== this.ip && !this.neighbours.has(arp_spa)) return;
-    this.neighbours.set(arp_spa, arp_sha);
-    for (const send of this.#waiting.get(arp_spa) ?? []) send(arp_sha);
-    this.#waiting.delete(arp_spa);
-    if (arp_op !== ARP_OP.REQUEST || arp_tpa !== this.ip) return;
-    const reply = { op: ARP_OP.REPLY, sha: this.mac, spa: this.ip, tha: arp_sha, tpa: arp_spa };
-    this.send(ethernet({ dst: arp_sha, src: this.mac, type: TYPE.ARP, payload: arp(reply) }));
-  }
-
-  #ip(bytes: Uint8Array, { ipv4_src, icmpv4_type, udp_src, udp_dst }: IpFields): void {
-    const at = ETHERNET_BYTES + (bytes[ETHERNET_BYTES] & 15) * 4;
-    const end = ETHERNET_BYTES + ((bytes[ETHERNET_BYTES + 2] << 8) | bytes[ETHERNET_BYTES + 3]);
-    const body = bytes.subarray(at, end);
-    if (icmpv4_type === ECHO.REQUEST) {
-      this.#sendIp(ipv4_src, PROTO.ICMP, icmp({ type: ECHO.REPLY, payload: body.slice(4) }));
-    } else if (icmpv4_type === ECHO.REPLY && body.length >= ICMP_HEADER_BYTES) {
-      const identifier = (body[4] << 8) | body[5];
-      const sequences = this.echoes.get(identifier) ?? new Set();
-      this.echoes.set(identifier, sequences.add((body[6] << 8) | body[7]));
-    } else if (udp_src !== undefined && udp_dst !== undefined) {
-      const payload = body.slice(ICMP_HEADER_BYTES);
-      keep(this.datagrams, { src: ipv4_src, src_port: udp_src, dst_port: udp_dst, payload });
+  #take(received: Received): void {
+    switch (received.type) {
+      case 'neighbour':
+        this.#neighbour(received);
+        return;
+      case 'echo': {
+        const { isReply, src, body } = received;
+        if (!isReply) {
+          this.#sendIp(src, ...echo(src, true, body));
+          return;
+        }
+        const identifier = (body[0] << 8) | body[1];
+        const sequences = this.echoes.get(identifier) ?? new Set();
+        this.echoes.set(identifier, sequences.add((body[2] << 8) | body[3]));
+        return;
+      }
+      case 'datagram': {
+        const { type: _, ...datagram } = received;
+        keep(this.datagrams, datagram);
+      }
     }
   }
 
+  #neighbour({ asks, ip, mac, target }: Extract<Received, { type: 'neighbour' }>): void {
+    const forUs = target === this.ip || target === this.ip6;
+    if (!forUs && !this.neighbours.has(ip)) return;
+    this.neighbours.set(ip, mac);
+    for (const send of this.#waiting.get(ip) ?? []) send(mac);
+    this.#waiting.delete(ip);
+    if (asks && forUs) this.send(this.#tagged(tell(this, { ip, mac })));
+  }
+
+  #isInVlan(frame: Uint8Array): boolean {
+    const { vlan_vid = 0 } = fieldsOf(frame) as { vlan_vid?: number };
+    // VLAN 0 is a priority without a VLAN.
+    return this.vlan === undefined
+      ? vlan_vid === 0 || vlan_vid === OFPVID_PRESENT
+      : vlan_vid === (OFPVID_PRESENT | this.vlan);
+  }
+
+  #tagged(frame: Uint8Array): Uint8Array {
+    return this.vlan === undefined ? frame : vlan(frame, { vid: this.vlan });
+  }
+
   #sendIp(ip: string, proto: number, payload: Uint8Array): void {
-    const send = (mac: string): void => {
-      const packet = ipv4({ src: this.ip, dst: ip, proto, payload });
-      this.send(ethernet({ dst: mac, src: this.mac, type: TYPE.IPV4, payload: packet }));
-    };
+    const send = (mac: string): void => this.send(this.#tagged(ipFrame(this, ip, mac, proto, payload)));
     const known = this.neighbours.get(ip);
     if (known !== undefined) {
       send(known);
@@ -198,28 +227,13 @@ export class VirtualHost implements LinkEnd {
     }
     const waiting = this.#waiting.get(ip) ?? [];
     this.#waiting.set(ip, [...waiting, send].slice(-MAX_WAITING));
-    const request = { op: ARP_OP.REQUEST, sha: this.mac, spa: this.ip, tpa: ip };
-    this.send(ethernet({ dst: BROADCAST, src: this.mac, type: TYPE.ARP, payload: arp(request) }));
+    this.send(this.#tagged(ask(this, ip)));
   }
 
-  #packet(to: VirtualHost, proto: number, payload: Uint8Array): TestPacket {
-    const packet = ipv4({ src: this.ip, dst: to.ip, proto, payload });
-    return this.frame(ethernet({ dst: to.mac, src: this.mac, type: TYPE.IPV4, payload: packet }));
+  #packet(to: VirtualHost, over: IpVersion, proto: number, payload: Uint8Array): TestPacket {
+    const ip = over === 'ipv4' ? to.ip : to.ip6;
+    return this.frame(this.#tagged(ipFrame(this, ip, to.mac, proto, payload)));
   }
-}
-
-interface ArpFields {
-  arp_op: number;
-  arp_spa: string;
-  arp_sha: string;
-  arp_tpa: string;
-}
-
-interface IpFields {
-  ipv4_src: string;
-  icmpv4_type?: number;
-  udp_src?: number;
-  udp_dst?: number;
 }
 
 const isFor = (mac: string, frame: Uint8Array): boolean =>

@@ -8,7 +8,7 @@
  * A room of its own above agent and controller, because it is where both come together: neither may import the other.
  * Nothing imports it but tests. The matchers for vitest are apart (`flowcell/testing/vitest`).
  */
-export { type DatapathOptions, FakeDatapath } from './datapath.ts';
+export { type DatapathInit, type DatapathOptions, FakeDatapath } from './datapath.ts';
 export {
   describeActions,
   describeFrame,
@@ -17,10 +17,11 @@ export {
   describeMessage,
 } from './describe.ts';
 export { FakeController, FakeControllerServer, SwitchError } from './fake-controller.ts';
-export { type Datagram, type Heard, VirtualHost } from './host.ts';
+export { type Datagram, type Heard, type IpVersion, VirtualHost, type VirtualHostOptions } from './host.ts';
 export { VirtualLink } from './link.ts';
-export { type NetworkOptions, PingOutcome, VirtualNetwork } from './network.ts';
+export { type NetworkOptions, PingOutcome, VirtualNetwork, type VirtualSwitchOptions } from './network.ts';
 export { type EntryPattern, Outcome, TestPacket } from './packet.ts';
+export type { QueueOptions } from './port.ts';
 export type { InstalledEntry, MatchedEntry, Step } from './steps.ts';
 export { VirtualTime } from './time.ts';
 export { linear, single } from './topologies.ts';

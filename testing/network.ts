@@ -3,22 +3,35 @@ import { type App, Controller, type ControllerOptions } from '../controller/inde
 import { plan, type TopologySpec } from '../mininet/topology.ts';
 import { Framer } from '../openflow/index.ts';
 import type { WireVersion } from '../openflow/version-name.ts';
-import { type DatapathOptions, FakeDatapath } from './datapath.ts';
+import { type DatapathOptions, FakeDatapath, FIRST_CONTROLLER_PORT } from './datapath.ts';
 import { Engine } from './engine.ts';
 import { FakeController } from './fake-controller.ts';
-import { VirtualHost } from './host.ts';
+import { VirtualHost, type VirtualHostOptions } from './host.ts';
 import { Cables, VirtualLink } from './link.ts';
 import { noting } from './logging.ts';
 import { MemorySocket } from './memory-socket.ts';
 import { Outcome, type TestPacket } from './packet.ts';
-import { VirtualPort } from './port.ts';
+import { type QueueOptions, VirtualPort } from './port.ts';
 import { VirtualTime } from './time.ts';
 import { Trace } from './trace.ts';
 
-/** What a network is made of: as for `topology()` of namespaces, so that one spec can be both. */
+/** What is different about one switch. */
+export interface VirtualSwitchOptions extends DatapathOptions {
+  /** It has an OFPP_LOCAL, and behind it this host: found by `net.local(name)`. */
+  local?: VirtualHostOptions;
+  /** By the port's number. */
+  queues?: Readonly<Record<number, readonly QueueOptions[]>>;
+}
+
+/**
+ * What a network is made of: as for `topology()` of namespaces, so that one spec can be both. Options of datapaths are
+ * those of all switches that do not say otherwise.
+ */
 export interface NetworkOptions<S extends string, H extends string>
-  extends Omit<TopologySpec<S, H>, 'ipv6'>,
+  extends Omit<TopologySpec<S, H>, 'ipv6' | 'switches' | 'hosts'>,
     DatapathOptions {
+  switches: Record<S, VirtualSwitchOptions>;
+  hosts: Record<H, VirtualHostOptions>;
   /** Apps of a controller that all switches are connected to. Left out: there is no controller but the test's own. */
   apps?: readonly App[];
   /** Further options of that controller. */
@@ -63,8 +76,9 @@ export class VirtualNetwork<S extends string = string, H extends string = string
   readonly #cables = new Cables(this.#engine.wake);
   readonly #seen = new Map<string, number>();
   readonly #linkOf = new Map<unknown, VirtualLink>();
-  /** Connections of switches that no controller has taken yet. */
-  readonly #untaken = new Map<FakeDatapath, MemorySocket>();
+  readonly #locals = new Map<string, VirtualHost>();
+  /** Connections of switches that no controller has taken yet, by the port they were made to. */
+  readonly #untaken = new Map<FakeDatapath, Map<number, MemorySocket>>();
   readonly #controllerOptions: NetworkOptions<S, H>['controller'];
   #controller: Controller | undefined;
   #lastPacket = 0;
@@ -87,7 +101,7 @@ export class VirtualNetwork<S extends string = string, H extends string = string
   }
 
   private constructor(options: NetworkOptions<S, H>) {
-    const planned = plan(options, '');
+    const planned = plan({ ...options, switches: mapValues(options.switches, () => ({})) }, '');
     this.time = options.time ?? new VirtualTime();
     this.#controllerOptions = options.controller;
     const switches = {} as Record<S, FakeDatapath>;
@@ -97,13 +111,20 @@ export class VirtualNetwork<S extends string = string, H extends string = string
     ).entries()) {
       switches[name as S] = this.#makeDatapath(name, index + 1, node.ports.length, options);
     }
-    for (const [name, { ip, mac }] of Object.entries<{ ip: string; mac: string }>(planned.hosts)) {
-      const network = {
-        put: (host: VirtualHost, bytes: Uint8Array) => this.#hostSends(host, bytes),
-        send: (packet: TestPacket) => this.send(packet),
-        ping: (from: VirtualHost, to: VirtualHost, count?: number) => this.ping(from, to, count),
-      };
-      hosts[name as H] = new VirtualHost({ name, ip, mac, network });
+    const makeHost = (name: string, ip: string, mac: string, ip6: string, vlan?: number) =>
+      new VirtualHost({
+        ...{ name, ip, mac, ip6, vlan },
+        network: {
+          put: (host, bytes) => this.#hostSends(host, bytes),
+          send: (packet) => this.send(packet),
+          ping: (from, to, count) => this.ping(from, to, count),
+          ping6: (from, to, count) => this.ping6(from, to, count),
+        },
+      });
+    for (const [index, name] of (Object.keys(planned.hosts) as H[]).entries()) {
+      const { ip, mac } = planned.hosts[name];
+      const { ip6 = `fd00::${(index + 1).toString(16)}`, vlan } = options.hosts[name];
+      hosts[name] = makeHost(name, ip, mac, ip6, vlan);
     }
     this.switches = switches;
     this.hosts = hosts;
@@ -119,6 +140,20 @@ export class VirtualNetwork<S extends string = string, H extends string = string
       this.#linkOf.set(link.a, link).set(link.b, link);
       return link;
     });
+    for (const { name, id, local } of Object.values<FakeDatapath>(switches)) {
+      if (local === undefined) continue;
+      const number = Number(id).toString(16).padStart(2, '0');
+      const {
+        ip = `10.0.255.${id}`,
+        mac = `02:00:00:ff:00:${number}`,
+        ip6 = `fd00::ff:${number}`,
+        vlan,
+      } = options.switches[name as S].local ?? {};
+      const host = makeHost(`${name}-local`, ip.split('/')[0], mac, ip6, vlan);
+      const link = new VirtualLink(local, host, this.#cables);
+      this.#linkOf.set(local, link).set(host, link);
+      this.#locals.set(name, host);
+    }
     if (options.staticArp === true) this.#introduce();
     this.#engine.add(() => {
       const delivered = this.#cables.deliver();
@@ -137,6 +172,13 @@ export class VirtualNetwork<S extends string = string, H extends string = string
   get controller(): Controller {
     if (this.#controller === undefined) throw new RangeError('this network has no controller: give it apps');
     return this.#controller;
+  }
+
+  /** The host behind a switch's OFPP_LOCAL. Throws RangeError when it has none. */
+  local(name: S): VirtualHost {
+    const host = this.#locals.get(name);
+    if (host === undefined) throw new RangeError(`${name} has no local port: give it one in its options`);
+    return host;
   }
 
   /** The link between two nodes, in either order. Throws RangeError when there is none. */
@@ -194,18 +236,27 @@ export class VirtualNetwork<S extends string = string, H extends string = string
   }
 
   /** Pings another host, with ARP before it where that is needed; waits until all is quiet after each. */
-  async ping(from: VirtualHost, to: VirtualHost, count = 1): Promise<PingOutcome> {
+  ping(from: VirtualHost, to: VirtualHost, count = 1): Promise<PingOutcome> {
+    return this.#ping(from, to, to.ip, count);
+  }
+
+  /** The same over IPv6, with neighbour discovery in place of ARP. */
+  ping6(from: VirtualHost, to: VirtualHost, count = 1): Promise<PingOutcome> {
+    return this.#ping(from, to, to.ip6, count);
+  }
+
+  async #ping(from: VirtualHost, to: VirtualHost, ip: string, count: number): Promise<PingOutcome> {
     const mark = this.trace.mark();
     const first = this.#lastPacket + 1;
     let received = 0;
     for (let sequence = 1; sequence <= count; sequence++) {
-      const identifier = from.echo(to.ip, sequence);
+      const identifier = from.echo(ip, sequence);
       await this.settle();
       if (from.echoes.get(identifier)?.has(sequence)) received++;
     }
     const packets = new Set(Array.from({ length: this.#lastPacket - first + 1 }, (_, i) => first + i));
     return new PingOutcome(count, received, {
-      packet: `${count} ping${count === 1 ? '' : 's'} from ${from.name} to ${to.name} (${to.ip})`,
+      packet: `${count} ping${count === 1 ? '' : 's'} from ${from.name} to ${to.name} (${ip})`,
       reached: received === count ? [to] : [],
       packets,
       events: this.trace.since(mark),
@@ -226,13 +277,16 @@ export class VirtualNetwork<S extends string = string, H extends string = string
   }
 
   /**
-   * A controller played by the test, for a network without apps: that of one switch. `version`: wire version, the only
-   * one it speaks. Throws RangeError when the switch waits for no controller.
+   * A controller played by the test, of one switch: its only one in a network without apps; of several (`controllers`) the
+   * first that nobody plays yet. `version`: wire version, the only one it speaks. Throws RangeError when the switch waits
+   * for no controller.
    */
   control(datapath: FakeDatapath, version?: WireVersion): Promise<FakeController> {
-    const socket = this.#untaken.get(datapath);
-    if (socket === undefined) throw new RangeError(`${datapath.name} waits for no controller`);
-    this.#untaken.delete(datapath);
+    const untaken = this.#untaken.get(datapath);
+    const [first] = [...(untaken ?? [])].sort(([a], [b]) => a - b);
+    if (first === undefined) throw new RangeError(`${datapath.name} waits for no controller`);
+    const [port, socket] = first;
+    untaken?.delete(port);
     return FakeController.connect(socket, version);
   }
 
@@ -257,27 +311,33 @@ export class VirtualNetwork<S extends string = string, H extends string = string
     return Object.values<FakeDatapath>(this.switches);
   }
 
-  #makeDatapath(name: string, id: number, ports: number, options: DatapathOptions): FakeDatapath {
-    const datapath: FakeDatapath = new FakeDatapath(name, BigInt(id), ports, options, {
-      time: this.time,
-      wake: this.#engine.wake,
-      trace: (event) => {
-        if (event.packet !== 0) this.#moving = event.packet;
-        this.trace.add(event);
+  #makeDatapath(name: string, id: number, ports: number, options: NetworkOptions<S, H>): FakeDatapath {
+    const { mode, protocols, failMode, controllers } = options;
+    const own = options.switches[name as S];
+    const init = { mode, protocols, failMode, controllers, ...own, local: own.local !== undefined };
+    const datapath: FakeDatapath = new FakeDatapath(
+      { ...init, name, id: BigInt(id), ports },
+      {
+        time: this.time,
+        wake: this.#engine.wake,
+        trace: (event) => {
+          if (event.packet !== 0) this.#moving = event.packet;
+          this.trace.add(event);
+        },
+        connect: ({ port }) => this.#connect(datapath, port),
+        carry: (port, bytes, packet) => {
+          this.#see(bytes, packet);
+          return this.#linkOf.get(port)?.carry(port, bytes, packet) ?? false;
+        },
+        // One that its controller has changed or made is taken for an answer to what moved last.
+        packetOf: (bytes) => this.#seen.get(key(bytes)) ?? this.#moving,
       },
-      connect: () => this.#connect(datapath),
-      carry: (port, bytes, packet) => {
-        this.#see(bytes, packet);
-        return this.#linkOf.get(port)?.carry(port, bytes, packet) ?? false;
-      },
-      // One that its controller has changed or made is taken for an answer to what moved last.
-      packetOf: (bytes) => this.#seen.get(key(bytes)) ?? this.#moving,
-    });
+    );
     return datapath;
   }
 
   /** A switch connects to the controller, or to the test. */
-  #connect(datapath: FakeDatapath): MemorySocket {
+  #connect(datapath: FakeDatapath, port: number): MemorySocket {
     const told = (toController: boolean) => {
       const framer = new Framer();
       return (chunk: Uint8Array): void => {
@@ -290,8 +350,11 @@ export class VirtualNetwork<S extends string = string, H extends string = string
       };
     };
     const [own, other] = MemorySocket.pair([datapath.name, 'controller'], [told(true), told(false)]);
-    if (this.#controller !== undefined) this.#controller.accept(other);
-    else this.#untaken.set(datapath, other);
+    if (this.#controller !== undefined && port === FIRST_CONTROLLER_PORT) this.#controller.accept(other);
+    else {
+      const untaken = this.#untaken.get(datapath) ?? new Map<number, MemorySocket>();
+      this.#untaken.set(datapath, untaken.set(port, other));
+    }
     return own;
   }
 
@@ -316,7 +379,9 @@ export class VirtualNetwork<S extends string = string, H extends string = string
 
   #introduce(): void {
     const hosts = Object.values<VirtualHost>(this.hosts);
-    for (const host of hosts) for (const { ip, mac } of hosts) host.neighbours.set(ip, mac);
+    for (const host of hosts) {
+      for (const { ip, ip6, mac } of hosts) host.neighbours.set(ip, mac).set(ip6, mac);
+    }
   }
 
   #problem(text: string): void {
@@ -327,6 +392,9 @@ export class VirtualNetwork<S extends string = string, H extends string = string
 
 /** The first attempt to connect again comes within this time (agent/channel/connection.ts). */
 const RECONNECT_MS = 250;
+
+const mapValues = <K extends string, V, W>(record: Record<K, V>, make: (value: V) => W): Record<K, W> =>
+  Object.fromEntries(Object.entries<V>(record).map(([name, value]) => [name, make(value)])) as Record<K, W>;
 
 const key = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 

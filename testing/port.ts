@@ -1,9 +1,18 @@
 /** A switch's port at the end of a virtual link, for the agent in place of a network interface. */
-import { type Medium, NO_MEDIUM } from '../agent/ports/ethtool.ts';
+
 import type { Frame } from '../agent/ports/frames.ts';
+import { type Medium, NO_MEDIUM } from '../agent/ports/medium.ts';
 import { emptyCounters, type LinkState, type Port, type PortQueue } from '../agent/ports/port.ts';
 import { PortConfig } from '../openflow/index.ts';
 import type { LinkEnd } from './link.ts';
+
+/** A queue of a port. It counts, and shapes nothing: what is sent arrives at once. */
+export interface QueueOptions {
+  id: number;
+  /** Guaranteed and most, bits per second; default 0 and the port's speed. */
+  minRate?: number;
+  maxRate?: number;
+}
 
 export interface VirtualPortOptions {
   number: number;
@@ -11,10 +20,11 @@ export interface VirtualPortOptions {
   hardwareAddress: string;
   /** Virtual time, ms. */
   since: number;
+  queues: readonly QueueOptions[];
   /** What a cell has at an address. */
   bytesAt: (address: number, length: number) => Uint8Array;
   /** A frame leaves. */
-  sent: (port: VirtualPort, bytes: Uint8Array, frame: Frame) => void;
+  sent: (port: VirtualPort, bytes: Uint8Array, frame: Frame, queue: number | undefined) => void;
   /** A frame arrives. */
   received: (port: VirtualPort, bytes: Uint8Array, packet: number) => void;
   /** Its state is another now, and no PORT_MOD of its own made it so. */
@@ -32,6 +42,7 @@ export class VirtualPort implements Port, LinkEnd {
   readonly counters = emptyCounters();
   config = 0;
   readonly #options: VirtualPortOptions;
+  readonly #queues: Map<number, { -readonly [K in keyof PortQueue]: PortQueue[K] }>;
   #configuring = false;
   /** The link's doing: tells the other end of this one's state. */
   stateChanged: (() => void) | undefined;
@@ -42,6 +53,12 @@ export class VirtualPort implements Port, LinkEnd {
     this.hardwareAddress = options.hardwareAddress;
     this.since = options.since;
     this.#options = options;
+    this.#queues = new Map(
+      options.queues.map(({ id, minRate = 0, maxRate = this.medium.speed * 1e6 }) => [
+        id,
+        { id, minRate, maxRate, since: options.since, txPackets: 0n, txBytes: 0n, drops: 0 },
+      ]),
+    );
   }
 
   get up(): boolean {
@@ -75,20 +92,25 @@ export class VirtualPort implements Port, LinkEnd {
     this.#options.received(this, bytes, packet);
   }
 
-  hasQueue(): boolean {
-    return false;
+  hasQueue(id: number): boolean {
+    return this.#queues.has(id);
   }
 
   queues(): readonly PortQueue[] {
-    return [];
+    return [...this.#queues.values()].sort((a, b) => a.id - b.id);
   }
 
-  send(frame: Frame, headAddress: number, headLength: number, consumed: number): void {
+  send(frame: Frame, headAddress: number, headLength: number, consumed: number, queue: number): void {
     const rest = frame.bytes.subarray(frame.offset + consumed, frame.offset + frame.length);
     const bytes = new Uint8Array(headLength + rest.length);
     if (headLength > 0) bytes.set(this.#options.bytesAt(headAddress, headLength));
     bytes.set(rest, headLength);
-    this.#options.sent(this, bytes, frame);
+    const taken = this.#queues.get(queue);
+    if (taken !== undefined) {
+      taken.txPackets++;
+      taken.txBytes += BigInt(bytes.length);
+    }
+    this.#options.sent(this, bytes, frame, taken?.id);
   }
 
   flush(): void {}

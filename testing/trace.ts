@@ -12,7 +12,13 @@ export type TraceEvent = {
 } & (
   | { readonly type: 'received'; readonly port: number; readonly frame: Uint8Array }
   /** By a switch's port, or by a host (port 0). */
-  | { readonly type: 'sent'; readonly port: number; readonly frame: Uint8Array; readonly lost: boolean }
+  | {
+      readonly type: 'sent';
+      readonly port: number;
+      readonly frame: Uint8Array;
+      readonly lost: boolean;
+      readonly queue?: number;
+    }
   /** In the pipeline of a cell. */
   | { readonly type: 'step'; readonly cell: number; readonly step: Step }
   /** By the device, outside of any pipeline: `refused`, `timeout` ... */
@@ -58,7 +64,7 @@ const stepText = (step: Step): string => {
     case 'begin':
       return step.packetOut
         ? `packet_out (in_port ${portName(step.in_port)})`
-        : `pipeline, in_port ${step.in_port}`;
+        : `pipeline, in_port ${portName(step.in_port)}`;
     case 'table': {
       if (step.entry === undefined) return `table ${step.table_id}: no entry matches, dropped`;
       const { priority, match, instructions } = step.entry;
@@ -73,12 +79,17 @@ const stepText = (step: Step): string => {
   }
 };
 
+const outOf = ({ port, queue }: { port: number; queue?: number }): string => {
+  if (port === 0) return '';
+  return `port ${portName(port)}${queue === undefined ? '' : `, queue ${queue}`}  `;
+};
+
 const what = (event: TraceEvent): string => {
   switch (event.type) {
     case 'received':
-      return `<- port ${event.port}  ${describeFrame(event.frame)}`;
+      return `<- port ${portName(event.port)}  ${describeFrame(event.frame)}`;
     case 'sent':
-      return `-> ${event.port === 0 ? '' : `port ${event.port}  `}${describeFrame(event.frame)}${event.lost ? ' (lost: the link is down)' : ''}`;
+      return `-> ${outOf(event)}${describeFrame(event.frame)}${event.lost ? ' (lost: the link is down)' : ''}`;
     case 'step':
       return `   ${event.cell === 0 ? '' : `cell ${event.cell} `}${stepText(event.step)}`;
     case 'dropped':

@@ -31,13 +31,25 @@ export class Barriers {
       return;
     }
     for (const cell of cells) {
-      this.#open.set(cell, (this.#open.get(cell) ?? 0) + 1);
-      cell.control.barrier(() => {
-        this.#done(cell);
+      this.#ask(cell, () => {
         if (--left === 0) reply();
-        this.#answered(cell);
       });
     }
+  }
+
+  /** Calls `reply` once this cell has handled everything sent to it so far: nobody else's messages are waited for. */
+  requestOf(cell: CellRecord, reply: () => void): void {
+    this.#dirty.delete(cell);
+    this.#ask(cell, reply);
+  }
+
+  #ask(cell: CellRecord, reply: () => void): void {
+    this.#open.set(cell, (this.#open.get(cell) ?? 0) + 1);
+    cell.control.barrier(() => {
+      this.#done(cell);
+      reply();
+      this.#answered(cell);
+    });
   }
 
   #done(cell: CellRecord): void {

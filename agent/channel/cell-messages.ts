@@ -32,6 +32,8 @@ interface Parts {
   clock: Clock;
   liveness: Liveness;
   pace: Pace;
+  /** A cell has its messages and a barrier behind them. */
+  prime: (cell: CellRecord) => void;
 }
 
 /** Messages of a controller that change nothing, by what is asked. */
@@ -97,6 +99,12 @@ export class CellMessages {
       case 'meter_mod':
         this.change(session, cell, { ...request, message: inside });
         return;
+      case 'barrier_request': {
+        const { xid } = inside;
+        this.#parts.barriers.requestOf(cell, () => session.send({ type: 'barrier_reply', xid }));
+        if (!cell.control.waiting) this.#parts.prime(cell);
+        return;
+      }
       case 'table_mod':
         this.hand(session, cell, { ...request, message: inside });
         return;

@@ -81,6 +81,15 @@ export interface ConnectionOptions {
   connect?: Connect;
 }
 
+/**
+ * What Node reads from a socket at once. Where there was so much libuv reads on, up to 32 times, before packets and other
+ * controllers have their turn.
+ */
+const FULL_READ_BYTES = 65_536;
+
+/** Part of the bytes a controller may leave unread that reports of cells may take. */
+const REPORT_SHARE = 0.5;
+
 /** How long what was said last may take to leave when a connection ends, ms. */
 const LINGER_MS = 1000;
 
@@ -110,6 +119,8 @@ export class Connection {
     malformed: 0,
     /** Messages dropped because the controller reads too slowly. */
     dropped: 0,
+    /** Times the rest of what a controller sends was left for the next turn, so that others have theirs. */
+    yielded: 0,
     /** Messages that the controller's version of OpenFlow has no words for. */
     untranslated: 0,
   };
@@ -175,10 +186,15 @@ export class Connection {
     if (this.#state === 'established') this.#write(message);
   }
 
-  /** The same for what the controller can do without when it is slow. False: not sent. */
-  offer(message: MessageInit): boolean {
+  /**
+   * The same for what the controller can do without when it is slow. `report`: for what it had rather not miss, though
+   * whoever causes it must not be able to end the connection. False: not sent.
+   */
+  offer(message: MessageInit, report = false): boolean {
     if (this.#state !== 'established') return false;
-    if ((this.#out?.waiting ?? 0) > this.#limits.softBytes) {
+    const { softBytes, hardBytes } = this.#limits;
+    const most = report ? Math.max(softBytes, hardBytes * REPORT_SHARE) : softBytes;
+    if ((this.#out?.waiting ?? 0) > most) {
       this.counters.dropped++;
       return false;
     }
@@ -252,6 +268,16 @@ export class Connection {
     }
     if (this.#framer.buffered === 0) this.#partialSince = 0;
     else if (this.#partialSince === 0) this.#partialSince = this.#heardAt;
+    if (chunk.length >= FULL_READ_BYTES) this.#yield(socket);
+  }
+
+  #yield(socket: ControllerSocket): void {
+    if (socket !== this.#socket || this.#paused) return;
+    this.counters.yielded++;
+    socket.pause();
+    setImmediate(() => {
+      if (socket === this.#socket && !this.#paused) socket.resume();
+    });
   }
 
   #message(bytes: Uint8Array): void {

@@ -60,7 +60,7 @@ export class Controllers {
 
   /** Sums over the connections. */
   counters(): Connection['counters'] {
-    const sum = { connects: 0, received: 0, sent: 0, malformed: 0, dropped: 0, untranslated: 0 };
+    const sum = { connects: 0, received: 0, sent: 0, malformed: 0, dropped: 0, yielded: 0, untranslated: 0 };
     const names = Object.keys(sum) as (keyof typeof sum)[];
     for (const { connection } of this.#list) for (const name of names) sum[name] += connection.counters[name];
     return sum;

@@ -15,6 +15,7 @@ import type { Admission } from '../dispatcher/admission.ts';
 import type { Dispatcher } from '../dispatcher/dispatcher.ts';
 import type { Flows } from '../dispatcher/flows.ts';
 import type { Holding } from '../dispatcher/hold.ts';
+import type { Setups } from '../dispatcher/setups.ts';
 import type { Programs } from '../programs.ts';
 import {
   type DispatchConfig,
@@ -34,6 +35,7 @@ export interface ExtensionOptions {
   programs: Programs;
   holding: Holding;
   admission: Admission;
+  setups: Setups;
   /** Frames the device has in all. */
   frames: number;
 }
@@ -67,13 +69,14 @@ export class Extension {
 
   /** The device has one configuration: the last controller to send one wins. */
   configure(sender: Sender, message: MessageOf<'dispatch_config'>): void {
-    const { dispatcher, flows, holding, admission, frames } = this.#options;
+    const { dispatcher, flows, holding, admission, setups, frames } = this.#options;
     if (message.miss > DispatchMiss.DROP) throw badValue(`dispatch_config: no way to miss ${message.miss}`);
     const before = this.config.miss;
     this.config = effectiveConfig(message, frames);
     dispatcher.miss = this.config.miss;
     dispatcher.pending.configure(this.config.fields);
     holding.limits = holdLimits(this.config);
+    setups.limitMs = this.config.query_timeout_ms;
     admission.configure({ perPort: this.config.new_flows_per_sec, perTenant: admission.limits.perTenant });
     if (message.flags & DispatchConfigFlag.SYNC) flows.reportAll((status) => sender.send(status));
     sender.send({ ...this.config, type: 'dispatch_config', xid: message.xid, flags: message.flags });

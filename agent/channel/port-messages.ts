@@ -1,6 +1,6 @@
 /** Ports as OpenFlow describes and counts them. */
 import { type PortDesc, PortFeatures, PortState, type PortStats } from '../../openflow/index.ts';
-import type { Medium } from '../ports/ethtool.ts';
+import type { Medium } from '../ports/medium.ts';
 import type { Port } from '../ports/port.ts';
 
 /** By Mbit/s: full duplex, half duplex. */

@@ -7,7 +7,7 @@ import {
   PortModFailedCode,
 } from '../../openflow/index.ts';
 import { NO_FLOOD, type Port } from '../ports/port.ts';
-import { PortError } from '../ports/socket.ts';
+import { PortError } from '../ports/port-error.ts';
 import { advertisedFeatures } from './port-messages.ts';
 
 const CONFIG_BITS = PortConfig.PORT_DOWN | PortConfig.NO_RECV | PortConfig.NO_FWD | PortConfig.NO_PACKET_IN;

@@ -18,7 +18,7 @@ export interface Link {
   readonly version: number | undefined;
   readonly peer: string;
   send(message: MessageInit): void;
-  offer(message: MessageInit): boolean;
+  offer(message: MessageInit, report?: boolean): boolean;
   refuse(error: OpenFlowError, request: Uint8Array): void;
   /** Whether to take in what the controller sends. */
   read(on: boolean): void;
@@ -66,6 +66,11 @@ export class Session implements Asker {
   /** For what a controller that is slow can do without. */
   offer(message: MessageInit): boolean {
     return this.open && this.link.offer(message);
+  }
+
+  /** For what a cell says without being asked: it can say any amount. */
+  report(message: MessageInit): boolean {
+    return this.open && this.link.offer(message, true);
   }
 
   /** Answers a request, given as it was received. */

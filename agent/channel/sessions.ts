@@ -1,6 +1,7 @@
 /** All controllers that are connected: who is told what, and who is asked. */
 import {
   ControllerRole,
+  DispatchQueryFlag,
   type MessageInit,
   type MessageInitOf,
   type MessageOf,
@@ -71,6 +72,7 @@ export class Sessions {
       in_port: frame.inPort,
       total_len: Math.min(frame.length, 0xffff),
       reason: flow.reason,
+      flags: DispatchQueryFlag.NUMBERED,
       match: keyToMatch(key, fields),
       data: frame.bytes.subarray(frame.offset, frame.offset + length),
     });
@@ -96,12 +98,14 @@ export class Sessions {
   }
 
   flowRemoved(message: MessageOf<'flow_removed'>): void {
-    this.#tell('flow_removed_mask', message.reason, message);
+    for (const session of this.#open) {
+      if (session.role.wants('flow_removed_mask', message.reason)) session.report(message);
+    }
   }
 
   /** To those whose version knows of it; which of them want it is for their dialects to say. */
   tableStatus(message: MessageOf<'table_status'>): void {
-    for (const session of this.#open) if (session.version >= OPENFLOW_14) session.send(message);
+    for (const session of this.#open) if (session.version >= OPENFLOW_14) session.report(message);
   }
 
   /** What became of cells, to all who decide about flows. */

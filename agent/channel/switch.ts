@@ -74,7 +74,14 @@ export class Switch {
     this.#options = options;
     this.pace = new Pace(clock);
     this.#barriers = new Barriers((cell) => flows.run(cell));
-    this.#toCells = new CellMessages({ cells, clock, liveness, barriers: this.#barriers, pace: this.pace });
+    this.#toCells = new CellMessages({
+      cells,
+      clock,
+      liveness,
+      barriers: this.#barriers,
+      pace: this.pace,
+      prime: (cell) => flows.prime(cell),
+    });
     this.bundles = new BundleRequests({
       cells,
       clock,

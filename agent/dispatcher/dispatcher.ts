@@ -1,7 +1,7 @@
 /** The packet loop: frame -> flow key -> rule -> cell; or held, while the controller is asked once per flow. */
 import { DispatchMiss, DispatchQueryReason } from '../../openflow/index.ts';
 import { ETH_TYPE, extractKey, K, KEY_WORDS } from '../../packet/index.ts';
-import { DATA_MAX } from '../../sandbox/channel/layout.ts';
+import { DATA_MAX, SLOT_FLAG } from '../../sandbox/channel/layout.ts';
 import type { CellRecord } from '../cells.ts';
 import type { Clock } from '../clock.ts';
 import type { Frame, FramePool } from '../ports/frames.ts';
@@ -9,6 +9,7 @@ import type { Admission } from './admission.ts';
 import type { FrameQueue, Holding } from './hold.ts';
 import { type PendingFlow, PendingFlows } from './pending.ts';
 import type { Rule, RuleTable } from './rules.ts';
+import type { Setups } from './setups.ts';
 
 /** In an IPv4 header: "more fragments", and the fragment's offset. */
 const FLAGS_AND_OFFSET = 6;
@@ -23,6 +24,7 @@ export interface DispatcherOptions {
   rules: RuleTable;
   holding: Holding;
   admission: Admission;
+  setups: Setups;
   pool: FramePool;
   clock: Clock;
   fields: bigint;
@@ -32,6 +34,8 @@ export interface DispatcherOptions {
   retire: (rule: Rule) => void;
   /** Packets without a rule may go another way from now on. */
   rerouted?: () => void;
+  /** The id of a query, which is the number of the cell that the answer opens. */
+  nextNumber: () => number;
 }
 
 export class Dispatcher {
@@ -43,6 +47,8 @@ export class Dispatcher {
       hold: 0,
       /** Too many new flows. */
       admission: 0,
+      /** Too many flows wait for a cell for the controller to be asked about another. */
+      noSetup: 0,
       /** The controller did not answer in time. */
       timeout: 0,
       refused: 0,
@@ -68,7 +74,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.pending = new PendingFlows(options.fields);
+    this.pending = new PendingFlows(options.fields, options.nextNumber);
   }
 
   /** DispatchMiss in force; DEFAULT_CELL is plain mode. */
@@ -125,9 +131,12 @@ export class Dispatcher {
   /** Packets that waited for a cell go in, in order, as far as there is room. */
   release(cell: CellRecord): void {
     const { holding } = this.#options;
-    if (cell.phase !== 'running' || cell.handle === undefined) return;
+    if ((cell.phase !== 'running' && cell.phase !== 'primed') || cell.handle === undefined) return;
     for (let frame = cell.queue.head; frame !== null; frame = cell.queue.head) {
       this.#parse(frame);
+      // Either way: it may have been turned back in the other phase.
+      if (cell.phase === 'primed') frame.flags |= SLOT_FLAG.BEHIND_MESSAGES;
+      else frame.flags &= ~SLOT_FLAG.BEHIND_MESSAGES;
       if (!cell.handle.push(frame, this.#key)) return;
       holding.shift(cell.queue);
       cell.packets++;
@@ -249,6 +258,12 @@ export class Dispatcher {
 
   #toCell(cell: CellRecord, frame: Frame): void {
     const { handle, queue } = cell;
+    if (cell.phase === 'primed') {
+      // By way of the queue: what waits goes in by release(), in order.
+      if (this.#options.holding.push(queue, frame)) this.release(cell);
+      else this.#lose(frame);
+      return;
+    }
     if (cell.phase === 'running' && queue.count === 0 && handle?.push(frame, this.#key) === true) {
       cell.packets++;
       cell.bytes += frame.length;
@@ -259,17 +274,29 @@ export class Dispatcher {
     } else if (this.#options.holding.push(queue, frame, cell.phase === 'running')) {
       return;
     } else {
-      this.counters.dropped.hold++;
+      this.#lose(frame);
+      return;
     }
     this.#options.pool.release(frame);
   }
 
+  /** There is no room to hold it. */
+  #lose(frame: Frame): void {
+    this.counters.dropped.hold++;
+    this.#options.pool.release(frame);
+  }
+
   #hold(frame: Frame, reason: number): void {
-    const { holding, admission, clock, pool } = this.#options;
+    const { holding, admission, setups, clock, pool } = this.#options;
     const known = this.pending.find(this.#key);
     if (known !== undefined) {
       if (holding.push(known.queue, frame)) return;
       this.counters.dropped.hold++;
+      pool.release(frame);
+      return;
+    }
+    if (setups.turnsAway(frame.inPort, this.pending.size)) {
+      this.counters.dropped.noSetup++;
       pool.release(frame);
       return;
     }

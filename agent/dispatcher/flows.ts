@@ -27,6 +27,7 @@ import { CellReports, type RuleEnd } from './cell-reports.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { PendingFlow } from './pending.ts';
 import { isWithin, Rule, type RuleTable } from './rules.ts';
+import type { Setups } from './setups.ts';
 
 export type DispatchRule = MessageOf<'dispatch_rule'>;
 
@@ -41,11 +42,14 @@ const HOST_DEATHS_PER_MINUTE = 5;
 /** The default cell and the standalone cell come back after this, ms, doubled each time up to the most. */
 const RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
+/** That flows are refused for want of cells is said this often, ms. */
+const TELL_EVERY_MS = 10_000;
 
 export interface FlowsOptions {
   rules: RuleTable;
   cells: Cells;
   dispatcher: Dispatcher;
+  setups: Setups;
   programs: Programs;
   clock: Clock;
   liveness: Liveness;
@@ -69,6 +73,9 @@ export class Flows implements CellListener {
   readonly #waiting = new Set<CellRecord>();
   readonly #hostDeaths: TokenBucket;
   #hostDiedAt = -Infinity;
+  /** Flows refused for want of cells when that was last said, and when. */
+  #refusalsTold = 0;
+  #toldAt = -Infinity;
   readonly #retries = new Map<number, { at: number; delay: number; start: () => void }>();
 
   constructor(options: FlowsOptions) {
@@ -88,7 +95,7 @@ export class Flows implements CellListener {
 
   /** ADD. Throws OpenFlowError for a match that the specification does not allow. */
   add(message: DispatchRule): void {
-    const { rules, cells, programs, dispatcher, clock } = this.#options;
+    const { rules, cells, programs, dispatcher, setups, clock } = this.#options;
     const rule = new Rule(
       { ...ruleInit(message), bothDirections: (message.flags & DispatchFlag.BOTH_DIRECTIONS) !== 0 },
       clock.now,
@@ -115,6 +122,12 @@ export class Flows implements CellListener {
       this.#refuse(rule, message, CellReason.UNSUPPORTED, why);
       return;
     }
+    const answered = dispatcher.pending.get(message.query_id);
+    if (message.query_id !== 0 && this.#tooMany(rule.tenant, answered)) {
+      const detail = `${setups.waiting} flows wait for a cell already`;
+      this.#refuse(rule, message, CellReason.NO_RESOURCES, detail);
+      return;
+    }
     const displaced = rules.add(rule);
     if (displaced === undefined) {
       this.#refuse(rule, message, CellReason.NO_RESOURCES, rules.whyRefused(rule));
@@ -128,11 +141,28 @@ export class Flows implements CellListener {
       runMs: spec.run_ms || DEFAULT_LIMITS.runMs,
       wall,
     };
-    const answered = dispatcher.pending.get(message.query_id);
-    cells.open({ tenant: rule.tenant, program, limits, rule, queryId: message.query_id });
+    // The number that the controller was promised.
+    const id = message.query_id === 0 ? undefined : message.query_id;
+    const cell = cells.open({ id, tenant: rule.tenant, program, limits, rule, queryId: message.query_id });
+    if (message.query_id !== 0 && cell.phase === 'opening') setups.begin(cell, clock.now);
     if (rules.has(rule)) dispatcher.adopt(rule, answered);
     else if (answered !== undefined) dispatcher.refuse(answered);
     for (const { cell } of displaced) if (cell !== undefined) dispatcher.redispatch(cell.queue);
+  }
+
+  /** Whether the answer to a query comes to nothing, for want of cells. */
+  #tooMany(tenant: number, answered: PendingFlow | undefined): boolean {
+    const { setups } = this.#options;
+    const from = answered?.queue.head?.inPort;
+    if (from !== undefined) setups.belongs(from, tenant);
+    if (setups.full(tenant)) {
+      setups.counters.refused++;
+      return true;
+    }
+    // Its packets are gone: those of others wait, and the next of this flow will ask again.
+    if (answered !== undefined || !setups.busy(tenant)) return false;
+    setups.counters.stale++;
+    return true;
   }
 
   /** MODIFY: timeouts, flags, cookie and policy of the rule with this match and priority. */
@@ -198,9 +228,16 @@ export class Flows implements CellListener {
     this.#options.rules.remove(rule);
   }
 
+  /** A cell's entries and its first barrier are in its ring: its packets go in behind them. */
+  prime(cell: CellRecord): void {
+    if (cell.phase !== 'waiting') return;
+    cell.phase = 'primed';
+    this.#options.dispatcher.release(cell);
+  }
+
   /** A cell's entries are in: it gets its packets. */
   run(cell: CellRecord): void {
-    if (cell.phase !== 'waiting') return;
+    if (cell.phase !== 'waiting' && cell.phase !== 'primed') return;
     this.#waiting.delete(cell);
     cell.phase = 'running';
     this.#options.dispatcher.release(cell);
@@ -222,6 +259,8 @@ export class Flows implements CellListener {
     // Packets that the kernel has forwarded count as well.
     const settle = (rule: Rule) => this.#options.fastPath?.foldCell(rule.cell);
     for (const [rule, why] of rules.expired(now, settle)) this.end(rule, why);
+    this.#giveUpLate(now);
+    this.#tellRefusals(now);
     const limit = this.#options.firstBarrierMs();
     for (const cell of this.#waiting) {
       if (now - cell.readyAt < limit) continue;
@@ -241,6 +280,9 @@ export class Flows implements CellListener {
 
   opened(cell: CellRecord): void {
     const { rule } = cell;
+    const { setups, clock } = this.#options;
+    setups.end(cell, true, clock.now);
+    if (rule !== undefined) rule.lastUsed = Math.max(rule.lastUsed, clock.now);
     if (rule !== undefined) this.#reports.ready(cell, rule, cell.queryId);
     // Programs other than openflow need no entries, and nobody knows whether they answer a barrier.
     if (cell.program.name !== 'openflow') this.run(cell);
@@ -252,6 +294,7 @@ export class Flows implements CellListener {
 
   failed(cell: CellRecord, code: string, detail: string): void {
     this.counters.failed++;
+    this.#options.setups.end(cell, false, this.#options.clock.now);
     this.#options.dispatcher.abandon(cell.queue);
     const { rule } = cell;
     if (rule === undefined) {
@@ -287,6 +330,33 @@ export class Flows implements CellListener {
 
   drained(cell: CellRecord): void {
     this.#options.dispatcher.release(cell);
+  }
+
+  /** Cells that did not come in time for the packets that wait for them. */
+  #giveUpLate(now: number): void {
+    const { setups, cells, dispatcher, rules } = this.#options;
+    for (let cell = setups.late(now); cell !== undefined; cell = setups.late(now)) {
+      setups.counters.late++;
+      this.counters.failed++;
+      setups.end(cell, false, now);
+      cells.close(cell);
+      dispatcher.abandon(cell.queue);
+      const { rule } = cell;
+      if (rule === undefined) continue;
+      rules.remove(rule);
+      rule.cell = undefined;
+      const detail = `no cell within ${setups.limitMs} ms`;
+      this.#reports.failed(rule, cell, cell.queryId, CellReason.NO_RESOURCES, detail);
+    }
+  }
+
+  #tellRefusals(now: number): void {
+    const { waiting, refusals } = this.#options.setups;
+    if (refusals === this.#refusalsTold || now - this.#toldAt < TELL_EVERY_MS) return;
+    const fields = { refused: refusals - this.#refusalsTold, waiting };
+    this.#options.logger.warn(fields, 'new flows come faster than cells can be made');
+    this.#refusalsTold = refusals;
+    this.#toldAt = now;
   }
 
   /** One death of a host ends many cells at once: it counts once. */
@@ -335,6 +405,7 @@ export class Flows implements CellListener {
     const { cell } = rule;
     if (cell !== undefined) {
       this.#waiting.delete(cell);
+      this.#options.setups.end(cell, false, this.#options.clock.now);
       this.#options.cells.close(cell);
     }
     if (rule.flags & DispatchFlag.NOTIFY_REMOVED) this.#reports.removed(rule, cell, why);

@@ -23,10 +23,12 @@ export class PendingFlows {
   readonly #flows = new Classifier<PendingFlow>();
   /** In the order they were asked. */
   readonly #byQuery = new Map<number, PendingFlow>();
-  #lastQuery = 0;
 
-  /** `fields`: bit n set: OXM basic field n tells flows apart. */
-  constructor(fields: bigint) {
+  readonly #nextQuery: () => number;
+
+  /** `fields`: bit n set: OXM basic field n tells flows apart. `nextQuery` gives ids that are not 0 and not in use. */
+  constructor(fields: bigint, nextQuery: () => number) {
+    this.#nextQuery = nextQuery;
     this.#masks = new FlowMasks(fields);
   }
 
@@ -70,12 +72,5 @@ export class PendingFlows {
   expired(now: number, timeoutMs: number): PendingFlow | undefined {
     for (const flow of this.#byQuery.values()) return now - flow.askedAt >= timeoutMs ? flow : undefined;
     return undefined;
-  }
-
-  /** Query ids are never 0, and none is used twice at a time. */
-  #nextQuery(): number {
-    do this.#lastQuery = (this.#lastQuery + 1) >>> 0 || 1;
-    while (this.#byQuery.has(this.#lastQuery));
-    return this.#lastQuery;
   }
 }

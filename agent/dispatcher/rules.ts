@@ -28,6 +28,9 @@ export interface RuleInit {
  */
 export type RuleState = 'active' | 'asking' | 'quarantined';
 
+/** How soon a rule whose time is up is looked at again while its cell is still being made, ms. */
+const LOOK_AGAIN_MS = 100;
+
 export class Rule implements Timed {
   readonly match: Match;
   readonly priority: number;
@@ -83,6 +86,8 @@ export class Rule implements Timed {
 
   /** Why this rule's time is up, if it is. */
   expiry(now: number): 'idle' | 'hard' | undefined {
+    // Nobody can use it before its cell is there. How long that may take is another matter (setups.ts).
+    if (this.cell?.phase === 'opening') return undefined;
     if (this.hardTimeout > 0 && now - this.createdAt >= this.hardTimeout * 1000) return 'hard';
     if (this.idleTimeout > 0 && now - this.lastUsed >= this.idleTimeout * 1000) return 'idle';
     return undefined;
@@ -240,7 +245,8 @@ export class RuleTable {
       if (rule.expiry(now) !== undefined) settle?.(rule);
       const reason = rule.expiry(now);
       if (reason === undefined) {
-        this.#deadlines.set(rule, rule.deadline);
+        // One whose cell is made yet may be overdue: it is looked at again.
+        this.#deadlines.set(rule, Math.max(rule.deadline, now + LOOK_AGAIN_MS));
         continue;
       }
       this.#deadlines.remove(rule);

@@ -364,8 +364,9 @@ export class FastPath {
   #entryFor(cell: CellRecord, verdict: Verdict<Frame>): Uint8Array | undefined {
     const { frame, region, headOffset, headLength, headConsumed } = verdict;
     if (!this.#resolve(cell, verdict)) return undefined;
-    const isDrop = verdict.kind === TX_KIND.DONE;
-    const head = isDrop
+    // A drop has no head, and a packet that leaves as it came none of its own.
+    const isUntouched = verdict.kind === TX_KIND.DONE || headLength === 0;
+    const head = isUntouched
       ? { bytes: frame.bytes, offset: frame.offset, length: frame.length, consumed: frame.length }
       : { bytes: region, offset: headOffset, length: headLength, consumed: headConsumed };
     if (!this.#edits.derive(frame.bytes, frame.offset, this.#shape, head)) return undefined;

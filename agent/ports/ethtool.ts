@@ -1,4 +1,5 @@
 /** What an interface says of its medium: ETHTOOL_GSET, which every driver answers, in the socket's own namespace. */
+import { type Medium, NO_MEDIUM } from './medium.ts';
 import { addressOf, highWord, lowWord, sys } from './socket.ts';
 
 const SIOCETHTOOL = 0x8946;
@@ -17,26 +18,6 @@ const COMMAND = {
 const IFREQ_BYTES = 40;
 const IFNAMSIZ = 16;
 const UNKNOWN_SPEED = 0xffffffff;
-
-/** `supported`, `advertised` and `peer` are SUPPORTED_* bits of Linux. */
-export interface Medium {
-  /** Mbit/s, 0 when unknown. */
-  speed: number;
-  halfDuplex: boolean;
-  fiber: boolean;
-  supported: number;
-  advertised: number;
-  peer: number;
-}
-
-export const NO_MEDIUM: Medium = {
-  speed: 0,
-  halfDuplex: false,
-  fiber: false,
-  supported: 0,
-  advertised: 0,
-  peer: 0,
-};
 
 /** Kept for good: the kernel gets their addresses. */
 const commandBytes = new Uint8Array(new ArrayBuffer(COMMAND.BYTES));

@@ -1,7 +1,8 @@
 /** What all ports have in common that are network interfaces: state, configuration, counters, queues. */
 import { PortConfig } from '../../openflow/index.ts';
-import { NO_MEDIUM, readMedium } from './ethtool.ts';
+import { readMedium } from './ethtool.ts';
 import type { Frame } from './frames.ts';
+import { NO_MEDIUM } from './medium.ts';
 import { emptyCounters, type FrameSink, type LinkState, type Port, type PortQueue } from './port.ts';
 import type { BurstReceiver } from './receive.ts';
 import type { Interface, Rtnetlink } from './rtnetlink.ts';
@@ -48,6 +49,11 @@ export abstract class InterfacePort implements Port {
   abstract queues(): readonly PortQueue[];
   /** The interface's traffic classes have changed. */
   abstract findQueues(): void;
+
+  /** There is something to receive, as far as can be seen without asking the kernel. */
+  get ready(): boolean {
+    return false;
+  }
 
   configure(config: number): void {
     const changed = (config ^ this.config) & PortConfig.PORT_DOWN;

@@ -8,6 +8,7 @@ import { InterfacePort } from './interface-port.ts';
 import type { FrameSink, PortQueue } from './port.ts';
 import { MAX_QUEUE, queueOf } from './queues.ts';
 import type { BurstReceiver } from './receive.ts';
+import { ReceiveRing } from './ring.ts';
 import type { HtbClass, Interface, Rtnetlink } from './rtnetlink.ts';
 import {
   AF_PACKET,
@@ -35,6 +36,8 @@ import {
 } from './socket.ts';
 import { BatchSender } from './transmit.ts';
 
+/** Frames taken from a ring in one go. */
+const RING_BURST = 128;
 const RECEIVE_BUFFER_BYTES = 16 << 20;
 const SEND_BUFFER_BYTES = 8 << 20;
 
@@ -77,7 +80,7 @@ const openSocket = (name: string, index: number, protocol: number, prepare: (fd:
   return fd;
 };
 
-const openPort = (name: string, index: number): number =>
+const openPort = (name: string, index: number, prepare: (fd: number) => void): number =>
   openSocket(name, index, ETH_P_ALL, (fd) => {
     const set = (option: number, what: string, value: Uint8Array) =>
       check(sys.setsockopt(fd, SOL_PACKET, option, value, value.length), what, name);
@@ -89,6 +92,7 @@ const openPort = (name: string, index: number): number =>
     fields.setInt32(0, index, true);
     fields.setUint16(4, PACKET_MR_PROMISC, true);
     set(PACKET_ADD_MEMBERSHIP, 'promiscuous mode', membership);
+    prepare(fd);
   });
 
 /** Sends only (protocol 0 receives nothing); the qdisc puts what it sends in the class that the priority names. */
@@ -115,29 +119,50 @@ class ClassQueue {
 
 export class PacketPort extends InterfacePort {
   readonly #pool: FramePool;
+  readonly #ringSlots: number;
   readonly #clock: Clock;
   readonly #sender: BatchSender;
   readonly #statistics = new Uint8Array(8);
   readonly #queues = new Map<number, ClassQueue>();
   /** Those with packets to be sent. */
   readonly #waiting: ClassQueue[] = [];
+  /** Undefined where the kernel has no memory for one: then every burst is a system call. */
+  #ring: ReceiveRing | undefined;
 
-  constructor(number: number, name: string, rtnetlink: Rtnetlink, pool: FramePool, clock: Clock) {
+  /** `ringSlots`: frames that may wait in the kernel. */
+  constructor(
+    number: number,
+    name: string,
+    rtnetlink: Rtnetlink,
+    pool: FramePool,
+    clock: Clock,
+    ringSlots: number,
+  ) {
     super(number, name, rtnetlink, clock.now);
     this.#pool = pool;
+    this.#ringSlots = ringSlots;
     this.#clock = clock;
     this.#sender = new BatchSender(pool);
   }
 
   open(link: Interface): void {
     this.close();
-    this.fd = openPort(this.name, link.index);
+    this.fd = openPort(this.name, link.index, (fd) => {
+      this.#ring = ReceiveRing.attach(fd, this.#ringSlots);
+    });
     this.index = link.index;
     this.findQueues();
   }
 
   receive(receiver: BurstReceiver, sink: FrameSink): number {
-    return receiver.receive(this.fd, this.number, this.counters, sink);
+    const count =
+      this.#ring?.receive(RING_BURST, this.#pool, receiver, this.number, this.counters, sink) ?? 0;
+    // No ring; or readable without a frame in it, which is an error that is fetched like this.
+    return count > 0 ? count : receiver.receive(this.fd, this.number, this.counters, sink);
+  }
+
+  override get ready(): boolean {
+    return this.#ring?.ready === true;
   }
 
   send(frame: Frame, headAddress: number, headLength: number, consumed: number, id: number): void {
@@ -201,6 +226,8 @@ export class PacketPort extends InterfacePort {
     this.flush();
     this.refreshCounters();
     for (const [id, queue] of this.#queues) this.#closeQueue(id, queue);
+    this.#ring?.close();
+    this.#ring = undefined;
     closeFd(this.fd);
     this.fd = -1;
   }

@@ -1,6 +1,7 @@
 /** What the dispatcher and the control channel know of a port, whatever kind of interface is behind it. */
-import type { Medium } from './ethtool.ts';
+
 import type { Frame } from './frames.ts';
+import type { Medium } from './medium.ts';
 
 export interface PortCounters {
   rxPackets: number;
@@ -75,7 +76,8 @@ export interface Port {
   /** Its queues with the kernel's figures of this moment, by their numbers. */
   queues(): readonly PortQueue[];
   /**
-   * Queues a packet: `headLength` bytes at `headAddress` (0: none), then the frame from `consumed` on. It goes by `queue`
+   * Queues a packet: `headLength` bytes at `headAddress`, then the frame from `consumed` on; `headLength` 0: the frame as
+   * it was received. It goes by `queue`
    * if the port has that. The frame keeps a reference until it is sent; the head must stay as it is until flush().
    */
   send(frame: Frame, headAddress: number, headLength: number, consumed: number, queue: number): void;

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import { PortConfig, Port as PortNumber } from '../../openflow/index.ts';
 import { errnoName } from '../../sandbox/sys/libc.ts';
-import type { PollLoop } from '../../sandbox/sys/loop.ts';
+import type { PollLoop, Source } from '../../sandbox/sys/loop.ts';
 import type { Clock } from '../clock.ts';
 import type { FramePool } from './frames.ts';
 import type { InterfacePort } from './interface-port.ts';
@@ -18,6 +18,9 @@ import { TapPort } from './tap.ts';
 const RECEIVING_OFF = PortConfig.PORT_DOWN | PortConfig.NO_RECV;
 /** OFPP_MAX: the highest number a physical port may have. */
 const MAX_PORT = 0xffffff00;
+const DEFAULT_RING_SLOTS = 1024;
+/** Longest time that nothing is received because enough is on its way: some cell may never give back what it has. */
+const PAUSE_MS = 0.2;
 
 export type PortChange = 'add' | 'delete' | 'modify';
 
@@ -28,10 +31,14 @@ export interface PortsOptions {
   local?: string;
   /** Queues to make, as HTB classes. */
   queues?: readonly QueueSpec[];
+  /** Frames of 2 KiB that may wait for each port in the kernel, which has the memory set aside. Default 1024. */
+  ringSlots?: number;
   loop: PollLoop;
   pool: FramePool;
   clock: Clock;
   sink: FrameSink;
+  /** Enough frames are on their way through cells. */
+  busy: () => boolean;
   changed: (port: Port, change: PortChange) => void;
   /** A port has a socket from now on; it is about to lose it. */
   opened?: (port: InterfacePort) => void;
@@ -91,6 +98,8 @@ export class Ports {
     this.#options.pool.release(frame);
   };
   #started = false;
+  /** When frames were last received, ms of the loop's clock. */
+  #receivedAt = 0;
   /** The same ports as an array, for flooding without an iterator. */
   readonly list: InterfacePort[] = [];
 
@@ -117,10 +126,7 @@ export class Ports {
       queuesChanged: (index) => this.#queuesChanged(index),
     });
     try {
-      const { pool, clock } = options;
-      for (const [number, name] of numbered) {
-        this.#add(new PacketPort(number, name, this.#rtnetlink, pool, clock));
-      }
+      for (const [number, name] of numbered) this.#add(this.#packetPort(number, name));
       if (local !== undefined) this.#addLocal(local);
     } catch (error) {
       this.close();
@@ -144,10 +150,9 @@ export class Ports {
       throw new PortError('FC_PORT_NAME', `Port number ${number} is ${this.#byNumber.get(number)?.name}.`);
     }
     if (this.#byName.has(name)) throw new PortError('FC_PORT_NAME', `${name} is a port already.`);
-    const { pool, clock } = this.#options;
     // The interface may be among the changes that wait to be read.
     this.#interfacesChanged();
-    const port = new PacketPort(number, name, this.#rtnetlink, pool, clock);
+    const port = this.#packetPort(number, name);
     try {
       this.#add(port);
     } catch (error) {
@@ -189,6 +194,11 @@ export class Ports {
     }
     this.#queued.clear();
     this.#rtnetlink.close();
+  }
+
+  #packetPort(number: number, name: string): PacketPort {
+    const { pool, clock, ringSlots = DEFAULT_RING_SLOTS } = this.#options;
+    return new PacketPort(number, name, this.#rtnetlink, pool, clock, ringSlots);
   }
 
   #add(port: InterfacePort): void {
@@ -253,7 +263,17 @@ export class Ports {
   }
 
   #watch(port: InterfacePort): void {
-    if (port.fd >= 0) this.#options.loop.watch(port.fd, () => this.#receive(port));
+    if (port.fd < 0) return;
+    const paused = () => this.#paused;
+    const source: Source = {
+      get ready() {
+        return port.ready;
+      },
+      get paused() {
+        return paused();
+      },
+    };
+    this.#options.loop.watch(port.fd, () => this.#receive(port), source);
   }
 
   #closePort(port: InterfacePort): void {
@@ -263,9 +283,14 @@ export class Ports {
     port.close();
   }
 
+  /** As many frames as one gets through at a time are on their way: what comes now waits where it costs nothing. */
+  get #paused(): boolean {
+    return this.#options.busy() && performance.now() - this.#receivedAt < PAUSE_MS;
+  }
+
   #receive(port: InterfacePort): void {
     const { sink, clock } = this.#options;
-    clock.tick();
+    this.#receivedAt = clock.tick();
     const count = port.receive(this.#receiver, port.config & RECEIVING_OFF ? this.#discard : sink);
     if (count >= 0) return;
     port.counters.rxErrors++;

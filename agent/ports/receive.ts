@@ -1,6 +1,6 @@
 /** Receiving bursts with recvmmsg: one set of 64 message headers, shared by all ports of the one thread. */
-import { SLOT_FLAG } from '../../sandbox/channel/layout.ts';
 import { FRAME_CAPACITY, FRAME_HEADROOM, type Frame, type FramePool, RECEIVE_OFFSET } from './frames.ts';
+import { readOffload, restoreTag } from './offload.ts';
 import type { FrameSink, PortCounters } from './port.ts';
 import {
   addressOf,
@@ -17,7 +17,6 @@ import {
   sys,
   TP_STATUS_VLAN_TPID_VALID,
   TP_STATUS_VLAN_VALID,
-  VIRTIO_NET_HDR_F_NEEDS_CSUM,
   VNET_HDR_BYTES,
 } from './socket.ts';
 
@@ -25,7 +24,7 @@ export const BURST = 64;
 /** CMSG_SPACE(sizeof(struct tpacket_auxdata)), in words; the data begins after the 4 words of the header. */
 const CONTROL_WORDS = 10;
 const AUX = { STATUS: 4, VLAN: 8 } as const;
-const ETHERTYPE_VLAN = 0x8100;
+export const ETHERTYPE_VLAN = 0x8100;
 
 export class BurstReceiver {
   readonly #pool: FramePool;
@@ -34,7 +33,6 @@ export class BurstReceiver {
   readonly #iovs = new Uint32Array(BURST * IOV_WORDS);
   readonly #control = new Uint32Array(BURST * CONTROL_WORDS);
   readonly #headersAddress = addressOf(this.#headers);
-  readonly #vnet: Uint16Array;
 
   constructor(pool: FramePool) {
     this.#pool = pool;
@@ -55,16 +53,14 @@ export class BurstReceiver {
       if (frame === null) throw new RangeError(`The frame pool must hold more than ${BURST} frames.`);
       this.#arm(i, frame);
     }
-    const { buffer } = this.#frames[0].bytes;
-    this.#vnet = new Uint16Array(buffer);
   }
 
   /**
-   * Takes up to BURST frames from a socket and hands each to the sink. Returns how many there were, or minus the errno of
+   * Takes up to `most` frames (BURST at most) from a socket and hands each to the sink. Returns how many there were, or minus the errno of
    * a failure other than "nothing there".
    */
-  receive(fd: number, inPort: number, counters: PortCounters, sink: FrameSink): number {
-    const count = sys.recvmmsg(fd, this.#headersAddress, BURST, MSG_DONTWAIT, 0);
+  receive(fd: number, inPort: number, counters: PortCounters, sink: FrameSink, most = BURST): number {
+    const count = sys.recvmmsg(fd, this.#headersAddress, most, MSG_DONTWAIT, 0);
     if (count < 0) {
       const error = errno();
       return error === EAGAIN || error === EINTR ? 0 : -error;
@@ -115,7 +111,7 @@ export class BurstReceiver {
     frame.length = length;
     frame.inPort = inPort;
     frame.packetOutXid = 0;
-    this.#readOffload(frame);
+    readOffload(frame);
     if (hasAux) this.#restoreTag(frame, i * CONTROL_WORDS);
     sink(frame);
   }
@@ -127,47 +123,11 @@ export class BurstReceiver {
     this.#iovs[i * IOV_WORDS + 1] = highWord(at);
   }
 
-  #readOffload(frame: Frame): void {
-    const at = (frame.base + RECEIVE_OFFSET) >> 1;
-    const vnet = this.#vnet;
-    const first = vnet[at];
-    frame.flags = 0;
-    frame.gsoType = 0;
-    if (first === 0) return;
-    // Two single bytes read as one native-order word: flags come first in memory.
-    const bytes = frame.bytes;
-    const flags = bytes[at * 2];
-    const gsoType = bytes[at * 2 + 1];
-    if (flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
-      frame.flags |= SLOT_FLAG.CSUM_PARTIAL;
-      frame.csumStart = vnet[at + 3];
-      frame.csumOffset = vnet[at + 4];
-    }
-    if (gsoType !== 0) {
-      frame.flags |= SLOT_FLAG.GSO;
-      frame.gsoType = gsoType;
-      frame.headerLength = vnet[at + 1];
-      frame.gsoSize = vnet[at + 2];
-    }
-  }
-
   /** Puts a VLAN tag that the kernel took out of the packet back in its place. */
   #restoreTag(frame: Frame, control: number): void {
     const status = this.#control[control + AUX.STATUS];
     if ((status & TP_STATUS_VLAN_VALID) === 0) return;
     const vlan = this.#control[control + AUX.VLAN];
-    const tci = vlan & 0xffff;
-    const tpid = status & TP_STATUS_VLAN_TPID_VALID ? vlan >>> 16 : ETHERTYPE_VLAN;
-    const bytes = frame.bytes;
-    const offset = frame.offset - 4;
-    bytes.copyWithin(offset, frame.offset, frame.offset + 12);
-    bytes[offset + 12] = tpid >>> 8;
-    bytes[offset + 13] = tpid;
-    bytes[offset + 14] = tci >>> 8;
-    bytes[offset + 15] = tci;
-    frame.offset = offset;
-    frame.length += 4;
-    if (frame.flags & SLOT_FLAG.CSUM_PARTIAL) frame.csumStart += 4;
-    if (frame.flags & SLOT_FLAG.GSO) frame.headerLength += 4;
+    restoreTag(frame, status & TP_STATUS_VLAN_TPID_VALID ? vlan >>> 16 : ETHERTYPE_VLAN, vlan & 0xffff);
   }
 }

@@ -4,6 +4,9 @@
  */
 import koffi from 'koffi';
 
+export { VNET_HDR_BYTES } from './frames.ts';
+export { PortError } from './port-error.ts';
+
 const libc = koffi.load('libc.so.6');
 
 export const sys = {
@@ -42,16 +45,20 @@ export const SO_RCVBUFFORCE = 33;
 
 export const SOL_PACKET = 263;
 export const PACKET_ADD_MEMBERSHIP = 1;
+export const PACKET_RX_RING = 5;
 export const PACKET_STATISTICS = 6;
+export const PACKET_COPY_THRESH = 7;
 export const PACKET_AUXDATA = 8;
+export const PACKET_VERSION = 10;
 export const PACKET_VNET_HDR = 15;
 export const PACKET_IGNORE_OUTGOING = 23;
 export const PACKET_MR_PROMISC = 1;
+export const TPACKET_V2 = 1;
+export const TP_STATUS_USER = 1 << 0;
+export const TP_STATUS_COPY = 1 << 1;
 export const TP_STATUS_VLAN_VALID = 1 << 4;
 export const TP_STATUS_VLAN_TPID_VALID = 1 << 6;
 
-/** struct virtio_net_hdr: flags u8, gso_type u8, hdr_len, gso_size, csum_start, csum_offset u16 (native order). */
-export const VNET_HDR_BYTES = 10;
 export const VIRTIO_NET_HDR_F_NEEDS_CSUM = 1;
 
 /** struct mmsghdr as 32-bit words. */
@@ -77,13 +84,3 @@ export const lowWord = (address: number): number => address >>> 0;
 export const highWord = (address: number): number => Math.floor(address / 4294967296);
 
 export const int32 = (value: number): Uint8Array => new Uint8Array(new Int32Array([value]).buffer);
-
-/** A failed system call on a port or on the link monitor. */
-export class PortError extends Error {
-  readonly code: string;
-  constructor(code: string, message: string) {
-    super(message);
-    this.name = 'PortError';
-    this.code = code;
-  }
-}

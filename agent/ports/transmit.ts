@@ -1,4 +1,7 @@
-/** Sending in batches with sendmmsg: [vnet header][head from the cell's memory][rest of the received frame]. */
+/**
+ * Sending in batches with sendmmsg: a frame as it was received, the vnet header in front of it, in one piece; or
+ * [vnet header][head from the cell's memory][rest of the received frame].
+ */
 import { SLOT_FLAG } from '../../sandbox/channel/layout.ts';
 import { errnoName } from '../../sandbox/sys/libc.ts';
 import type { Frame, FramePool } from './frames.ts';
@@ -57,6 +60,7 @@ export class BatchSender {
   readonly #vnet = new Uint16Array(BATCH * VNET_STRIDE);
   readonly #vnetBytes = new Uint8Array(this.#vnet.buffer);
   readonly #headersAddress = addressOf(this.#headers);
+  readonly #vnetAddress = addressOf(this.#vnet);
   readonly #send: SendCall;
   #count = 0;
 
@@ -64,16 +68,10 @@ export class BatchSender {
     this.#pool = pool;
     this.#send = send;
     const iovs = addressOf(this.#iovs);
-    const vnet = addressOf(this.#vnet);
     for (let i = 0; i < BATCH; i++) {
       const iov = iovs + i * IOVS_EACH * IOV_WORDS * 4;
       this.#headers[i * MMSG_WORDS + MMSG.IOV] = lowWord(iov);
       this.#headers[i * MMSG_WORDS + MMSG.IOV + 1] = highWord(iov);
-      const header = vnet + i * VNET_STRIDE * 2;
-      const at = i * IOVS_EACH * IOV_WORDS;
-      this.#iovs[at] = lowWord(header);
-      this.#iovs[at + 1] = highWord(header);
-      this.#iovs[at + 2] = VNET_HDR_BYTES;
     }
   }
 
@@ -85,32 +83,35 @@ export class BatchSender {
     return this.#count === BATCH;
   }
 
-  /** Queues one packet. False when its offload data cannot be right any more; it is not queued then. */
+  /**
+   * Queues one packet; `headLength` 0: the frame as it was received. False when its offload data cannot be right any more;
+   * it is not queued then.
+   */
   add(frame: Frame, headAddress: number, headLength: number, consumed: number): boolean {
     const i = this.#count;
-    const tail = frame.length - consumed;
-    if (!this.#writeOffload(i, frame, headLength - consumed, headLength + tail)) return false;
-    let at = i * IOVS_EACH * IOV_WORDS + IOV_WORDS;
     let parts = 1;
-    if (headLength > 0) {
-      this.#iovs[at] = lowWord(headAddress);
-      this.#iovs[at + 1] = highWord(headAddress);
-      this.#iovs[at + 2] = headLength;
-      at += IOV_WORDS;
-      parts++;
-    }
-    if (tail > 0) {
-      const address = frame.address + (frame.offset - frame.base) + consumed;
-      this.#iovs[at] = lowWord(address);
-      this.#iovs[at + 1] = highWord(address);
-      this.#iovs[at + 2] = tail;
-      parts++;
+    if (headLength === 0) this.#setPart(i, 0, frame.vnetAddress, VNET_HDR_BYTES + frame.length);
+    else {
+      const tail = frame.length - consumed;
+      if (!this.#writeOffload(i, frame, headLength - consumed, headLength + tail)) return false;
+      this.#setPart(i, 0, this.#vnetAddress + i * VNET_STRIDE * 2, VNET_HDR_BYTES);
+      this.#setPart(i, parts++, headAddress, headLength);
+      if (tail > 0) {
+        this.#setPart(i, parts++, frame.address + (frame.offset - frame.base) + consumed, tail);
+      }
     }
     this.#headers[i * MMSG_WORDS + MMSG.IOVLEN] = parts;
     this.#frames[i] = frame;
     frame.refs++;
     this.#count = i + 1;
     return true;
+  }
+
+  #setPart(i: number, part: number, address: number, length: number): void {
+    const at = (i * IOVS_EACH + part) * IOV_WORDS;
+    this.#iovs[at] = lowWord(address);
+    this.#iovs[at + 1] = highWord(address);
+    this.#iovs[at + 2] = length;
   }
 
   /** The packet's headers grew by `growth` bytes in front of what the offload data points at. */

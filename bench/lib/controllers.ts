@@ -2,12 +2,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { until } from './datapaths.ts';
+import { accepts, until } from './datapaths.ts';
 import type { LoadOptions, LoadResult } from './load.ts';
 
 export type ControllerName = 'flowcell' | 'os-ken' | 'testcontroller' | 'nothing';
@@ -48,47 +48,60 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-const accepts = (port: number) =>
-  new Promise<boolean>((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port });
-    const settle = (result: boolean) => {
-      socket.destroy();
-      resolve(result);
-    };
-    socket.on('connect', () => settle(true));
-    socket.on('error', () => settle(false));
-  });
-
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill('SIGKILL');
   await once(child, 'exit');
 }
 
+export interface RunningController {
+  readonly pid: number;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** A fresh process of this controller, on the controllers' CPU. */
+export async function startController(
+  name: ControllerName,
+  version: LoadOptions['version'],
+): Promise<RunningController> {
+  const dir = mkdtempSync(join(tmpdir(), 'fc-controller-'));
+  const port = await freePort();
+  const argv = COMMANDS[name](port, version, dir);
+  const controller = spawn('taskset', ['-c', CONTROLLER_CPU, ...argv], {
+    // They log every connection.
+    stdio: 'ignore',
+  });
+  const stop = async () => {
+    await end(controller);
+    rmSync(dir, { recursive: true, force: true });
+  };
+  try {
+    await until(`${name} listening`, () => accepts(port));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { pid: controller.pid!, port, stop };
+}
+
+/** The command line that runs one of the scripts here on the load's CPU. */
+export const onLoadCpu = (script: string, options: object): readonly string[] => [
+  ...['taskset', '-c', LOAD_CPU, NODE],
+  ...[here(script), JSON.stringify(options)],
+];
+
 /** Runs the load against a fresh process of this controller. */
 export async function measure(
   name: ControllerName,
   load: Omit<LoadOptions, 'port' | 'pid'>,
 ): Promise<LoadResult> {
-  const dir = mkdtempSync(join(tmpdir(), 'fc-controller-'));
-  const port = await freePort();
-  const argv = COMMANDS[name](port, load.version, dir);
-  const controller = spawn('taskset', ['-c', CONTROLLER_CPU, ...argv], {
-    // They log every connection.
-    stdio: 'ignore',
-  });
+  const { pid, port, stop } = await startController(name, load.version);
   try {
-    await until(`${name} listening`, () => accepts(port));
-    const options: LoadOptions = { ...load, port, pid: controller.pid! };
-    const script = here('load.ts');
-    const { stdout } = await promisify(execFile)(
-      'taskset',
-      ['-c', LOAD_CPU, NODE, script, JSON.stringify(options)],
-      { maxBuffer: 1 << 20 },
-    );
+    const [file, ...words] = onLoadCpu('load.ts', { ...load, port, pid } satisfies LoadOptions);
+    const { stdout } = await promisify(execFile)(file, words, { maxBuffer: 1 << 20 });
     return JSON.parse(stdout) as LoadResult;
   } finally {
-    await end(controller);
-    rmSync(dir, { recursive: true, force: true });
+    await stop();
   }
 }

@@ -3,8 +3,10 @@
  * of it, and gives back the processes whose CPU time and memory are its cost.
  */
 import type { StdioOptions } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Switch, stop } from '../../mininet/topology.ts';
@@ -13,8 +15,11 @@ import type { CellWall } from '../../sandbox/index.ts';
 export interface Running {
   /** The processes on the data path, children included. */
   pids(): number[];
-  /** The agent's or controller's local state (Flowcell only). */
+  /** Whoever has a part in setting up a flow, by its part; `controller` are the controller's processes. */
+  parts(): Record<string, number[]>;
+  /** The agent's local state (Flowcell only), and the controller's. */
   state?(path: string): Promise<unknown>;
+  controllerState?(path: string): Promise<unknown>;
   stop(): Promise<void>;
 }
 
@@ -33,6 +38,18 @@ export async function until(what: string, ready: () => Promise<boolean> | boolea
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+/** Whether somebody listens at this TCP port. */
+export const accepts = (port: number) =>
+  new Promise<boolean>((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    const settle = (result: boolean) => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.on('connect', () => settle(true));
+    socket.on('error', () => settle(false));
+  });
 
 function descendants(pid: number): number[] {
   let children: number[] = [];
@@ -75,10 +92,15 @@ export interface FlowcellOptions {
   poolSize?: number;
   granularity?: string;
   wall?: CellWall;
-  /** Of its flows, seconds. */
+  /** Of its flows, seconds; default the app's. */
   idleTimeout?: number;
   fastPath?: boolean;
+  /** TCP port on the loopback of a further controller; somebody must listen there. */
+  secondController?: number;
 }
+
+/** Where the controllers listen, in the switch's namespace. */
+export const CONTROLLER_PORT = 6653;
 
 /** Our agent and controller, as the command line starts them. */
 export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
@@ -92,14 +114,16 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
       const controllerArgs = [
         'controller',
         '--port',
-        '6653',
+        String(CONTROLLER_PORT),
         '--granularity',
         options.granularity ?? 'five-tuple',
         ...(options.wall === undefined ? [] : ['--wall', options.wall]),
         ...(options.idleTimeout === undefined ? [] : ['--idle-timeout', String(options.idleTimeout)]),
       ];
       const controller = node.spawn([flowcell, ...controllerArgs, ...common], spawnOptions);
-      const agentArgs = ['agent', '--datapath-id', '1', '--controller', '127.0.0.1:6653'];
+      const controllers = [CONTROLLER_PORT, options.secondController].filter((port) => port !== undefined);
+      const agentArgs = ['agent', '--datapath-id', '1'];
+      for (const port of controllers) agentArgs.push('--controller', `127.0.0.1:${port}`);
       if (options.fastPath) agentArgs.push('--fast-path');
       const ports = node.ports.flatMap((name) => ['--port', name]);
       const poolArgs = ['--pool-size', String(options.poolSize ?? DEFAULT_POOL)];
@@ -115,7 +139,12 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
       await until('the pool filling up', isFull, 120_000);
       return {
         pids: () => descendants(agent.pid!),
+        parts: () => {
+          const [self, ...hosts] = descendants(agent.pid!);
+          return { agent: [self], host: hosts, controller: [controller.pid!] };
+        },
         state,
+        controllerState: (path) => getJson(join(runDir, `controller-${CONTROLLER_PORT}.sock`), path),
         async stop() {
           await stop(agent);
           await stop(controller);
@@ -127,7 +156,10 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
 }
 
 /** Open vSwitch's user-space datapath with a controller: its own test controller, os-ken's, or none (a learning bridge). */
-export function ovsDatapath(controller: 'testcontroller' | 'os-ken' | 'none'): Datapath {
+export function ovsDatapath(
+  controller: 'testcontroller' | 'os-ken' | 'none',
+  secondController?: number,
+): Datapath {
   return {
     name: controller === 'none' ? 'ovs-userspace' : `ovs-userspace + ${controller}`,
     async start(node) {
@@ -164,18 +196,30 @@ export function ovsDatapath(controller: 'testcontroller' | 'os-ken' | 'none'): D
         const app = new URL('../peers/osken_learning_switch.py', import.meta.url).pathname;
         const argv =
           controller === 'os-ken'
-            ? ['osken-manager', '--ofp-listen-host', '127.0.0.1', '--ofp-tcp-listen-port', '6653', app]
-            : ['ovs-testcontroller', 'ptcp:6653:127.0.0.1', `--unixctl=${dir}/controller.ctl`];
+            ? [
+                'osken-manager',
+                '--ofp-listen-host',
+                '127.0.0.1',
+                '--ofp-tcp-listen-port',
+                String(CONTROLLER_PORT),
+                app,
+              ]
+            : ['ovs-testcontroller', `ptcp:${CONTROLLER_PORT}:127.0.0.1`, `--unixctl=${dir}/controller.ctl`];
         peers.unshift(node.spawn(argv, quiet));
-        await vsctl('set-controller', 'br0', 'tcp:127.0.0.1:6653');
+        await vsctl('set-controller', 'br0', `tcp:127.0.0.1:${CONTROLLER_PORT}`);
         await vsctl('set', 'controller', 'br0', 'max_backoff=1000');
         await until(`${controller} connecting`, async () => {
           const { stdout } = await vsctl('get', 'controller', 'br0', 'is_connected');
           return stdout.trim() === 'true';
         });
       }
+      const targets = controller === 'none' ? [] : [`tcp:127.0.0.1:${CONTROLLER_PORT}`];
+      if (secondController !== undefined) {
+        await vsctl('set-controller', 'br0', ...targets, `tcp:127.0.0.1:${secondController}`);
+      }
       return {
         pids: () => [daemon.pid!],
+        parts: () => ({ switch: [daemon.pid!], controller: controller === 'none' ? [] : [peers[0].pid!] }),
         async stop() {
           for (const peer of peers) await stop(peer);
           rmSync(dir, { recursive: true, force: true });
@@ -185,6 +229,25 @@ export function ovsDatapath(controller: 'testcontroller' | 'os-ken' | 'none'): D
   };
 }
 
+const forwarder = new URL('./forwarder.ts', import.meta.url).pathname;
+const node = new URL('../../bin/node', import.meta.url).pathname;
+
+/** Our own ports without cells: what is left when the isolates are taken away. Two ports. */
+export const plainForwarder: Datapath = {
+  name: 'no-cells',
+  async start(namespace) {
+    const child = namespace.spawn([node, forwarder, ...namespace.ports], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout!, 'data');
+    return {
+      pids: () => [child.pid!],
+      parts: () => ({ forwarder: [child.pid!] }),
+      stop: () => stop(child),
+    };
+  },
+};
+
 /** The kernel's bridge: no processes, its work is done on the senders' CPUs. */
 export const linuxBridge: Datapath = {
   name: 'linux-bridge',
@@ -193,6 +256,7 @@ export const linuxBridge: Datapath = {
     await node.configure(['link add br0 type bridge', 'link set br0 up', ...attach]);
     return {
       pids: () => [],
+      parts: () => ({}),
       async stop() {
         await node.configure(['link del br0']);
       },

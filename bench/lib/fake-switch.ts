@@ -39,6 +39,8 @@ export interface FakeSwitchOptions {
   connected(device: FakeSwitch): void;
   /** So many were answered since the last call: those are free to be sent again. */
   answered(device: FakeSwitch, count: number): void;
+  /** An echo request of its own was answered. */
+  echoed?(xid: number): void;
 }
 
 const u32 = (b: Uint8Array, at: number) =>
@@ -115,6 +117,11 @@ export class FakeSwitch {
     this.#socket.write(bytes);
   }
 
+  /** Bytes that the controller has not taken yet. */
+  get backlog(): number {
+    return this.#socket.writableLength;
+  }
+
   close(): void {
     this.#socket.destroy();
   }
@@ -177,6 +184,7 @@ export class FakeSwitch {
       }
     }
     for (const message of this.#dialect.decode(Uint8Array.from(bytes))) {
+      if (message.type === 'echo_reply') this.#options.echoed?.(message.xid);
       const reply = this.#reply(message);
       if (reply !== undefined)
         this.#replies.push(...this.#dialect.encode({ ...reply, xid: message.xid } as MessageInit));

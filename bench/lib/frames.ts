@@ -1,4 +1,6 @@
 /** The frames the benchmarks send. */
+
+import { encode } from '../../openflow/index.ts';
 import { ethernet, ipv4, udp } from '../../packet/index.ts';
 import type { SenderOptions } from './sender.ts';
 
@@ -46,4 +48,23 @@ export function newFlowFrame(number: number, dstMac: string, dstIp: string): Uin
       payload: udp({ src: 1024 + (number % 60000), dst: 7, payload }),
     }),
   });
+}
+
+/** 64 bytes on the wire of one flow, with room for a number at NUMBER_AT. */
+export function numberedFrame(ends: Omit<FlowOptions, 'size' | 'flows'>): Uint8Array {
+  return flowFrame({ ...ends, size: 60, flows: 1 }, 0);
+}
+
+/** The number of a frame of newFlowFrame(), or -1 for any other. */
+export function numberIn(b: Uint8Array, length: number): number {
+  if (length < NUMBER_AT + 4 || b[6] !== 0x02 || b[7] !== 0xf0) return -1;
+  return ((b[NUMBER_AT] << 24) | (b[NUMBER_AT + 1] << 16) | (b[NUMBER_AT + 2] << 8) | b[NUMBER_AT + 3]) >>> 0;
+}
+
+export const BROADCAST = 'ff:ff:ff:ff:ff:ff';
+
+/** A PACKET_IN of OpenFlow 1.3 with a datagram from one station to another. */
+export function packetInOf(src: string, dst: string, in_port: number): Uint8Array {
+  const data = numberedFrame({ srcMac: src, dstMac: dst, srcIp: '10.9.9.1', dstIp: '10.9.9.2' });
+  return encode({ type: 'packet_in', xid: 0, total_len: data.length, reason: 0, match: { in_port }, data });
 }

@@ -1,6 +1,6 @@
 /** Numbers for people and for scripts. */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
@@ -48,4 +48,13 @@ export function writeResult(name: string, text: string): string {
   const path = fileURLToPath(new URL(name, RESULTS));
   writeFileSync(path, text);
   return path;
+}
+
+/** What the JSON files there hold. */
+export function readResults<T>(): T[] {
+  mkdirSync(RESULTS, { recursive: true });
+  return readdirSync(RESULTS)
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .map((name) => JSON.parse(readFileSync(new URL(name, RESULTS), 'utf8')) as T);
 }

@@ -69,6 +69,10 @@ export class Wire {
     this.#pollfd[1] = POLLIN;
   }
 
+  close(): void {
+    closeSync(this.fd);
+  }
+
   send(frame: Uint8Array): void {
     check('write', raw.write(this.fd, frame, frame.length));
   }

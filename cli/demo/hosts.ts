@@ -1,12 +1,13 @@
 /** Traffic between the demo's hosts: programs started in their namespaces, and what they report. */
 
 import type { ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Host } from '../../mininet/topology.ts';
+import { command } from '../lib/package.ts';
 
-const NODE = join(import.meta.dirname, '..', '..', 'bin', 'node');
-const TRAFFIC = join(import.meta.dirname, 'traffic.ts');
+const NODE = command('node');
+const TRAFFIC = join(import.meta.dirname, `traffic${extname(import.meta.filename)}`);
 
 /** A traffic program; its reports come one by one. */
 export class Traffic {

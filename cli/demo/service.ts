@@ -1,11 +1,11 @@
 /** Starting `flowcell` commands as processes of their own, and knowing when they are there. */
 
 import type { ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
 import { type NetNode, stop } from '../../mininet/topology.ts';
 import { answers } from '../lib/local.ts';
+import { command } from '../lib/package.ts';
 
-const FLOWCELL = join(import.meta.dirname, '..', '..', 'bin', 'flowcell');
+const FLOWCELL = command('flowcell');
 
 /** Lines of a process's log that are kept, to show when it fails. */
 const LOG_LINES = 30;

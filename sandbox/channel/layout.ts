@@ -86,6 +86,8 @@ export const SLOT_FLAG = {
   GSO: 2,
   /** Not received from a port: the actions of the PACKET_OUT with xid PACKET_OUT_XID apply to it. */
   PACKET_OUT: 4,
+  /** It is not to be begun before the messages in front of it are handled. */
+  BEHIND_MESSAGES: 8,
 } as const;
 export const KEY_WORDS = 32;
 export const HEADROOM_OFFSET = 192;
@@ -128,6 +130,8 @@ export const TX_FLAG = {
   LAST: 0x100,
   /** The verdict depends on nothing but the flow key: it may be cached (fast path). */
   CACHEABLE: 0x200,
+  /** OUTPUT: the packet is as it was received. The agent sends its own copy and does not look at the head. */
+  UNCHANGED: 0x400,
 } as const;
 
 /** Scratch heads: each has the headroom and data size of a slot. */

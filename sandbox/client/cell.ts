@@ -11,6 +11,7 @@ import {
   RX_SLOTS,
   SLOT,
   SLOT_BYTES,
+  SLOT_FLAG,
   SLOT_WORDS,
   TX,
   TX_FLAG,
@@ -93,8 +94,9 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
     if (!this.alive) return false;
     const place = this.#rxHead & (RX_SLOTS - 1);
     const full = (this.#rxHead - this.#rxFree) >>> 0 >= RX_SLOTS;
-    // A packet-out's message goes over the control bytes and must be there before its packet.
-    if (full || (frame.packetOutXid !== 0 && this.#controlIn.queued > 0)) {
+    // What is to come behind messages goes when they are in the ring: a packet-out's own, or a new cell's entries.
+    const behind = frame.packetOutXid !== 0 || (frame.flags & SLOT_FLAG.BEHIND_MESSAGES) !== 0;
+    if (full || (behind && this.#controlIn.queued > 0)) {
       this.#refused = true;
       return false;
     }
@@ -214,7 +216,13 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
       verdict.modifications = words[at + TX.MODIFICATIONS]!;
     }
     verdict.frame = frame;
-    if (kind !== TX_KIND.DONE) {
+    if (kind === TX_KIND.OUTPUT && (kindWord & TX_FLAG.UNCHANGED) !== 0) {
+      verdict.port = words[at + TX.PORT]! >>> 0;
+      verdict.queue = words[at + TX.QUEUE]!;
+      verdict.headOffset = 0;
+      verdict.headLength = 0;
+      verdict.headConsumed = 0;
+    } else if (kind !== TX_KIND.DONE) {
       if (kind !== TX_KIND.OUTPUT && kind !== TX_KIND.TO_CONTROLLER) return `record of unknown kind ${kind}`;
       const offset = words[at + TX.HEAD_OFFSET]! >>> 0;
       const length = words[at + TX.HEAD_LEN]! >>> 0;

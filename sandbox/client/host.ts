@@ -127,10 +127,17 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   /**
    * Opens a cell. The callback runs before open() returns when an isolate is warm; `setupUs` is the time from
-   * this call to the cell being there. Errors are SandboxErrors.
+   * this call to the cell being there. Errors are SandboxErrors. Who is not `wanted` any more when an isolate is there
+   * does not get it, and is not called back.
    */
-  open(id: number, program: ProgramImage, limits: CellLimits, callback: OpenCallback<F>): void {
-    this.openFor(this.#options.events, id, program, limits, callback);
+  open(
+    id: number,
+    program: ProgramImage,
+    limits: CellLimits,
+    callback: OpenCallback<F>,
+    wanted?: () => boolean,
+  ): void {
+    this.openFor(this.#options.events, id, program, limits, callback, wanted);
   }
 
   /** Indexes that nobody has or waits for: it takes so many cells more. 0 while it does not run. */
@@ -165,6 +172,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     program: ProgramImage,
     limits: CellLimits,
     callback: OpenCallback<F>,
+    wanted?: () => boolean,
   ): void {
     const since = performance.now();
     const problem = this.#refusal(program, limits);
@@ -174,7 +182,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       return;
     }
     const key = shelfKey(kindOf(program, limits));
-    const waiter = { id, program, events, limits, since, callback };
+    const waiter = { id, program, events, limits, since, callback, wanted };
     const index = this.#process ? this.#shelves.take(key) : undefined;
     if (index !== undefined) {
       this.#take(index, waiter);

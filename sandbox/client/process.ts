@@ -1,12 +1,16 @@
 /** Starts a sandbox host process and speaks with it over its control socket. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { type HostArguments, LineReader, type ToAgent, type ToHost } from '../channel/control.ts';
 
-const BOOTSTRAP = fileURLToPath(new URL('../host/bootstrap.ts', import.meta.url));
-const MAIN = fileURLToPath(new URL('../host/main.ts', import.meta.url));
+/** Of a script of the host's: `.ts` in a checkout, `.js` in the installed package. */
+const script = (name: string) =>
+  fileURLToPath(new URL(`../host/${name}${extname(import.meta.url)}`, import.meta.url));
+const BOOTSTRAP = script('bootstrap');
+const MAIN = script('main');
 /**
  * As in bin/node; no debugger by signal; and what saves memory: a warmed isolate with the openflow program takes
  * 4.2 MB without the last two and the collection they allow, 2.5 MB with them.

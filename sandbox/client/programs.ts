@@ -3,19 +3,22 @@
  * sandbox/guest/ into one script each, in memory, once per process.
  */
 import { createHash } from 'node:crypto';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, stop } from 'esbuild';
 import type { ProgramImage } from './types.ts';
 
 const GUEST = new URL('../guest/', import.meta.url);
+/** `.ts` in a checkout, `.js` in the installed package. */
+const EXTENSION = extname(import.meta.url);
 
 /** Name of the program -> its bundle's entry. The first is the default. */
-const BUILT_IN = { openflow: 'entry-openflow.ts', 'learning-switch': 'entry-learning.ts' } as const;
-const UPLOADED = 'entry-uploaded.ts';
+const BUILT_IN = { openflow: 'entry-openflow', 'learning-switch': 'entry-learning' } as const;
+const UPLOADED = 'entry-uploaded';
 
 async function bundle(entry: string): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL(entry, GUEST))],
+    entryPoints: [fileURLToPath(new URL(entry + EXTENSION, GUEST))],
     bundle: true,
     write: false,
     format: 'iife',

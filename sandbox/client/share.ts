@@ -19,18 +19,25 @@ export class HostShare<F extends FrameRef> {
   }
 
   /** As TenantHosts.open. */
-  open(id: number, program: ProgramImage, limits: CellLimits, callback: OpenCallback<F>): void {
+  open(
+    id: number,
+    program: ProgramImage,
+    limits: CellLimits,
+    callback: OpenCallback<F>,
+    wanted?: () => boolean,
+  ): void {
     const gone = () => new SandboxError('FC_HOST_UNAVAILABLE', 'this share of the sandbox hosts was closed');
     if (this.#closed) {
       callback(gone(), null, 0);
       return;
     }
-    this.#hosts.openFor(this.#events, id, program, limits, (error, cell, setupUs) => {
+    const opened: OpenCallback<F> = (error, cell, setupUs) => {
       if (cell !== null && this.#closed) {
         cell.close();
         callback(gone(), null, setupUs);
       } else callback(error, cell, setupUs);
-    });
+    };
+    this.#hosts.openFor(this.#events, id, program, limits, opened, wanted);
   }
 
   kick(): void {

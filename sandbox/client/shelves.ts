@@ -9,6 +9,8 @@ export interface Waiter<F extends FrameRef> extends HostCellInit<F> {
   readonly limits: CellLimits;
   readonly since: number;
   readonly callback: OpenCallback<F>;
+  /** False: whoever asked has given up. Left out: nobody does. */
+  readonly wanted: (() => boolean) | undefined;
 }
 
 export const kindOf = ({ hash }: ProgramImage, { memoryMiB, wall }: CellLimits): CellKind => ({
@@ -54,9 +56,13 @@ export class Shelves<F extends FrameRef> {
     else this.#waiting.set(key, [waiter]);
   }
 
-  /** Who waits longest. */
+  /** Who waits longest, of those who have not given up. */
   next(key: string): Waiter<F> | undefined {
-    return this.#waiting.get(key)?.shift();
+    const waiting = this.#waiting.get(key);
+    for (let waiter = waiting?.shift(); waiter !== undefined; waiter = waiting?.shift()) {
+      if (waiter.wanted?.() !== false) return waiter;
+    }
+    return undefined;
   }
 
   some(key: string, fits: (waiter: Waiter<F>) => boolean): boolean {

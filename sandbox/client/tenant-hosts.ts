@@ -46,6 +46,7 @@ interface Request<F extends FrameRef> {
   readonly program: ProgramImage;
   readonly limits: CellLimits;
   readonly callback: OpenCallback<F>;
+  readonly wanted: (() => boolean) | undefined;
 }
 
 interface Member<F extends FrameRef> {
@@ -93,8 +94,14 @@ export class TenantHosts<F extends FrameRef> {
   }
 
   /** As SandboxHost.open, in the host that can have it soonest. */
-  open(id: number, program: ProgramImage, limits: CellLimits, callback: OpenCallback<F>): void {
-    this.openFor(this.#options.events, id, program, limits, callback);
+  open(
+    id: number,
+    program: ProgramImage,
+    limits: CellLimits,
+    callback: OpenCallback<F>,
+    wanted?: () => boolean,
+  ): void {
+    this.openFor(this.#options.events, id, program, limits, callback, wanted);
   }
 
   /** `open` for one of several users: `events` hears of this cell. */
@@ -104,6 +111,7 @@ export class TenantHosts<F extends FrameRef> {
     program: ProgramImage,
     limits: CellLimits,
     callback: OpenCallback<F>,
+    wanted?: () => boolean,
   ): void {
     const since = performance.now();
     const request: Request<F> = {
@@ -112,6 +120,7 @@ export class TenantHosts<F extends FrameRef> {
       program,
       limits,
       callback: (error, cell) => callback(error, cell, (performance.now() - since) * 1000),
+      wanted,
     };
     if (this.#closed) callback(closedError(), null, 0);
     else if (limits.wall === 'process') this.#openApart(request);
@@ -171,13 +180,14 @@ export class TenantHosts<F extends FrameRef> {
   }
 
   #openIn(host: SandboxHost<F>, request: Request<F>, tried: ReadonlySet<SandboxHost<F>> = new Set()): void {
-    const { events, id, program, limits, callback } = request;
-    host.openFor(events, id, program, limits, (error, cell, us) => {
+    const { events, id, program, limits, callback, wanted } = request;
+    const opened: OpenCallback<F> = (error, cell, us) => {
       // Warm isolates of other kinds can have taken what room there was.
       if (error instanceof SandboxError && error.code === 'FC_NO_RESOURCES' && !this.#closed) {
         this.#open(request, new Set([...tried, host]));
       } else callback(error, cell, us);
-    });
+    };
+    host.openFor(events, id, program, limits, opened, wanted);
   }
 
   /** Where a cell is warm; else where the fewest wait, of those that have room. */
@@ -200,10 +210,10 @@ export class TenantHosts<F extends FrameRef> {
     if (this.#room() < this.#capacity * LOW) this.#startAnother();
   }
 
-  /** Cells that fit into what is there. */
+  /** Cells that fit into what is there; a host that has just died is empty when it is back. */
   #room(): number {
     let room = 0;
-    for (const { host } of this.#members) room += host.room;
+    for (const { host } of this.#members) room += host.pid === -1 ? this.#capacity : host.room;
     return room;
   }
 
@@ -233,7 +243,7 @@ export class TenantHosts<F extends FrameRef> {
     this.#starting = false;
     const queue = this.#queue;
     this.#queue = [];
-    for (const request of queue) this.#open(request);
+    for (const request of queue) if (request.wanted?.() !== false) this.#open(request);
   }
 
   #notBegun(error: SandboxError): void {

@@ -67,7 +67,10 @@ export interface Verdict<F extends FrameRef> {
   modifications: number;
   frame: F;
   port: number;
-  /** Head to send: region[headOffset .. headOffset+headLength), then frame[headConsumed ..). */
+  /**
+   * Head to send: region[headOffset .. headOffset+headLength), then frame[headConsumed ..). An OUTPUT of headLength 0 is
+   * the frame as it was received.
+   */
   region: Uint8Array;
   /** Address of region[0], for iovecs. */
   regionAddress: bigint;

@@ -12,13 +12,13 @@ declare global {
 /**
  * Defines, for the host to take References to:
  *
- * - `__warm()`: runs the hot paths on private memory until V8 has compiled them;
- * - `__attach()`: once, when the region is the cell's: takes positions from it, starts the program;
- * - `__run(budget)`: one batch.
+ * - `__warm()`: runs the hot paths on private memory until V8 has compiled them, and starts a built-in program;
+ * - `__run(budget)`: one batch. RUN bits. The first call, when the region is the cell's, takes positions from it and
+ *   starts a program that is not started yet. One function for both, because entering an isolate whose memory is in
+ *   no cache costs more than the work.
  *
- * The last two return RUN bits. The names cannot be replaced, so what the host takes is what stands here even
- * if foreign code ran before. That code may see and call them, and gains nothing: each does its work once or,
- * called from inside, not at all.
+ * The names cannot be replaced, so what the host takes is what stands here even if foreign code ran before. That code
+ * may see and call them, and gains nothing: it disturbs no cell but its own.
  */
 export function defineCell(program: Program, warmUp: WarmUp, onFailure?: (error: unknown) => void): void {
   const region = globalThis.__region;
@@ -29,7 +29,6 @@ export function defineCell(program: Program, warmUp: WarmUp, onFailure?: (error:
 
   const runtime = new Runtime(program, region, offset, onFailure);
   let warmed = false;
-  let attached = false;
   const expose = (name: string, value: (argument: number) => number): void => {
     Object.defineProperty(globalThis, name, { value, writable: false, configurable: false });
   };
@@ -37,13 +36,9 @@ export function defineCell(program: Program, warmUp: WarmUp, onFailure?: (error:
     if (!warmed) {
       warmed = true;
       warm(warmUp);
+      if (warmUp.startsAhead) runtime.prepare();
     }
     return 0;
   });
-  expose('__attach', () => {
-    if (attached) return 0;
-    attached = true;
-    return runtime.attach();
-  });
-  expose('__run', (budget) => (attached ? runtime.run(budget) : 0));
+  expose('__run', (budget) => runtime.run(budget));
 }

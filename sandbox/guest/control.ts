@@ -3,14 +3,14 @@ import { ByteRing } from '../channel/byte-ring.ts';
 import { CTL_IN_BYTES, CTL_IN_OFFSET, CTL_OUT_BYTES, CTL_OUT_OFFSET, H } from '../channel/layout.ts';
 
 const HEADER_LENGTH = 8;
-const LARGEST_MESSAGE = 65535;
-const FIRST_BUFFER = 512;
+const NOTHING = new Uint8Array(0);
 
-/** Puts messages together from the bytes that have come in. */
+/** Takes messages out of the bytes that have come in. */
 export class ControlIn {
   private readonly ring: ByteRing;
-  private buffer = new Uint8Array(FIRST_BUFFER);
-  private filled = 0;
+  /** What was last taken from the ring, with the beginning of a message that was left before it; from `at` on it is new. */
+  private chunk = NOTHING;
+  private at = 0;
 
   constructor(words: Int32Array, bytes: Uint8Array) {
     this.ring = new ByteRing(words, H.CTL_IN_HEAD, H.CTL_IN_TAIL, bytes, CTL_IN_OFFSET, CTL_IN_BYTES);
@@ -23,46 +23,50 @@ export class ControlIn {
 
   /** Bytes of a message have come whose rest is still to come. */
   get partial(): boolean {
-    return this.filled > 0;
+    return this.at < this.chunk.length && !this.isWhole;
   }
 
   /** Not a byte of a further message is here. */
   get empty(): boolean {
-    return this.filled === 0 && this.ring.readable() === 0;
+    return this.at === this.chunk.length && this.ring.readable() === 0;
   }
 
   /**
-   * The next whole message, or undefined when there is none yet. Valid until the next call. Throws when the
-   * stream is broken: the agent sends whole messages only.
+   * The next whole message, or undefined when there is none yet. The bytes stay as they are; messages that came together
+   * share their memory. Throws when the stream is broken: the agent sends whole messages only.
    */
   next(): Uint8Array | undefined {
-    if (!this.fill(HEADER_LENGTH)) return undefined;
-    const length = (this.buffer[2] << 8) | this.buffer[3];
+    while (!this.isWhole) if (!this.take()) return undefined;
+    const { at } = this;
+    this.at += this.lengthAt(at);
+    return this.chunk.subarray(at, this.at);
+  }
+
+  /** Whether a whole message stands at `at`. */
+  private get isWhole(): boolean {
+    const left = this.chunk.length - this.at;
+    return left >= HEADER_LENGTH && left >= this.lengthAt(this.at);
+  }
+
+  private lengthAt(at: number): number {
+    const length = (this.chunk[at + 2] << 8) | this.chunk[at + 3];
     if (length < HEADER_LENGTH)
       throw new RangeError('control stream broken: message shorter than its header');
-    if (!this.fill(length)) return undefined;
-    this.filled = 0;
-    return this.buffer.subarray(0, length);
+    return length;
   }
 
-  /** Takes bytes until the message so far has `wanted`. */
-  private fill(wanted: number): boolean {
-    if (this.filled >= wanted) return true;
+  /** Takes all there is in the ring; false: nothing. */
+  private take(): boolean {
     const readable = this.ring.readable();
     if (readable < 0) throw new RangeError('control stream broken: ring positions');
-    const take = Math.min(wanted - this.filled, readable);
-    if (this.filled + take > this.buffer.length) this.grow(wanted);
-    if (take > 0) {
-      this.ring.read(this.buffer, this.filled, take);
-      this.filled += take;
-    }
-    return this.filled === wanted;
-  }
-
-  private grow(wanted: number): void {
-    const larger = new Uint8Array(Math.min(LARGEST_MESSAGE, Math.max(wanted, 2 * this.buffer.length)));
-    larger.set(this.buffer.subarray(0, this.filled));
-    this.buffer = larger;
+    if (readable === 0) return false;
+    const left = this.chunk.length - this.at;
+    const chunk = new Uint8Array(left + readable);
+    if (left > 0) chunk.set(this.chunk.subarray(this.at));
+    this.ring.read(chunk, left, readable);
+    this.chunk = chunk;
+    this.at = 0;
+    return true;
   }
 }
 

@@ -2,7 +2,13 @@
 import { defineCell } from './cell-globals.ts';
 import { LearningSwitch } from './learning.ts';
 
-const warmUp = { makeProgram: () => new LearningSwitch(), messages: () => [], rounds: 2, packets: 32 };
+const warmUp = {
+  makeProgram: () => new LearningSwitch(),
+  messages: () => [],
+  startsAhead: true,
+  rounds: 2,
+  packets: 32,
+};
 
 defineCell(new LearningSwitch(), warmUp, (error) => {
   throw error;

@@ -40,7 +40,13 @@ class Forward implements Program {
 }
 
 const uploaded = new Uploaded();
-defineCell(uploaded, { makeProgram: () => new Forward(), messages: () => [], rounds: 2, packets: 32 });
+defineCell(uploaded, {
+  makeProgram: () => new Forward(),
+  messages: () => [],
+  startsAhead: false,
+  rounds: 2,
+  packets: 32,
+});
 
 const flowcell = {
   program(program: Program): void {

@@ -36,6 +36,8 @@ export class PacketView implements Packet {
   packetOutXid = 0;
   /** Brought by a PACKET_OUT (whose xid may be 0). */
   isPacketOut = false;
+  /** The messages in front of it come first. */
+  isBehindMessages = false;
   /** Where L3 and L4 start, from the Ethernet header; 0: no such header. Whoever moves headers keeps them. */
   readonly at: HeaderOffsets = { l3: 0, l4: 0 };
 
@@ -54,6 +56,9 @@ export class PacketView implements Packet {
   private path = 0;
   /** Messages that may change verdicts, taken so far (channel/modifications.ts). */
   modifications = 0;
+  /** The head in the receive slot is no longer what was received. */
+  private slotEdited = false;
+  private slotHead = 0;
 
   constructor(words: Int32Array, region: Uint8Array, transmit: Transmit) {
     this.words = words;
@@ -80,16 +85,19 @@ export class PacketView implements Packet {
     this.partialChecksum = (flags & SLOT_FLAG.CSUM_PARTIAL) !== 0;
     this.behindChecksumStart = this.consumed - words[at + SLOT.CSUM_START];
     this.isPacketOut = (flags & SLOT_FLAG.PACKET_OUT) !== 0;
+    this.isBehindMessages = (flags & (SLOT_FLAG.PACKET_OUT | SLOT_FLAG.BEHIND_MESSAGES)) !== 0;
     this.packetOutXid = this.isPacketOut ? words[at + SLOT.PACKET_OUT_XID] >>> 0 : 0;
     this.at.l3 = words[at + SLOT.L3_OFFSET];
     this.at.l4 = words[at + SLOT.L4_OFFSET];
     this.bytes = this.region;
     this.key = this.keys[slot];
     head.bytes = this.region;
-    head.base = slotHead(slot);
+    this.slotHead = slotHead(slot);
+    head.base = this.slotHead;
     this.offset = head.base + (DATA_OFFSET - HEADROOM_OFFSET);
     this.sent = false;
     this.flags = 0;
+    this.slotEdited = false;
     this.transmit.begin(slot);
   }
 
@@ -124,7 +132,10 @@ export class PacketView implements Packet {
   }
 
   edit(): void {
-    if (!this.sent) return;
+    if (!this.sent) {
+      if (this.head.base === this.slotHead) this.slotEdited = true;
+      return;
+    }
     const from = this.head.base;
     const bytes = this.head.bytes;
     this.transmit.newHead(this.head);
@@ -138,10 +149,23 @@ export class PacketView implements Packet {
     this.sent = false;
   }
 
+  /** Nothing was edited in place, moved or copied: what is sent is what came. */
+  private get unchanged(): boolean {
+    const { head } = this;
+    return (
+      !this.slotEdited &&
+      head.base === this.slotHead &&
+      head.bytes === this.region &&
+      this.offset === head.base + (DATA_OFFSET - HEADROOM_OFFSET) &&
+      this.length === this.consumed
+    );
+  }
+
   output(port: number, queue = NO_QUEUE): void {
     this.sent = true;
     const { transmit } = this;
-    transmit.record(TX_KIND.OUTPUT, port, this.bytes, this.offset, this.length, this.consumed);
+    const kind = this.unchanged ? TX_KIND.OUTPUT | TX_FLAG.UNCHANGED : TX_KIND.OUTPUT;
+    transmit.record(kind, port, this.bytes, this.offset, this.length, this.consumed);
     if (transmit.recordAt >= 0) transmit.recordWords[transmit.recordAt + TX.QUEUE] = queue;
   }
 

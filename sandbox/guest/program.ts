@@ -23,7 +23,7 @@ export interface Packet {
   readonly packetOutXid: number;
   /**
    * Makes the head writable: after `output` the bytes sent so far must not change, so the head is copied to
-   * scratch space first when it was already sent. Call before any edit.
+   * scratch space first when it was already sent. Call before any edit: what is edited without is sent as it was received.
    */
   edit(): void;
   /**

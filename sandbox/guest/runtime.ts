@@ -16,7 +16,7 @@ const { load, store } = Atomics;
 
 const systemTime = Date.now;
 
-/** In place of a budget: the first call. */
+/** In place of a budget: the region is the cell's from now on, and nothing more is done. */
 const ATTACH = -1;
 /**
  * A run begins no further message or piece of work after so many ms. The watchdog gives it ten times that, for a piece that takes
@@ -43,6 +43,8 @@ export class Runtime {
   private timerAt = 0;
   private produced = false;
   private running = false;
+  private started = false;
+  private attached = false;
   private failed = false;
 
   /**
@@ -74,15 +76,21 @@ export class Runtime {
     };
   }
 
+  /** Starts a program of our own ahead of time: one that needs no number of its cell, and no time, before its first message. */
+  prepare(): void {
+    this.started = true;
+    this.program.start?.(this.cell);
+  }
+
   /**
-   * Takes the ring positions from the region, which is the cell's from now on, and starts the program. Returns
-   * RUN bits; never throws (unless onFailure does).
+   * Takes the ring positions from the region, which is the cell's from now on, and starts the program unless it is.
+   * Returns RUN bits; never throws (unless onFailure does).
    */
   attach(): number {
     return this.guarded(ATTACH);
   }
 
-  /** One batch: control messages, up to `budget` packets, the timer if due. Returns RUN bits as attach(). */
+  /** One batch: control messages, up to `budget` packets, the timer if due. The first one attaches. Returns RUN bits. */
   run(budget: number): number {
     return this.guarded(budget);
   }
@@ -95,7 +103,8 @@ export class Runtime {
     this.produced = false;
     let result: number;
     try {
-      result = budget === ATTACH ? this.begin() : this.step(budget);
+      if (!this.attached) this.begin();
+      result = budget === ATTACH ? 0 : this.step(budget);
     } catch (error) {
       this.failed = true;
       result = RUN.FAILED;
@@ -106,16 +115,17 @@ export class Runtime {
     return this.produced ? result | RUN.PRODUCED : result;
   }
 
-  private begin(): number {
+  private begin(): void {
     const { words } = this;
+    this.attached = true;
     this.rxTail = load(words, H.RX_TAIL);
     this.nowMs = load(words, H.NOW_MS);
+    this.packet.modifications = 0;
     this.cell.id = load(words, H.CELL_ID) >>> 0;
     this.transmit.attach();
     this.controlIn.attach();
     this.controlOut.attach();
-    this.program.start?.(this.cell);
-    return 0;
+    if (!this.started) this.program.start?.(this.cell);
   }
 
   private step(budget: number): number {
@@ -135,6 +145,7 @@ export class Runtime {
       this.program.timer?.(this.nowMs);
       this.carryOn();
     }
+    store(words, H.RX_TAIL, this.rxTail);
     if (this.controlOut.blocked) return result | RUN.BLOCKED;
     return this.caughtUp && this.program.pending === undefined ? result : result | RUN.MORE;
   }
@@ -194,8 +205,8 @@ export class Runtime {
         break;
       }
       packet.begin(this.rxTail & (RX_SLOTS - 1));
-      // Its PACKET_OUT message is still on its way, or yet to be read.
-      if (packet.isPacketOut && (this.controlIn.partial || !this.caughtUp)) {
+      // Its PACKET_OUT message, or what its cell is set up with, is still on its way, or yet to be read.
+      if (packet.isBehindMessages && (this.controlIn.partial || !this.caughtUp)) {
         result = this.controlIn.partial || this.controlOut.blocked ? RUN.BLOCKED : RUN.MORE;
         break;
       }
@@ -214,7 +225,6 @@ export class Runtime {
 
   private release(): void {
     this.rxTail = (this.rxTail + 1) | 0;
-    store(this.words, H.RX_TAIL, this.rxTail);
   }
 
   private send(message: Uint8Array): void {

@@ -29,6 +29,8 @@ const Memory = SharedArrayBuffer;
 export interface WarmUp {
   /** A program of its own: what it learns while warming goes away with it. */
   makeProgram(): Program;
+  /** The program in use needs nothing to start and is started when all is warm: a cell need not do it when its flow waits. */
+  startsAhead: boolean;
   /** OpenFlow messages that begin a round, if any. */
   messages(): readonly Uint8Array[];
   rounds: number;

@@ -35,9 +35,7 @@ export interface Built {
   readonly context: ivm.Context;
   /** Others have contexts in the isolate too. */
   readonly shared?: SharedIsolate;
-  /** `__attach()`: takes positions from the region, starts the program. RUN bits. */
-  readonly attach: Entry;
-  /** `__run(budget)`: handles messages, a due timer and up to `budget` packets. RUN bits. */
+  /** `__run(budget)`: handles messages, a due timer and up to `budget` packets. RUN bits. First the region must be the cell's. */
   readonly run: Entry;
   /** Collects the isolate's garbage, to the last of it. */
   readonly collect: ivm.Reference<() => void>;
@@ -120,7 +118,6 @@ export class Builder {
     await global.set('__region', new ivm.ExternalCopy(window.shared).copyInto());
     await global.set('__regionOffset', window.offset);
     await evaluate(isolate, context, program.runtime);
-    const attach = await this.#entry(context, '__attach');
     const run = await this.#entry(context, '__run');
     const collect = await context.eval(COLLECT, { reference: true });
     if (warm) {
@@ -133,7 +130,7 @@ export class Builder {
     }
     await context.eval('delete globalThis.gc');
     if (program.uploaded) await evaluate(isolate, context, program.uploaded);
-    return { isolate, context, attach, run, collect };
+    return { isolate, context, run, collect };
   }
 
   async #entry(context: ivm.Context, name: string): Promise<Entry> {

@@ -19,7 +19,7 @@ import {
 import { H, REGION_BYTES, RUN } from '../channel/layout.ts';
 import { type EventFd, punchHole } from '../sys/libc.ts';
 import type { PollLoop } from '../sys/loop.ts';
-import type { Built, Entry } from './builder.ts';
+import type { Built } from './builder.ts';
 import { Collector } from './collector.ts';
 import { kindOf, type Pool, type Shelf } from './pool.ts';
 import { HEAP_SHARE, leave, type SharedIsolate } from './shared-isolates.ts';
@@ -31,6 +31,11 @@ const TIMER_STEP_MS = 1;
 /** Cells whose figures are read in one go: each costs the host's thread some microseconds. */
 const USAGE_BATCH = 64;
 const DETAIL_LENGTH = 500;
+/**
+ * In an isolate that others share a run may wait for what is theirs (garbage of all, a context being made): it has more time, but
+ * not so much that the agent takes the host for stuck, ms.
+ */
+const sharedRun = (runMs: number): number => Math.max(runMs, Math.min(4 * runMs, 500));
 
 interface Cell extends Built {
   readonly shelf: Shelf;
@@ -38,8 +43,8 @@ interface Cell extends Built {
   readonly base: number;
   state: 'warm' | 'live' | 'ended';
   runMs: number;
-  /** Isolate's CPU time when it became a cell, ns. */
-  cpuStart: bigint;
+  /** CPU time it took to make the isolate, ns. */
+  readonly cpuStart: bigint;
   /** In an isolate that others share: the time its own runs took, ms. */
   ranMs: number;
   /** When it ran last (performance.now() clock). */
@@ -100,7 +105,7 @@ export class Cells {
       base: regionOffset(index) / 4,
       state: 'warm',
       runMs: 0,
-      cpuStart: 0n,
+      cpuStart: built.isolate.cpuTime,
       ranMs: 0,
       ranAt: 0,
       ran: false,
@@ -222,13 +227,11 @@ export class Cells {
     const cell = this.#cells[index];
     if (!cell || cell.state === 'ended') return;
     const words = this.#words;
-    let produced = 0;
     if (cell.state === 'warm') {
       if (Atomics.load(words, CELL_TAKEN + index) !== 1) return;
-      produced = this.#adopt(index, cell);
-      if (produced === -1) return;
+      this.#adopt(index, cell);
     }
-    const result = this.#call(index, cell, cell.run, this.#runArguments);
+    const result = this.#call(index, cell, this.#runArguments);
     if (result === -1) return;
     cell.ran = true;
     this.#readTimer(index, cell.base);
@@ -236,45 +239,31 @@ export class Cells {
     if (wanted) Atomics.store(words, CELL_WANT + index, 0);
     if (result & RUN.BLOCKED) Atomics.store(words, CELL_BLOCKED + index, 1);
     else if (result & RUN.MORE) this.#enqueue(index);
-    if (wanted || (result | produced) & (RUN.PRODUCED | RUN.BLOCKED)) this.#done(index);
+    if (wanted || result & (RUN.PRODUCED | RUN.BLOCKED)) this.#done(index);
   }
 
-  /** Makes a cell of a warm isolate that the agent has taken. RUN bits, or -1 if that was its end. */
-  #adopt(index: number, cell: Cell): number {
-    const id = this.#words[CELL_ID + index]! >>> 0;
+  /** Makes a cell of a warm isolate that the agent has taken: its first run attaches it. */
+  #adopt(index: number, cell: Cell): void {
     cell.state = 'live';
     cell.runMs = this.#words[CELL_RUN_MS + index]!;
-    cell.cpuStart = cell.isolate.isDisposed ? 0n : cell.isolate.cpuTime;
-    this.#words[cell.base + H.CELL_ID] = id;
+    this.#words[cell.base + H.CELL_ID] = this.#words[CELL_ID + index]!;
     this.#pool.taken(cell.shelf);
     this.#collectWhenIdle(index, cell);
-    return this.#call(index, cell, cell.attach, [id]);
   }
 
   #collectWhenIdle(index: number, cell: Cell): void {
     const { shared, isolate } = cell;
-    if (shared === undefined) {
-      this.#collector.add({
-        alive: () => this.#cells[index] === cell && !isolate.isDisposed,
-        lastRun: () => cell.ranAt,
-        collect: () => cell.collect.apply(undefined, []),
-      });
-    } else if (!shared.uncollected) {
-      shared.uncollected = true;
-      const members = () => [...shared.members].flatMap((member) => this.#cells[member] ?? []);
-      this.#collector.add({
-        alive: () => shared.members.size > 0 && !isolate.isDisposed,
-        lastRun: () => Math.max(...members().map(({ ranAt }) => ranAt)),
-        collect: () => {
-          shared.uncollected = false;
-          return members()[0].collect.apply(undefined, []);
-        },
-      });
-    }
+    // Collecting a heap of many takes longer than one of them may be kept waiting.
+    if (shared !== undefined) return;
+    this.#collector.add({
+      alive: () => this.#cells[index] === cell && !isolate.isDisposed,
+      lastRun: () => cell.ranAt,
+      collect: () => cell.collect.apply(undefined, []),
+    });
   }
 
   /** Enters the isolate under the watchdog. RUN bits, or -1 if that was its end. */
-  #call(index: number, cell: Cell, entry: Entry, args: [number]): number {
+  #call(index: number, cell: Cell, args: [number]): number {
     const { watchdog } = this.#options;
     if (cell.shared !== undefined && cell.isolate.isDisposed) {
       this.#endShared(cell.shared, 'the isolate it shared with other cells had ended');
@@ -285,9 +274,9 @@ export class Cells {
     this.#beat();
     this.#words[cell.base + H.NOW_MS] = (start + this.#clock) | 0;
     this.#words[C.RUNNING] = index + 1;
-    watchdog.begin(index, cell.runMs);
+    watchdog.begin(index, cell.shared === undefined ? cell.runMs : sharedRun(cell.runMs));
     try {
-      const result = entry.applySync(undefined, args);
+      const result = cell.run.applySync(undefined, args);
       this.#words[C.RUNNING] = 0;
       watchdog.end();
       if (cell.shared !== undefined) cell.ranMs += performance.now() - start;

@@ -4,7 +4,7 @@
  * is most of what they take. Each is collected once, one at a time, on isolated-vm's thread pool.
  */
 
-/** A cell (or several in one isolate) is idle when none of it ran for so long, ms. */
+/** A cell is idle when it did not run for so long, ms. */
 const IDLE_MS = 500;
 /** How many are looked at in a tick, and how often that is, ms. */
 const LOOKS = 16;

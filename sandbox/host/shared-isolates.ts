@@ -17,8 +17,6 @@ export interface SharedIsolate {
   readonly members: Set<number>;
   /** Contexts being made in it. */
   building: number;
-  /** Waits to be collected when it comes to rest. */
-  uncollected: boolean;
 }
 
 export class SharedIsolates {
@@ -48,16 +46,16 @@ export class SharedIsolates {
       }
     }
     const first = await this.#builder.build(program, memoryMiB * HEAP_SHARE, index, true);
-    shared = { isolate: first.isolate, members: new Set([index]), building: 0, uncollected: false };
+    shared = { isolate: first.isolate, members: new Set([index]), building: 0 };
     this.#open.set(key, shared);
     return { ...first, shared };
   }
 }
 
 /** A cell's context ends, and the isolate with the last one. Twice does no harm. */
-export function leave({ shared, isolate, context, attach, run, collect }: Built, index: number): void {
+export function leave({ shared, isolate, context, run, collect }: Built, index: number): void {
   if (shared === undefined) return;
   if (!shared.members.delete(index) || isolate.isDisposed) return;
-  for (const handle of [attach, run, collect, context]) handle.release();
+  for (const handle of [run, collect, context]) handle.release();
   if (shared.members.size === 0 && shared.building === 0) isolate.dispose();
 }

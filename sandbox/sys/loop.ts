@@ -20,15 +20,27 @@ const uv_metrics_info = node.func('int uv_metrics_info(void *loop, void *metrics
 
 /** Longest sleep, ms. */
 const MAX_SLEEP_MS = 20;
+/** Longest sleep while a source is paused. */
+const PAUSE_US = 200;
 /** Turns with work before libuv gets one, and the longest time it waits for that, ms. */
 const INNER_TURNS = 16;
 const INNER_MS = 0.5;
+/** Of those turns, every how many ask the kernel what is readable. */
+const POLL_EVERY = 4;
 /** uv_metrics_t: loop_count, events, events_waiting and 13 reserved words, all u64. */
 const METRICS_BYTES = 128;
 /** Low 32 bits of `events`, as index into a Uint32Array (little-endian machines only, as all we support). */
 const METRICS_EVENTS = 2;
 /** struct pollfd as two 32-bit words: fd; events (low half) and revents (high half). */
 const POLLFD_WORDS = 2;
+
+/** A descriptor of which more can be seen than the kernel says. */
+export interface Source {
+  /** There is something to read, as far as can be seen without a system call. */
+  readonly ready: boolean;
+  /** It is not to be read now, whatever there is. Asked again within PAUSE_US. */
+  readonly paused: boolean;
+}
 
 export interface PollLoopOptions {
   /** Keep polling this long after the last work before sleeping, microseconds. Default 0. */
@@ -43,7 +55,14 @@ export class PollLoop {
   /** Entry 0 is libuv's backend. */
   #pollfds = new Int32Array(new ArrayBuffer(16 * POLLFD_WORDS * 4));
   #pollfdsAddress = addressOf(this.#pollfds);
+  /** By slot, -1: free. The pollfd of a paused source is negative. */
+  readonly #fds: number[] = [0];
   #handlers: (((fd: number) => void) | null)[] = [null];
+  #sources: (Source | null)[] = [null];
+  /** Those there are. */
+  #sourceCount = 0;
+  readonly #pause = new BigInt64Array([0n, BigInt(PAUSE_US) * 1000n]);
+  readonly #pauseAddress = addressOf(this.#pause);
   #count = 1;
   #each: (() => unknown)[] = [];
   #beforeSleep: (() => boolean)[] = [];
@@ -70,17 +89,23 @@ export class PollLoop {
     return this.#sleeps;
   }
 
-  /** Calls `onReadable` while `fd` is readable (level-triggered), has an error or was hung up. */
-  watch(fd: number, onReadable: (fd: number) => void): void {
+  /**
+   * Calls `onReadable` while `fd` is readable (level-triggered), has an error or was hung up. With a `source` the kernel
+   * is asked less often while there is much to do, and not at all while the source is paused.
+   */
+  watch(fd: number, onReadable: (fd: number) => void, source: Source | null = null): void {
     if (this.#find(fd) !== -1) throw new Error(`descriptor ${fd} is watched already; unwatch it first`);
     let slot = this.#find(-1);
     if (slot === -1) {
       slot = this.#count++;
       if (slot * POLLFD_WORDS === this.#pollfds.length) this.#grow();
     }
+    this.#fds[slot] = fd;
     this.#pollfds[slot * POLLFD_WORDS] = fd;
     this.#pollfds[slot * POLLFD_WORDS + 1] = POLLIN;
     this.#handlers[slot] = onReadable;
+    this.#sources[slot] = source;
+    if (source !== null) this.#sourceCount++;
   }
 
   /** Must come before the descriptor is closed. */
@@ -88,9 +113,12 @@ export class PollLoop {
     const slot = this.#find(fd);
     if (slot === -1) return;
     // poll() passes over negative descriptors; the slot is used again by a later watch().
+    this.#fds[slot] = -1;
     this.#pollfds[slot * POLLFD_WORDS] = -1;
     this.#pollfds[slot * POLLFD_WORDS + 1] = 0;
     this.#handlers[slot] = null;
+    if (this.#sources[slot] !== null) this.#sourceCount--;
+    this.#sources[slot] = null;
   }
 
   /**
@@ -135,7 +163,7 @@ export class PollLoop {
   }
 
   #find(fd: number): number {
-    for (let slot = 1; slot < this.#count; slot++) if (this.#pollfds[slot * POLLFD_WORDS] === fd) return slot;
+    for (let slot = 1; slot < this.#count; slot++) if (this.#fds[slot] === fd) return slot;
     return -1;
   }
 
@@ -155,7 +183,7 @@ export class PollLoop {
     const quiet = events === this.#lastEvents;
     this.#lastEvents = events;
 
-    if (!this.#ourTurn(0) && quiet) {
+    if (!this.#ourTurn() && quiet) {
       const now = performance.now();
       if (now - this.#lastWork >= this.#spinMs) this.#sleep(now);
       return;
@@ -163,7 +191,8 @@ export class PollLoop {
     const start = performance.now();
     this.#lastWork = start;
     for (let turn = 1; turn < INNER_TURNS && this.#running; turn++) {
-      if (!this.#ourTurn(0) || this.#pollfds[1]! >>> 16 !== 0) return;
+      const worked = turn % POLL_EVERY === 0 ? this.#ourTurn() : this.#quickTurn();
+      if (!worked || this.#pollfds[1]! >>> 16 !== 0) return;
       this.#lastWork = performance.now();
       if (this.#lastWork - start >= INNER_MS) return;
     }
@@ -190,22 +219,56 @@ export class PollLoop {
   }
 
   /** Polls, calls the handlers of readable descriptors and the each-functions. True: there was work. */
-  #ourTurn(timeout: number): boolean {
+  #ourTurn(): boolean {
+    const readable = this.#poll(0);
+    if (readable) this.#dispatch();
+    return this.#endTurn(readable);
+  }
+
+  /** The same for those descriptors that can be seen to be readable without asking the kernel. */
+  #quickTurn(): boolean {
+    let worked = false;
+    for (let slot = 1; slot < this.#count; slot++) {
+      const source = this.#sources[slot]!;
+      if (source === null || !source.ready || source.paused) continue;
+      worked = true;
+      this.#handlers[slot]?.(this.#fds[slot]!);
+    }
+    return this.#endTurn(worked);
+  }
+
+  #endTurn(readable: boolean): boolean {
     this.#turns++;
-    let worked = this.#poll(timeout);
-    if (worked) this.#dispatch();
+    let worked = readable;
     for (const fn of this.#each) if (fn() === true) worked = true;
     return worked;
   }
 
   /** True if one of ours is readable. EINTR counts as nothing readable: libuv handles the signal. */
   #poll(timeout: number): boolean {
-    const ready = raw.poll(this.#pollfdsAddress, this.#count, timeout);
+    const paused = this.#sourceCount > 0 && this.#setPaused();
+    const ready =
+      paused && timeout > 0
+        ? raw.ppoll(this.#pollfdsAddress, this.#count, this.#pauseAddress, 0n)
+        : raw.poll(this.#pollfdsAddress, this.#count, timeout);
     if (ready <= 0) {
       this.#pollfds[1] = POLLIN;
       return false;
     }
     return this.#pollfds[1]! >>> 16 === 0 || ready > 1;
+  }
+
+  /** poll() passes over negative descriptors. True: some source is paused. */
+  #setPaused(): boolean {
+    let any = false;
+    for (let slot = 1; slot < this.#count; slot++) {
+      const source = this.#sources[slot]!;
+      if (source === null) continue;
+      const { paused } = source;
+      this.#pollfds[slot * POLLFD_WORDS] = paused ? -1 : this.#fds[slot]!;
+      if (paused) any = true;
+    }
+    return any;
   }
 
   #dispatch(): void {
@@ -214,7 +277,7 @@ export class PollLoop {
       const word = slot * POLLFD_WORDS;
       if (this.#pollfds[word + 1]! >>> 16 === 0) continue;
       this.#pollfds[word + 1] = POLLIN;
-      this.#handlers[slot]?.(this.#pollfds[word]!);
+      this.#handlers[slot]?.(this.#fds[slot]!);
     }
   }
 }

@@ -3,27 +3,22 @@
  * system's Node and type-checked with strict options. Nothing here needs the network.
  */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SYSTEM_PATH, unpackPackage } from '../support/packed.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
-/** npm and the tools put the repository's own Node first in PATH; others have the system's. */
-const PATH = (process.env.PATH ?? '')
-  .split(delimiter)
-  .filter((folder) => !folder.includes('node_modules'))
-  .join(delimiter);
-
 let temporary: string;
 let project: string;
 let installed: string;
 
 /** Runs a module in the project and returns what it prints, by line. */
 async function lines(file: string): Promise<string[]> {
-  const { stdout } = await run('node', [file], { cwd: project, env: { PATH } });
+  const { stdout } = await run('node', [file], { cwd: project, env: { PATH: SYSTEM_PATH } });
   return stdout.trimEnd().split('\n');
 }
 
@@ -31,20 +26,8 @@ beforeAll(async () => {
   temporary = await mkdtemp(join(tmpdir(), 'flowcell-package-'));
   project = join(temporary, 'project');
   installed = join(project, 'node_modules/@flowcell/openflow');
-  // Built from a copy: the repository's own folder stays as it is, whoever else is reading it.
-  const source = join(temporary, 'openflow');
-  await cp(join(root, 'openflow'), source, { recursive: true });
-  await rm(join(source, 'dist'), { recursive: true, force: true });
-  await symlink(join(root, 'node_modules'), join(temporary, 'node_modules'));
-  await run('npm', ['pack', '--offline', '--no-update-notifier', '--pack-destination', temporary], {
-    cwd: source,
-  });
-  await mkdir(installed, { recursive: true });
-  const [tarball] = (await readdir(temporary)).filter((name) => name.endsWith('.tgz'));
-  await run('tar', ['-xzf', join(temporary, tarball), '--strip-components=1', '-C', installed]);
+  await unpackPackage({ source: 'openflow', to: installed, temporary });
   await writeFile(join(project, 'package.json'), '{ "type": "module" }');
-  // The tools of the repository are not the project's: nothing above it may be found by accident.
-  await rm(join(temporary, 'node_modules'));
 }, 60_000);
 
 afterAll(() => rm(temporary, { recursive: true, force: true }));

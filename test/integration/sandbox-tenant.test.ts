@@ -87,6 +87,15 @@ test("a host's death ends its own cells and no others; it comes back", async () 
   ).toEqual([1, 4]);
 });
 
+test('a host that comes back needs no other beside it', async () => {
+  const { hosts, events, open, exchange } = await start({ cells: 8 });
+  await open(1);
+  process.kill(hosts.view()[0].pid, 'SIGKILL');
+  await events.until(() => events.ends.length === 1);
+  await exchange([await open(2)]);
+  expect(hosts.counters.started).toBe(1);
+});
+
 test('a host that stays empty is ended, the first never', async () => {
   const { hosts, openAll } = await start({ cells: 4, maxHosts: 3, idleMs: 50 });
   const cells = await openAll(1, 12);
@@ -121,7 +130,7 @@ test('a cell behind the wall process has a host of its own, which ends with it',
   await exchange([shared]);
 });
 
-const CONTEXT = { memoryMiB: 8, runMs: 1000, wall: 'context' } as const;
+const CONTEXT = { memoryMiB: 8, runMs: 250, wall: 'context' } as const;
 /** The in_port of a frame that makes a cell use memory without end, or never come back. */
 const hostile = rawProgram('hostile', {
   packet: `

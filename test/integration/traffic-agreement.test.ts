@@ -1,5 +1,5 @@
 /** The test kit says of a packet what a real agent does with it: one traffic suite over both. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeNetwork } from '../support/suites.ts';
 import { RealLab, virtualLab } from '../support/traffic-labs.ts';
 import { SCENARIOS } from '../support/traffic-suite.ts';
@@ -14,7 +14,9 @@ describeNetwork('the test kit agrees with the real agent', () => {
     await real?.close();
   });
 
-  test.each(SCENARIOS)('$name', async (scenario) => {
-    expect(await virtualLab.run(scenario)).toEqual(await real.run(scenario));
+  describe.each(['plain', 'flow'] as const)('%s mode', (mode) => {
+    test.each(SCENARIOS)('$name', async (scenario) => {
+      expect(await virtualLab.run(scenario, mode)).toEqual(await real.run(scenario, mode));
+    });
   });
 });

@@ -60,6 +60,11 @@ class OsKen(ForeignController):
             '{root}/bench/peers/osken_learning_switch.py')
 
 
+class OsKenFaucetPipeline(ForeignController):
+    argv = ('osken-manager', '--ofp-listen-host', '127.0.0.1', '--ofp-tcp-listen-port', '{port}',
+            '{root}/test/interop/osken_faucet_pipeline.py')
+
+
 class UserSpaceOVS(OVSSwitch):
     def __init__(self, name, **params):
         OVSSwitch.__init__(self, name, **{**params, 'datapath': 'user', 'protocols': 'OpenFlow13'})

@@ -1,11 +1,18 @@
 """A user's script: `script.py TEST`, with mininet/ on the path. Prints what the test looks for."""
 
+import json
+import os
+import shutil
+import signal
+import subprocess
 import sys
 
 from flowcell import FlowcellController, FlowcellError, FlowcellSwitch
 from mininet.log import setLogLevel
+from mininet.link import TCLink
 from mininet.net import Mininet
 from mininet.topo import LinearTopo, SingleSwitchTopo
+from scenario import OsKenFaucetPipeline, both_ways, connected, reaches as answers, until
 
 
 def reaches(source, destination):
@@ -49,6 +56,64 @@ def again(net):
     print(reaches(h1, h2), s1.connected())
 
 
+def htb(interface):
+    """Bytes that went through an interface's shaper, and how often it made packets wait."""
+    shown = subprocess.run(['tc', '-s', '-j', 'qdisc', 'show', 'dev', interface], stdout=subprocess.PIPE, check=True)
+    return [(qdisc['bytes'], qdisc['overlimits']) for qdisc in json.loads(shown.stdout) if qdisc['kind'] == 'htb']
+
+
+def shaped():
+    """What the switches send goes through the shaper of their link, all of it, and waits there."""
+    net = Mininet(topo=None, switch=FlowcellSwitch, controller=FlowcellController, link=TCLink)
+    net.addController('c0')
+    s1, s2 = net.addSwitch('s1'), net.addSwitch('s2')
+    h1, h2 = net.addHost('h1'), net.addHost('h2')
+    net.addLink(h1, s1)
+    net.addLink(h2, s2)
+    net.addLink(s1, s2, bw=50)
+    net.start()
+    print(both_ways('tcp', h1, h2))
+    for interface in ('s1-eth2', 's2-eth2'):
+        [(sent, waited)] = htb(interface)
+        # 2 MB each way for each of two connections.
+        print(sent > 4_000_000, waited > 0)
+    net.stop()
+
+
+def faucet():
+    """Two access VLANs, a trunk between two switches, and a router in each, as Faucet's tables do it."""
+    net = Mininet(topo=None, switch=FlowcellSwitch, controller=OsKenFaucetPipeline, waitConnected=False)
+    net.addController('c0')
+    switches = [net.addSwitch('s%d' % n) for n in (1, 2)]
+    for n, vlan in ((1, 1), (2, 2), (3, 1), (4, 2)):
+        host = net.addHost('h%d' % n, ip='10.0.%d.%d/24' % (vlan, n), defaultRoute='via 10.0.%d.254' % vlan)
+        net.addLink(host, switches[(n - 1) // 2])
+    net.addLink(*switches)
+    net.start()
+    connected(net)
+    h1, h2, h3, h4 = net.hosts
+    # In a VLAN, over the trunk; between VLANs, on one switch and on two. The router asks for addresses first.
+    print([bool(until(lambda: answers(a, b.IP()))) for a, b in ((h1, h3), (h2, h4), (h1, h2), (h1, h4))])
+    print('ttl=63' in h1.cmd('ping -c1 -W2', h4.IP()), both_ways('tcp', h1, h3))
+    net.stop()
+
+
+def litter(net):
+    """Kills everything of ours with -9, so that nobody tidies up; then `mn -c` does."""
+    for child in (net.controllers[0]._process._child, net.switches[0]._devices.process._child):
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    found = len(os.listdir('/run/flowcell'))
+    # It also empties /tmp of everybody's logs, and a folder at home: it gets a /tmp and a home of its own. /run is ours.
+    shutil.copy(sys.modules['flowcell'].__file__, '/run/flowcell.py')
+    subprocess.run(['unshare', '--mount', 'sh', '-c',
+                    'mount -t tmpfs tmpfs /tmp && exec mn --custom /run/flowcell.py -c'], cwd='/',
+                   env={**os.environ, 'HOME': '/run'}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    shown = json.loads(subprocess.run(['ip', '-j', 'link'], stdout=subprocess.PIPE, check=True).stdout)
+    print(found, os.listdir('/run/flowcell'), [link['ifname'] for link in shown if '-eth' in link['ifname']], flush=True)
+    os._exit(0)
+
+
 def forever(net):
     print('running', len(net.switches))
     net.switches[0].cmd('read')
@@ -72,6 +137,9 @@ def main(test):
         hosts = [switch.state('/hosts')[0]['pid'] for switch in net.switches]
         with_uid = [open('/proc/%d/status' % pid).read().split('Uid:')[1].split()[0] for pid in hosts]
         print(net.pingAll(), with_uid, [switch.state()['datapath_id'] for switch in net.switches])
+    elif test in ('shaped', 'faucet'):
+        globals()[test]()
+        return
     elif test == 'refused':
         # Each says what is wrong, and leaves nothing behind.
         first = FlowcellController('c0')

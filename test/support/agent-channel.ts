@@ -24,6 +24,9 @@ export class FakeController implements Link {
   readonly version: number;
   readonly received: Message[] = [];
   reading = true;
+  /** It leaves what it is sent unread; what was not sent for that is counted. */
+  slow = false;
+  dropped = 0;
   readonly session: Session;
   readonly #channel: Channel;
 
@@ -38,6 +41,10 @@ export class FakeController implements Link {
   }
 
   offer(message: MessageInit): boolean {
+    if (this.slow) {
+      this.dropped++;
+      return false;
+    }
     this.send(message);
     return true;
   }
@@ -123,8 +130,9 @@ export class Channel {
       reply: (cell, reply, asker) => this.switch.reply(cell, reply, asker),
     };
     const programs = new Programs([image('openflow')]);
-    const { holding, admission } = world;
-    this.extension = new Extension({ dispatcher, flows, programs, holding, admission, frames: 256 });
+    const { holding, admission, setups } = world;
+    const limits = { holding, admission, setups, frames: 256 };
+    this.extension = new Extension({ dispatcher, flows, programs, ...limits });
     const list = world.ports;
     this.switch = new Switch({
       sessions,

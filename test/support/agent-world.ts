@@ -9,9 +9,10 @@ import { Holding, type HoldLimits } from '../../agent/dispatcher/hold.ts';
 import { Output } from '../../agent/dispatcher/output.ts';
 import type { PendingFlow } from '../../agent/dispatcher/pending.ts';
 import { RuleTable } from '../../agent/dispatcher/rules.ts';
+import { Setups } from '../../agent/dispatcher/setups.ts';
 import { Liveness } from '../../agent/liveness.ts';
-import { type Medium, NO_MEDIUM } from '../../agent/ports/ethtool.ts';
 import { FRAME_CAPACITY, type Frame, FramePool } from '../../agent/ports/frames.ts';
+import { type Medium, NO_MEDIUM } from '../../agent/ports/medium.ts';
 import { emptyCounters, type Port, type PortQueue } from '../../agent/ports/port.ts';
 import type { PortError } from '../../agent/ports/socket.ts';
 import { Programs } from '../../agent/programs.ts';
@@ -138,8 +139,9 @@ export class FakeHost implements CellHost {
   refuseWith: string | undefined;
   #waiting: (() => void)[] = [];
 
-  open(...[id, program, limits, callback]: Parameters<CellHost['open']>): void {
+  open(...[id, program, limits, callback, wanted]: Parameters<CellHost['open']>): void {
     const finish = () => {
+      if (wanted?.() === false) return;
       if (this.refuseWith !== undefined) {
         callback(Object.assign(new Error('refused'), { code: this.refuseWith }), null, 0);
         return;
@@ -152,8 +154,9 @@ export class FakeHost implements CellHost {
     else finish();
   }
 
-  finish(): void {
-    for (const finish of this.#waiting.splice(0)) finish();
+  /** Those that were asked for first, so many. */
+  finish(count = this.#waiting.length): void {
+    for (const finish of this.#waiting.splice(0, count)) finish();
   }
 
   kick(): void {}
@@ -214,6 +217,8 @@ export interface WorldOptions {
   hold?: HoldLimits;
   maxRules?: number;
   perPort?: number;
+  /** How long a flow may wait for its cell, ms. */
+  setupMs?: number;
 }
 
 export class World {
@@ -222,6 +227,7 @@ export class World {
   readonly rules: RuleTable;
   readonly holding: Holding;
   readonly admission: Admission;
+  readonly setups: Setups;
   readonly host = new FakeHost();
   readonly ports: FakePort[] = [1, 2, 3].map((number) => new FakePort(number));
   readonly output: Output;
@@ -241,6 +247,7 @@ export class World {
     this.rules = new RuleTable(options.maxRules);
     this.holding = new Holding(options.hold ?? { perFlow: 4, perRunningFlow: 5, perTenant: 32, total: 64 });
     this.admission = new Admission({ perPort: options.perPort ?? 0, perTenant: 0 });
+    this.setups = new Setups(options.setupMs ?? 2000);
     const list = this.ports;
     this.output = new Output(
       { list, get: (number) => list.find((port) => port.number === number) },
@@ -255,6 +262,7 @@ export class World {
       flush: () => {
         for (const port of list) port.flush();
       },
+      isPromised: (id) => this.dispatcher.pending.get(id) !== undefined,
       logger: silent,
     });
     this.host.events = this.cells;
@@ -262,6 +270,7 @@ export class World {
       rules: this.rules,
       holding: this.holding,
       admission: this.admission,
+      setups: this.setups,
       pool: this.pool,
       clock: this.clock,
       fields: (1n << 5n) | (1n << 11n) | (1n << 12n) | (1n << 15n) | (1n << 16n),
@@ -272,6 +281,7 @@ export class World {
         return true;
       },
       retire: (rule) => this.flows.retire(rule),
+      nextNumber: () => this.cells.nextNumber(),
     });
     this.liveness = new Liveness({
       ports: { get: (number) => list.find((port) => port.number === number) },
@@ -281,6 +291,7 @@ export class World {
       rules: this.rules,
       cells: this.cells,
       dispatcher: this.dispatcher,
+      setups: this.setups,
       programs: new Programs([image('openflow'), image('other'), uploaded]),
       clock: this.clock,
       liveness: this.liveness,

@@ -45,6 +45,7 @@ export interface Sent {
   /** With cacheable, and not to the controller. */
   path: number;
   modifications: number;
+  unchanged: boolean;
   /** Of an output. */
   queue: number;
   /** To the controller. */
@@ -59,6 +60,8 @@ export interface PushOptions {
   partial?: boolean | number;
   /** The packet of the PACKET_OUT with this xid. */
   packetOut?: number;
+  /** It comes behind messages (SLOT_FLAG.BEHIND_MESSAGES). */
+  behind?: boolean;
 }
 
 export class GuestHarness {
@@ -132,6 +135,7 @@ export class GuestHarness {
       words[at + SLOT.FLAGS] |= SLOT_FLAG.CSUM_PARTIAL;
       words[at + SLOT.CSUM_START] = options.partial === true ? offsets.l4 : options.partial;
     }
+    if (options.behind === true) words[at + SLOT.FLAGS] |= SLOT_FLAG.BEHIND_MESSAGES;
     if (options.packetOut !== undefined) {
       words[at + SLOT.FLAGS] |= SLOT_FLAG.PACKET_OUT;
       words[at + SLOT.PACKET_OUT_XID] = options.packetOut;
@@ -189,6 +193,11 @@ export class GuestHarness {
       frame.set(head);
       frame.set(rest, head.length);
     }
+    const unchanged = (record[TX.KIND] & TX_FLAG.UNCHANGED) !== 0;
+    // The agent takes the cell at its word and sends what was received.
+    if (unchanged && !Buffer.from(frame).equals(this.frames[slot])) {
+      throw new Error('a record says that the packet is unchanged, and it is not');
+    }
     return {
       kind,
       slot,
@@ -198,6 +207,7 @@ export class GuestHarness {
       cacheable: (record[TX.KIND] & TX_FLAG.CACHEABLE) !== 0,
       path: record[TX.PATH],
       modifications: record[TX.MODIFICATIONS],
+      unchanged,
       queue: record[TX.QUEUE],
       tableId: record[TX.TABLE_ID],
       cookie: join(record[TX.COOKIE_HI], record[TX.COOKIE_LO]),

@@ -35,7 +35,7 @@ import type {
 
 /** Code to put into a raw program. `words` and `bytes` (the region), `send(bytes)` are in scope. */
 export interface RawHooks {
-  /** At the top level, at __attach, at the start of each __run. */
+  /** At the top level, in the first __run (`id` is in scope), at the start of each __run. */
   load?: string;
   attach?: string;
   run?: string;
@@ -83,9 +83,14 @@ export function rawProgram(name: string, hooks: RawHooks = {}): ProgramImage {
       for (const byte of message) bytes[${CTL_OUT_OFFSET} + (ctlOut++ & ${CTL_OUT_BYTES - 1})] = byte;
       Atomics.store(words, ${H.CTL_OUT_HEAD}, ctlOut);
     }
-    function __attach(id) { ${hooks.attach ?? ''} }
+    let attached = false;
+    function attach(id) { ${hooks.attach ?? ''} }
     function __warm() { bytes.fill(1); }
     function __run(budget) {
+      if (!attached) {
+        attached = true;
+        attach(words[${H.CELL_ID}] >>> 0);
+      }
       ${hooks.run ?? ''}
       const blocked = control();
       const head = Atomics.load(words, ${H.RX_HEAD});

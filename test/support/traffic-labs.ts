@@ -3,11 +3,16 @@ import type { FlowEntry } from '../../controller/index.ts';
 import { flowModMessage } from '../../controller/rules.ts';
 import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import {
+  CellState,
+  DispatchCommand,
+  DispatchMiss,
+  encode,
   FlowModCommand,
   Group,
   GroupModCommand,
   type Message,
   type MessageInit,
+  type MessageInitOf,
   type MessageOf,
   Meter,
   MeterModCommand,
@@ -21,6 +26,7 @@ import { TesterPort } from '../conformance/tester-port.ts';
 import { AgentProcess, FakeController, type Peer } from './agent-lab.ts';
 import {
   type Input,
+  type Mode,
   type Observed,
   observed,
   PORTS,
@@ -35,32 +41,80 @@ const CLEAR: readonly MessageInit[] = [
   { type: 'meter_mod', command: MeterModCommand.DELETE, meter_id: Meter.ALL },
 ];
 const added = (entry: FlowEntry): MessageInit => flowModMessage(entry, FlowModCommand.ADD, 0);
-const statistics = (type: 'flow' | 'group'): MessageInit => ({
+const statistics = (type: 'flow' | 'group'): MessageInitOf<'multipart_request'> => ({
   type: 'multipart_request',
   body: type === 'flow' ? { type, table_id: Table.ALL, ...ANY } : { type, group_id: Group.ALL },
 });
 
-const flowsIn = ({ body }: MessageOf<'multipart_reply'>) => (body.type === 'flow' ? body.flows : []);
+/** How packets that no rule matches are treated, in each mode. */
+const dispatch = (mode: Mode): MessageInit => ({
+  type: 'dispatch_config',
+  miss: mode === 'flow' ? DispatchMiss.QUERY : DispatchMiss.DEFAULT_CELL,
+  query_timeout_ms: 5000,
+});
+/** A cell for every packet there is. */
+const WHOLE_SWITCH: MessageInit = { type: 'dispatch_rule', priority: 1, match: {}, cells: [{}] };
+
+/** Messages as they are said to one cell: by the match where there is one, else wrapped. */
+const toCell = (message: MessageInit, cell: number | undefined): MessageInit => {
+  if (cell === undefined) return message;
+  if (message.type === 'flow_mod') return { ...message, match: { ...message.match, cell } };
+  if (message.type === 'multipart_request' && message.body.type === 'flow') {
+    return { ...message, body: { ...message.body, match: { cell } } };
+  }
+  if (!['group_mod', 'meter_mod', 'multipart_request'].includes(message.type)) return message;
+  return { type: 'cell_message', cell, message: encode(message) };
+};
+
+/** Transaction ids of the lab's own requests: those of controllers count from 1. */
+const FIRST_XID = 1 << 20;
+let lastXid = FIRST_XID;
+
+/** Statistics of the default cell or of this one. */
+const ask = async (
+  controller: Pick<VirtualController, 'send' | 'next'> | Peer,
+  type: 'flow' | 'group',
+  cell: number | undefined,
+): Promise<MessageOf<'multipart_reply'>> => {
+  const xid = ++lastXid;
+  controller.send(toCell({ ...statistics(type), xid }, cell));
+  return await controller.next('multipart_reply', (reply) => reply.xid === xid);
+};
+
+/** Opens the cell that all packets go to. */
+const openCell = async (controller: Pick<VirtualController, 'send' | 'next'> | Peer): Promise<number> => {
+  controller.send(WHOLE_SWITCH);
+  const { state, cell } = await controller.next('cell_status');
+  if (state !== CellState.READY) throw new Error(`the cell was not opened: ${state}`);
+  return cell;
+};
+
+const flowsIn = ({ body }: MessageOf<'multipart_reply'>) =>
+  body.type === 'flow' ? body.flows.filter(({ priority }) => priority !== MARKER_PRIORITY) : [];
 const groupsIn = ({ body }: MessageOf<'multipart_reply'>) => (body.type === 'group' ? body.groups : []);
 
 export const virtualLab: TrafficLab = {
-  async run({ setup = [], entries, inputs }: Scenario): Promise<Observed> {
+  async run({ setup = [], entries, inputs }: Scenario, mode: Mode): Promise<Observed> {
     const net = await VirtualNetwork.create(single(PORTS.length));
     const hosts = PORTS.map((port) => net.hosts[`h${port}`]);
     for (const host of hosts) host.answers = false;
     const controller: VirtualController = await net.control(net.switches.s1);
-    await controller.confirm(...setup, ...entries.map(added));
+    if (mode === 'flow') await controller.request(dispatch(mode));
+    const cell = mode === 'flow' ? await openCell(controller) : undefined;
+    await controller.confirm(...[...setup, ...entries.map(added)].map((message) => toCell(message, cell)));
     for (const input of inputs) {
       if ('frame' in input) hosts[input.port - 1].send(input.frame);
-      else controller.send(await complete(input.message, (request) => controller.request(request)));
+      else {
+        const message = await complete(input.message, (request) => controller.request(request));
+        controller.send(toCell(message, cell));
+      }
       await net.settle();
     }
     const frames = hosts.map(({ heard }) => heard.map(({ frame }) => frame));
     const packetIns = controller.take('packet_in');
     const errors = controller.take('error');
-    const ask = async (type: 'flow' | 'group') =>
-      (await controller.request(statistics(type))) as MessageOf<'multipart_reply'>;
-    const [flows, groups] = [flowsIn(await ask('flow')), groupsIn(await ask('group'))];
+    const flows = flowsIn(await ask(controller, 'flow', cell));
+    const groups = groupsIn(await ask(controller, 'group', cell));
     await net.close();
     return observed(frames, { packetIns, errors, flows, groups });
   },
@@ -80,8 +134,16 @@ const complete = async (
 
 /** Leaves by port 3 when everything before it has: no scenario sends or blocks the like. */
 const MARKER_PORT = 3;
+const MARKER_TYPE = 0x88b5;
+const MARKER_PRIORITY = 0xffff;
 const marker = (number: number): Uint8Array =>
-  ethernet({ type: 0x88b5, payload: Uint8Array.from([number >> 8, number]) });
+  ethernet({ type: MARKER_TYPE, payload: Uint8Array.from([number >> 8, number]) });
+/** In a cell of its own a PACKET_OUT marks nothing: there a frame that comes in by the port leaves by it again. */
+const MARKER_ENTRY: FlowEntry = {
+  priority: MARKER_PRIORITY,
+  match: { in_port: MARKER_PORT, eth_type: MARKER_TYPE },
+  actions: [{ type: 'output', port: Port.IN_PORT }],
+};
 
 export class RealLab implements TrafficLab {
   readonly #net: Network<'s1', string>;
@@ -93,6 +155,8 @@ export class RealLab implements TrafficLab {
   #frames: Uint8Array[][] = PORTS.map(() => []);
   #markers = 0;
   #marked: (() => void) | undefined;
+  /** That of the flow mode, while a scenario runs in it. */
+  #cell: number | undefined;
 
   static async open(): Promise<RealLab> {
     const net = await singleSwitch(PORTS.length);
@@ -120,12 +184,17 @@ export class RealLab implements TrafficLab {
     this.#loop.start();
   }
 
-  async run({ setup = [], entries, inputs }: Scenario): Promise<Observed> {
+  async run({ setup = [], entries, inputs }: Scenario, mode: Mode): Promise<Observed> {
     const peer = this.#peer;
+    await peer.call('dispatch_config', dispatch(mode));
     await this.#confirm(...CLEAR, ...this.#defaults(await this.#describe()));
     this.#frames = PORTS.map(() => []);
     peer.received.length = 0;
-    await this.#confirm(...setup, ...entries.map(added));
+    if (mode === 'flow') {
+      this.#cell = await openCell(peer);
+      await this.#confirm(toCell(added(MARKER_ENTRY), this.#cell));
+    }
+    await this.#confirm(...[...setup, ...entries.map(added)].map((message) => toCell(message, this.#cell)));
     for (const run of runs(inputs)) {
       if ('frame' in run[0]) await this.#frameRun(run as Extract<Input, { frame: Uint8Array }>[]);
       else
@@ -136,8 +205,13 @@ export class RealLab implements TrafficLab {
       peer.received.filter((message) => message.type === type) as MessageOf<T>[];
     const packetIns = taken('packet_in');
     const errors = taken('error');
-    const flows = flowsIn(await peer.call('multipart_reply', statistics('flow')));
-    const groups = groupsIn(await peer.call('multipart_reply', statistics('group')));
+    const flows = flowsIn(await ask(peer, 'flow', this.#cell));
+    const groups = groupsIn(await ask(peer, 'group', this.#cell));
+    if (this.#cell !== undefined) {
+      peer.send({ type: 'dispatch_rule', command: DispatchCommand.DELETE, cell: this.#cell });
+      await this.#confirm();
+      this.#cell = undefined;
+    }
     return observed(this.#frames, { packetIns, errors, flows, groups });
   }
 
@@ -151,7 +225,7 @@ export class RealLab implements TrafficLab {
 
   async #message(message: MessageInit): Promise<void> {
     const ask = (request: MessageInit) => this.#peer.call('multipart_reply', request);
-    this.#peer.send(await complete(message, ask));
+    this.#peer.send(toCell(await complete(message, ask), this.#cell));
     await this.#confirm();
     await this.#fence();
   }
@@ -181,7 +255,16 @@ export class RealLab implements TrafficLab {
     const actions = [{ type: 'output' as const, port: MARKER_PORT, max_len: 0 }];
     this.#peer.send({ type: 'packet_out', in_port: Port.CONTROLLER, actions, data });
     await marked;
+    if (this.#cell !== undefined) await this.#fenceCell();
     for (const port of this.#ports) this.#receive(port);
+  }
+
+  async #fenceCell(): Promise<void> {
+    const marked = new Promise<void>((resolve) => {
+      this.#marked = resolve;
+    });
+    this.#ports[MARKER_PORT - 1].send(marker(++this.#markers));
+    await marked;
   }
 
   #receive(port: TesterPort): void {

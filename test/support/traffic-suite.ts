@@ -39,9 +39,12 @@ export interface Observed {
   readonly groups: readonly string[];
 }
 
+/** `plain`: an ordinary switch; `flow`: the entries are those of a cell that a dispatch rule sends everything to. */
+export type Mode = 'plain' | 'flow';
+
 /** Where scenarios are carried out: a switch of three ports, with a controller of OpenFlow 1.3. */
 export interface TrafficLab {
-  run(scenario: Scenario): Promise<Observed>;
+  run(scenario: Scenario, mode: Mode): Promise<Observed>;
 }
 
 export const PORTS = [1, 2, 3] as const;

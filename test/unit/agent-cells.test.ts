@@ -293,6 +293,18 @@ describe('barriers across cells', () => {
     a.control.ended();
     expect(order).toEqual(['first', 'second']);
   });
+
+  test('a cell that has ended since it got its last message is not waited for', () => {
+    const { control, cell } = setUp(1);
+    control.attach(cell);
+    const barriers = new Barriers(() => {});
+    barriers.touched({ control } as never);
+    control.ended();
+    let replies = 0;
+    barriers.request(() => replies++);
+    expect(replies).toBe(1);
+    expect(cell.sent).toEqual([]);
+  });
 });
 
 describe('the log of entries', () => {

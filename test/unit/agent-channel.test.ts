@@ -27,6 +27,33 @@ const sendPacketIn = (channel: Channel, reason = 1) =>
 const changePort = (channel: Channel) => channel.sessions.portChanged(channel.world.ports[0], 'modify');
 const errorOf = (controller: FakeController) => controller.received.at(-1) as MessageOf<'error'>;
 
+describe('a barrier for one cell', () => {
+  const inCell = (cell: number, xid: number): MessageInit => ({
+    type: 'cell_message',
+    cell,
+    message: encode({ type: 'barrier_request', xid }),
+  });
+
+  test('waits for no other cell, and a barrier for all waits for it', () => {
+    const channel = new Channel();
+    const controller = channel.connect();
+    const { world } = channel;
+    for (const in_port of [1, 2]) world.flows.add(world.rule({ match: { in_port } }));
+    const [one, other] = world.host.cells.slice(-2);
+    for (const { id } of [one, other]) controller.say({ type: 'flow_mod', match: { cell: id } });
+    controller.say(inCell(one.id, 61));
+    controller.say(inCell(other.id, 62));
+    expect(world.cells.get(one.id)?.phase).toBe('primed');
+    one.answerBarriers();
+    expect(controller.received.at(-1)).toMatchObject({ type: 'barrier_reply', xid: 61 });
+    expect(world.cells.get(one.id)?.phase).toBe('running');
+    controller.say({ type: 'barrier_request', xid: 63 });
+    expect(controller.received.at(-1)).toMatchObject({ xid: 61 });
+    other.answerBarriers();
+    expect(controller.received.slice(-2)).toMatchObject([{ xid: 62 }, { xid: 63 }]);
+  });
+});
+
 describe('roles', () => {
   test('one master at most; the generation is common to all and only goes forward', () => {
     const channel = new Channel();

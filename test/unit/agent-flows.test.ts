@@ -11,6 +11,7 @@ import {
   Wall,
 } from '../../openflow/index.ts';
 import { ethernet, ipv4, udp } from '../../packet/index.ts';
+import { SLOT_FLAG } from '../../sandbox/channel/layout.ts';
 import { image, uploaded, World } from '../support/agent-world.ts';
 
 const packet = (dstPort: number, mark = 0, srcPort = 1000, back = false): Uint8Array => {
@@ -70,6 +71,41 @@ describe('a flow begins', () => {
     expect(marks(cell)).toEqual([0, 1, 2, 3, 4]);
     expect(world.dispatcher.pending.size).toBe(1);
     expect([...world.rules.all()][0]).toMatchObject({ packets: 5, bytes: 5 * (MARK + 1) });
+  });
+
+  test('its cell has the number of the query; packets go in behind the barrier, marked as long as it is not answered', () => {
+    const world = new World();
+    world.receive(packet(5, 0));
+    const queryId = world.asked[0].flow.queryId;
+    world.flows.add(world.rule({ match: flowMatch(5), query_id: queryId }));
+    const cell = world.host.last;
+    expect(cell.id).toBe(queryId);
+    const record = world.cells.get(cell.id)!;
+    record.control.barrier(() => world.flows.run(record));
+    world.flows.prime(record);
+    world.receive(packet(5, 1));
+    const behind = () => cell.frames.map(({ flags }) => flags & SLOT_FLAG.BEHIND_MESSAGES);
+    expect(marks(cell)).toEqual([0, 1]);
+    expect(behind()).toEqual([SLOT_FLAG.BEHIND_MESSAGES, SLOT_FLAG.BEHIND_MESSAGES]);
+    cell.room = 2;
+    world.receive(packet(5, 2));
+    expect(record.queue.count).toBe(1);
+    cell.room = 8;
+    cell.answerBarriers();
+    expect(marks(cell)).toEqual([0, 1, 2]);
+    expect(behind().at(-1)).toBe(0);
+    expect(record.phase).toBe('running');
+  });
+
+  test('a number that is in use when the answer comes is not given again', () => {
+    const world = new World();
+    world.receive(packet(5));
+    world.flows.add(world.rule({ match: flowMatch(5), query_id: 1 }));
+    world.flows.add(world.rule({ match: flowMatch(6), query_id: 1 }));
+    const [first, second] = world.host.cells;
+    expect([first.id, second.id === 1]).toEqual([1, false]);
+    world.receive(packet(7));
+    expect([first.id, second.id]).not.toContain(world.asked.at(-1)!.flow.queryId);
   });
 
   test('a rule for both directions takes the packets held for the other direction too', () => {
@@ -232,14 +268,14 @@ describe('a flow ends', () => {
     expect(world.pool.available).toBe(256);
   });
 
-  test('deleted while its cell is still opening: the cell is closed when it comes', () => {
+  test('deleted while its cell is still opening: it gets none', () => {
     const world = new World();
     world.host.slow = true;
     world.receive(packet(5));
     world.flows.add(world.rule({ match: flowMatch(5), query_id: 1 }));
     world.flows.delete(world.rule({ match: {} }));
     world.host.finish();
-    expect(world.host.last.alive).toBe(false);
+    expect(world.host.cells).toEqual([]);
     expect(world.cells.size).toBe(0);
     // The packet is a new flow's first again.
     expect(world.asked).toHaveLength(2);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { describePort } from '../../agent/channel/port-messages.ts';
 import { modifyPort } from '../../agent/channel/port-mod.ts';
 import { queueConfigs, queueStats } from '../../agent/channel/queue-messages.ts';
-import { NO_MEDIUM } from '../../agent/ports/ethtool.ts';
+import { NO_MEDIUM } from '../../agent/ports/medium.ts';
 import { NO_FLOOD, type PortQueue } from '../../agent/ports/port.ts';
 import { queuesByPort } from '../../agent/ports/queues.ts';
 import { messages, parseHtbClass, parseLink } from '../../agent/ports/rtnetlink.ts';

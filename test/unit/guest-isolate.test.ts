@@ -40,7 +40,7 @@ class TestCell {
     global.setSync('__region', new ivm.ExternalCopy(this.memory).copyInto());
     global.setSync('__regionOffset', 0);
     for (const script of scripts) context.evalSync(script);
-    for (const name of ['__warm', '__attach', '__run']) {
+    for (const name of ['__warm', '__run']) {
       this.entries[name] = global.getSync(name, { reference: true });
     }
     this.call('__warm');
@@ -90,7 +90,6 @@ describe('the openflow bundle', () => {
     const cell = makeCell();
     cell.load(await bundle('entry-openflow.ts'));
     expect(cell.call('__run')).toBe(0);
-    expect(cell.call('__attach')).toBe(0);
     cell.control({ type: 'multipart_request', xid: 6, body: { type: 'flow' } });
     expect(cell.call('__run')).toBe(RUN.PRODUCED);
     expect(decode(cell.answers())).toMatchObject({ xid: 6, body: { type: 'flow', flows: [] } });
@@ -114,7 +113,6 @@ describe('an uploaded program', () => {
          message(message) { mine.send(message); },
        });`,
     );
-    cell.call('__attach');
     expect(send(cell)).toBe(RUN.PRODUCED);
     expect(cell.words[layout.TX_OFFSET / 4 + layout.TX.PORT]).toBe(42);
     cell.control({ type: 'features_request', xid: 4 });
@@ -127,7 +125,6 @@ describe('an uploaded program', () => {
     async (handler) => {
       const cell = makeCell();
       cell.load(await bundle('entry-uploaded.ts'), `flowcell.program({ packet() {}, ${handler} });`);
-      cell.call('__attach');
       cell.control({ type: 'barrier_request', xid: 5 });
       expect(cell.call('__run')).toBe(RUN.PRODUCED);
       expect(decode(cell.answers())).toEqual({ type: 'barrier_reply', xid: 5 });
@@ -137,7 +134,6 @@ describe('an uploaded program', () => {
   it('without a method for messages refuses them', async () => {
     const cell = makeCell();
     cell.load(await bundle('entry-uploaded.ts'), 'flowcell.program({ packet() {} });');
-    cell.call('__attach');
     const request: MessageInit = { type: 'multipart_request', xid: 6, body: { type: 'flow' } };
     cell.control(request);
     expect(cell.call('__run')).toBe(RUN.PRODUCED);
@@ -184,7 +180,6 @@ describe('an uploaded program', () => {
          },
        });`,
     );
-    cell.call('__attach');
     expect(send(cell)).toBe(RUN.PRODUCED);
     const n = cell.words[layout.TX_OFFSET / 4 + layout.TX.PORT] - 100;
     expect(n < 0 ? 'all refused' : attempts[n]).toBe('all refused');
@@ -205,15 +200,14 @@ describe('an uploaded program', () => {
   ])('%s: FAILED, and nothing but a number crosses', async (_, body) => {
     const cell = makeCell();
     cell.load(await bundle('entry-uploaded.ts'), `flowcell.program({ packet() { ${body} } });`);
-    cell.call('__attach');
     expect(send(cell)).toBe(RUN.FAILED);
     expect(send(cell)).toBe(RUN.FAILED);
   });
 
-  it('that was never given fails at attach', async () => {
+  it('that was never given fails at its first run', async () => {
     const cell = makeCell();
     cell.load(await bundle('entry-uploaded.ts'), 'const nothing = 1;');
-    expect(cell.call('__attach')).toBe(RUN.FAILED);
+    expect(cell.call('__run')).toBe(RUN.FAILED);
     expect(cell.call('__run')).toBe(RUN.FAILED);
   });
 });

@@ -156,6 +156,36 @@ describe('packets', () => {
     ]);
   });
 
+  it('say of each output whether the packet is still as it was received', () => {
+    const harness = new GuestHarness({
+      packet(packet) {
+        packet.output(1);
+        packet.edit();
+        packet.bytes[packet.offset]++;
+        packet.output(2);
+      },
+    });
+    expect(harness.send(frame()).map(({ unchanged }) => unchanged)).toEqual([true, false]);
+    const inPlace = new GuestHarness({
+      packet(packet) {
+        packet.edit();
+        packet.bytes[packet.offset]++;
+        packet.output(1);
+      },
+    });
+    expect(inPlace.send(frame()).map(({ unchanged }) => unchanged)).toEqual([false]);
+    // The slot is another packet's then.
+    expect(inPlace.send(frame()).map(({ unchanged }) => unchanged)).toEqual([false]);
+    const shorter = new GuestHarness({
+      packet(packet) {
+        packet.offset += 4;
+        packet.length -= 4;
+        packet.output(1);
+      },
+    });
+    expect(shorter.send(frame()).map(({ unchanged }) => unchanged)).toEqual([false]);
+  });
+
   it('show cookie and metadata to the controller in full', () => {
     const cookie = 0xfedcba9876543210n;
     const harness = new GuestHarness({
@@ -273,6 +303,38 @@ describe('the timer', () => {
     let id = 0;
     new GuestHarness({ start: (cell) => (id = cell.id), packet: () => {} } as Program, 0xdeadbeef);
     expect(id).toBe(0xdeadbeef);
+  });
+});
+
+describe('a packet that comes behind messages', () => {
+  it('is not begun before they are handled, however long that takes; one that does not is', () => {
+    const order: string[] = [];
+    let now = 0;
+    const program: Program = {
+      message: ([, type]) => {
+        order.push(`message ${type}`);
+        // No further message in this run.
+        now += 1000;
+      },
+      packet: (packet) => void order.push(`packet ${packet.inPort}`),
+    };
+    const harness = new GuestHarness(program, 7, 4096, () => now);
+    harness.control({ type: 'echo_request' }, { type: 'barrier_request' });
+    harness.push(frame(1), { inPort: 1, behind: true });
+    expect(harness.run() & RUN.MORE).toBe(RUN.MORE);
+    expect(order).toEqual(['message 2']);
+    harness.run();
+    expect(order).toEqual(['message 2', 'message 20', 'packet 1']);
+
+    const message = encode({ type: 'echo_request', data: new Uint8Array(100) });
+    harness.control(message.subarray(0, 50));
+    harness.push(frame(2), { inPort: 2 });
+    harness.push(frame(3), { inPort: 3, behind: true });
+    expect(harness.run() & RUN.BLOCKED).toBe(RUN.BLOCKED);
+    expect(order.slice(3)).toEqual(['packet 2']);
+    harness.control(message.subarray(50));
+    harness.run();
+    expect(order.slice(4)).toEqual(['message 2', 'packet 3']);
   });
 });
 

@@ -16,8 +16,8 @@ const builder = await Builder.create(memfdCreate('test', regionOffset(CELLS)));
 const [{ hash, code }] = await builtInPrograms();
 
 async function build(program: Program, warm: boolean): Promise<void> {
-  const { isolate, attach } = await builder.build(program, MEMORY_MIB, 0, warm);
-  expect(await attach.apply(undefined, [0])).toBe(0);
+  const { isolate, run } = await builder.build(program, MEMORY_MIB, 0, warm);
+  expect(await run.apply(undefined, [0])).toBe(0);
   isolate.dispose();
 }
 

@@ -145,6 +145,57 @@ describe('the loop', () => {
     expect(turns).toBeGreaterThan(0);
   });
 
+  test('asks a source that can be seen to be ready, and leaves a paused one alone', async () => {
+    loop = new PollLoop();
+    const event = new EventFd();
+    open.push(event);
+    const state = { ready: true, paused: true };
+    let calls = 0;
+    event.signal();
+    loop.watch(event.fd, () => calls++, state);
+    const another = watched(() => {});
+    another.signal();
+    loop.start();
+    while (loop.turns < 100) await new Promise((resolve) => setImmediate(resolve));
+    expect(calls).toBe(0);
+    another.drain();
+    state.paused = false;
+    while (calls === 0) await new Promise((resolve) => setImmediate(resolve));
+    // Nothing more for the kernel to see, in turns that there is work in.
+    event.drain();
+    another.signal();
+    const seen = calls;
+    const turns = loop.turns;
+    while (loop.turns < turns + 100) await new Promise((resolve) => setImmediate(resolve));
+    expect(calls).toBeGreaterThan(seen);
+  });
+
+  test('sleeps through a pause, and wakes at its end', async () => {
+    loop = new PollLoop();
+    const event = new EventFd();
+    open.push(event);
+    let pausedAsked = 0;
+    await new Promise<void>((resolve) => {
+      const source = {
+        ready: false,
+        get paused() {
+          return ++pausedAsked < 50;
+        },
+      };
+      loop.watch(
+        event.fd,
+        () => {
+          event.drain();
+          resolve();
+        },
+        source,
+      );
+      event.signal();
+      loop.start();
+    });
+    expect(pausedAsked).toBeGreaterThanOrEqual(50);
+  });
+
   test('forgets functions that are removed', async () => {
     loop = new PollLoop();
     let calls = 0;

@@ -59,7 +59,7 @@ export interface Op {
 }
 
 /** Order of execution of the action set: each type once, each field of set-field once. */
-const ORDER = {
+export const ORDER = {
   copy_ttl_in: 0,
   pop_vlan: 1,
   pop_mpls: 2,

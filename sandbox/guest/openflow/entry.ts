@@ -2,12 +2,14 @@
 import {
   type Action,
   BadInstructionCode,
+  decode,
   ErrorType,
   encode,
   FLOWCELL_EXPERIMENTER,
   FlowModFlag,
   type Instruction,
   type Match,
+  type MessageOf,
   MeterModFailedCode,
   OpenFlowError,
   Table as TableNumber,
@@ -49,18 +51,45 @@ export interface References {
 export interface EntryInit {
   tableId: number;
   priority: number;
-  cookie: bigint;
+  cookieHi: number;
+  cookieLo: number;
   flags: number;
   idleTimeout: number;
   hardTimeout: number;
-  match: Match;
-  instructions: readonly Instruction[];
+  value: Uint32Array;
+  mask: Uint32Array;
+  compiled: Compiled;
+  /** What the controller said: decoded, or as the FLOW_MOD's bytes, which are decoded when somebody wants to know. */
+  source: Said | Uint8Array;
+}
+
+interface Said {
+  readonly match: Match;
+  readonly instructions: readonly Instruction[];
+}
+
+/** Checks what a FLOW_MOD says; throws OpenFlowError. */
+export function makeEntry(message: MessageOf<'flow_mod'>, references: References): FlowEntry {
+  const { table_id: tableId, priority, cookie, match, instructions } = message;
+  const { value, mask } = compileMatch(match);
+  return new FlowEntry({
+    tableId,
+    priority,
+    cookieHi: Number(BigInt.asIntN(32, cookie >> 32n)),
+    cookieLo: Number(BigInt.asIntN(32, cookie)),
+    flags: message.flags,
+    idleTimeout: message.idle_timeout,
+    hardTimeout: message.hard_timeout,
+    value,
+    mask,
+    compiled: compileInstructions(instructions, { tableId, priority, match, value, mask }, references),
+    source: { match, instructions },
+  });
 }
 
 export class FlowEntry {
   readonly tableId: number;
   readonly priority: number;
-  readonly cookie: bigint;
   /** The cookie as transmit records carry it. */
   readonly cookieHi: number;
   readonly cookieLo: number;
@@ -68,12 +97,12 @@ export class FlowEntry {
   /** Seconds; 0: none. */
   readonly idleTimeout: number;
   readonly hardTimeout: number;
-  readonly match: Match;
   readonly value: Uint32Array;
   /** Once it is in a table, shared by all that have the same. */
   mask: Uint32Array;
+  /** Words of the mask behind which it is zero. */
+  readonly maskEnd: number;
   readonly importance: number;
-  instructions: readonly Instruction[];
   compiled: Compiled;
 
   packets = 0;
@@ -87,27 +116,37 @@ export class FlowEntry {
   paths: Path[] | undefined;
   /** Its time is up, and the agent was asked about packets that are not counted yet. */
   asked = false;
+  private source: Said | Uint8Array;
   private statsBytes = 0;
 
-  /** Checks everything; throws OpenFlowError. */
-  constructor(init: EntryInit, references: References) {
-    const { value, mask } = compileMatch(init.match);
+  constructor(init: EntryInit) {
     this.tableId = init.tableId;
     this.priority = init.priority;
-    this.cookie = init.cookie;
-    this.cookieHi = Number(BigInt.asIntN(32, init.cookie >> 32n));
-    this.cookieLo = Number(BigInt.asIntN(32, init.cookie));
+    this.cookieHi = init.cookieHi;
+    this.cookieLo = init.cookieLo;
     this.flags = init.flags;
     this.idleTimeout = init.idleTimeout;
     this.hardTimeout = init.hardTimeout;
-    this.match = init.match;
-    this.value = value;
-    this.mask = mask;
-    this.instructions = init.instructions;
-    this.compiled = compileInstructions(init.instructions, this, references);
+    this.value = init.value;
+    this.mask = init.mask;
+    this.maskEnd = endOf(init.mask);
+    this.compiled = init.compiled;
+    this.source = init.source;
     this.importance = this.compiled.importance;
     this.countsPackets = (init.flags & FlowModFlag.NO_PKT_COUNTS) === 0;
     this.countsBytes = (init.flags & FlowModFlag.NO_BYT_COUNTS) === 0;
+  }
+
+  get cookie(): bigint {
+    return (BigInt(this.cookieHi >>> 0) << 32n) | BigInt(this.cookieLo >>> 0);
+  }
+
+  get match(): Match {
+    return this.said.match;
+  }
+
+  get instructions(): readonly Instruction[] {
+    return this.said.instructions;
   }
 
   get sendsFlowRemoved(): boolean {
@@ -116,7 +155,7 @@ export class FlowEntry {
 
   /** Replaces the instructions, as compiled by compileInstructions for this entry. */
   modify(instructions: readonly Instruction[], compiled: Compiled): void {
-    this.instructions = instructions;
+    this.source = { match: this.match, instructions };
     this.compiled = compiled;
     this.statsBytes = 0;
   }
@@ -141,6 +180,16 @@ export class FlowEntry {
     return this.compiled.groups.includes(id);
   }
 
+  private get said(): Said {
+    if (this.source instanceof Uint8Array) {
+      const message = decode(this.source);
+      if (message.type !== 'flow_mod') throw new TypeError(`an entry was made of a ${message.type}`);
+      const { match, instructions } = message;
+      this.source = { match, instructions };
+    }
+    return this.source;
+  }
+
   /** Size of its ofp_flow_stats. */
   get statsLength(): number {
     if (this.statsBytes === 0) {
@@ -152,6 +201,12 @@ export class FlowEntry {
     }
     return this.statsBytes;
   }
+}
+
+function endOf(mask: Uint32Array): number {
+  let end = mask.length;
+  while (end > 0 && mask[end - 1] === 0) end--;
+  return end;
 }
 
 /** ofp_flow_stats of an entry at this time. */
@@ -220,7 +275,7 @@ export function compileInstructions(
     goto: -1,
     meter: 0,
     importance: 0,
-    groups: NONE,
+    groups: NO_GROUPS,
   };
   for (const instruction of instructions) {
     if (seen.has(instruction.type)) {
@@ -280,7 +335,7 @@ function applied(instructions: readonly Instruction[]): readonly Action[] {
   return [];
 }
 
-const NONE: readonly number[] = [];
+export const NO_GROUPS: readonly number[] = [];
 
 /** The actions of all its instructions, with those that others in the same write-actions take the place of. */
 function actionsOf(instructions: readonly Instruction[]): readonly Action[] {
@@ -291,7 +346,7 @@ function actionsOf(instructions: readonly Instruction[]): readonly Action[] {
 
 function groupsOf(instructions: readonly Instruction[]): readonly number[] {
   const ids = actionsOf(instructions).flatMap((action) => (action.type === 'group' ? [action.group_id] : []));
-  return ids.length === 0 ? NONE : [...new Set(ids)];
+  return ids.length === 0 ? NO_GROUPS : [...new Set(ids)];
 }
 
 const NO_OPS: readonly Op[] = [];

@@ -16,7 +16,7 @@ import {
   Table as TableNumber,
 } from '../../../openflow/index.ts';
 import { compileMatch } from '../../match.ts';
-import { compileInstructions, counter, duration, FlowEntry, TABLES } from './entry.ts';
+import { compileInstructions, counter, duration, type FlowEntry, makeEntry, TABLES } from './entry.ts';
 import { victim } from './eviction.ts';
 import type { Parts } from './parts.ts';
 import { inPieces, type Steps } from './steps.ts';
@@ -115,32 +115,26 @@ export class FlowMods {
   }
 
   private *add(message: FlowMod): Steps {
-    const { tables, timeouts, journal, clock, paths } = this.parts;
-    const entry = new FlowEntry(
-      {
-        tableId: message.table_id,
-        priority: message.priority,
-        cookie: message.cookie,
-        flags: message.flags,
-        idleTimeout: message.idle_timeout,
-        hardTimeout: message.hard_timeout,
-        match: message.match,
-        instructions: message.instructions,
-      },
-      this.parts,
-    );
+    const { tables } = this.parts;
+    const entry = makeEntry(message, this.parts);
     const overlapMatters = (message.flags & FlowModFlag.CHECK_OVERLAP) !== 0;
     if (overlapMatters && (yield* tables.overlaps(entry.tableId, entry, entry.priority))) {
       throw failed(FlowModFailedCode.OVERLAP, 'an entry of the same priority overlaps');
     }
     this.makeRoom(entry);
+    this.put(entry, message.flags);
+  }
+
+  /** Puts an entry into its table, in place of one with the same match and priority. */
+  put(entry: FlowEntry, flags: number): void {
+    const { tables, timeouts, journal, clock, paths } = this.parts;
     const old = tables.insert(entry);
     entry.created = clock.ms;
     entry.lastUsed = clock.ms;
     if (old !== undefined) {
       timeouts.remove(old);
       paths.forget(old);
-      if ((message.flags & FlowModFlag.RESET_COUNTS) === 0) {
+      if ((flags & FlowModFlag.RESET_COUNTS) === 0) {
         entry.packets = old.packets;
         entry.bytes = old.bytes;
       }

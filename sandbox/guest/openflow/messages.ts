@@ -5,12 +5,14 @@ import {
   ErrorType,
   encode,
   FlowRemovedReason,
+  HEADER_BYTES,
   type Message,
   type MessageInit,
   type MessageOf,
   messageType,
   messageXid,
   NO_BUFFER,
+  OFP_VERSION,
   OpenFlowError,
   TableConfigFlag,
   TransactionPhase,
@@ -20,6 +22,7 @@ import { compileActions, type Op } from './actions.ts';
 import type { FlowEntry } from './entry.ts';
 import { FlowMods } from './flow-mods.ts';
 import type { Parts } from './parts.ts';
+import { readPlainAdd } from './plain-add.ts';
 import { Statistics } from './statistics.ts';
 import { type Steps, selectInPieces } from './steps.ts';
 import { checkTableMod } from './table-settings.ts';
@@ -29,6 +32,11 @@ const OFPT_PACKET_OUT = 13;
 const OFPT_FLOW_MOD = 14;
 const OFPT_GROUP_MOD = 15;
 const OFPT_BARRIER_REQUEST = 20;
+const OFPT_BARRIER_REPLY = 21;
+const TYPE_OFFSET = 1;
+
+/** How many times its own length the memory may have that an entry keeps for its message. */
+const MAX_SHARED = 8;
 
 /** PACKET_OUT messages whose packet has not come yet. The agent sends at most a few slots' worth ahead. */
 const MAX_PACKET_OUTS = 256;
@@ -62,6 +70,33 @@ export class Messages {
     };
     this.flowMods = new FlowMods(this.parts);
     this.statistics = new Statistics(this.parts);
+  }
+
+  /** Carries out a message of a flow's set-up if it is as plain as most are; false: it is for handle(). */
+  handlePlain(bytes: Uint8Array): boolean {
+    if (this.transaction.open) return false;
+    const { tables, settings, clock } = this.parts;
+    switch (messageType(bytes)) {
+      case OFPT_BARRIER_REQUEST: {
+        if (bytes.length !== HEADER_BYTES || bytes[0] !== OFP_VERSION) return false;
+        const reply = bytes.slice();
+        reply[TYPE_OFFSET] = OFPT_BARRIER_REPLY;
+        this.output(reply);
+        return true;
+      }
+      case OFPT_FLOW_MOD: {
+        if (tables.full || settings.watching) return false;
+        // The entry keeps its message; all that came at once share their memory.
+        const kept = bytes.buffer.byteLength <= MAX_SHARED * bytes.length ? bytes : bytes.slice();
+        const entry = readPlainAdd(kept);
+        if (entry === undefined) return false;
+        clock.update();
+        this.flowMods.put(entry, 0);
+        return true;
+      }
+      default:
+        return false;
+    }
   }
 
   /** Nothing else is to be handled, and the bytes must not change, before this is done. */

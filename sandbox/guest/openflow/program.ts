@@ -69,7 +69,7 @@ export class OpenFlowProgram implements Program {
   }
 
   message(message: Uint8Array): void {
-    this.task.begin(this.messages.handle(message));
+    if (!this.messages.handlePlain(message)) this.task.begin(this.messages.handle(message));
   }
 
   get pending(): Pause | undefined {

@@ -37,6 +37,11 @@ export class TableSettings {
     this.journal = journal;
   }
 
+  /** Somebody wants to hear when tables fill or empty. */
+  get watching(): boolean {
+    return this.watched.size > 0;
+  }
+
   /** OFPTMPEF bits if the table evicts entries, else undefined. */
   eviction(tableId: number): number | undefined {
     const setting = this.settings.get(tableId);

@@ -22,7 +22,10 @@ export const COMPILE_AFTER = 256;
 
 export class Table {
   readonly entries = new Set<FlowEntry>();
-  private readonly classifier = new Classifier<FlowEntry>();
+  /** All of them by descending priority, as long as there are no more than it takes no longer to compare one by one. */
+  private few: FlowEntry[] | undefined = [];
+  /** All of them, once there were more. */
+  private classifier: Classifier<FlowEntry> | undefined;
   private direct: ((key: Uint32Array) => FlowEntry | undefined) | undefined;
   /** Look-ups till the table is compiled; 0: it has too many entries. */
   private untilDirect = 0;
@@ -38,23 +41,49 @@ export class Table {
   lookup(key: Uint32Array): FlowEntry | undefined {
     if (this.direct !== undefined) return this.direct(key);
     if (this.untilDirect > 0 && --this.untilDirect === 0) this.direct = directLookup(this.entries);
-    return this.classifier.lookup(key);
+    return this.few === undefined ? this.classifier!.lookup(key) : firstMatch(this.few, key);
   }
 
   /** The entry with this very match and priority. */
-  find({ value, mask }: CompiledMatch, priority: number): FlowEntry | undefined {
-    return this.classifier.get(value, mask, priority);
+  find(match: CompiledMatch, priority: number): FlowEntry | undefined {
+    if (this.few === undefined) return this.classifier!.get(match.value, match.mask, priority);
+    for (const entry of this.few) if (entry.priority === priority && sameMatch(entry, match)) return entry;
+    return undefined;
   }
 
   /** Adds an entry, in place of one with the same match and priority, which is returned. */
   insert(entry: FlowEntry): FlowEntry | undefined {
-    const old = this.classifier.insert(entry.value, entry.mask, entry.priority, entry);
+    const old = this.few === undefined ? this.classify(entry) : this.insertFew(this.few, entry);
     if (old !== undefined) this.entries.delete(old);
     else if (entry.mask[K.FLABEL] !== 0) this.flowLabels++;
     this.entries.add(entry);
-    // A quarter of what a simple entry takes.
-    entry.mask = this.classifier.sharedMask(entry.mask);
     this.changed();
+    return old;
+  }
+
+  private insertFew(few: FlowEntry[], entry: FlowEntry): FlowEntry | undefined {
+    let at = 0;
+    for (; at < few.length && few[at].priority >= entry.priority; at++) {
+      const other = few[at];
+      if (other.priority !== entry.priority || !sameMatch(other, entry)) continue;
+      few[at] = entry;
+      return other;
+    }
+    if (few.length === MAX_DIRECT_ENTRIES) {
+      this.few = undefined;
+      this.classifier = new Classifier<FlowEntry>();
+      for (const other of few) this.classify(other);
+      return this.classify(entry);
+    }
+    few.splice(at, 0, entry);
+    return undefined;
+  }
+
+  private classify(entry: FlowEntry): FlowEntry | undefined {
+    const classifier = this.classifier!;
+    const old = classifier.insert(entry.value, entry.mask, entry.priority, entry);
+    // A quarter of what a simple entry takes.
+    entry.mask = classifier.sharedMask(entry.mask);
     return old;
   }
 
@@ -63,7 +92,8 @@ export class Table {
     if (!this.entries.delete(entry)) return false;
     if (entry.mask[K.FLABEL] !== 0) this.flowLabels--;
     this.changed();
-    this.classifier.remove(entry.value, entry.mask, entry.priority);
+    if (this.few === undefined) this.classifier!.remove(entry.value, entry.mask, entry.priority);
+    else this.few.splice(this.few.indexOf(entry), 1);
     return true;
   }
 
@@ -134,16 +164,16 @@ export class Tables {
   insert(entry: FlowEntry): FlowEntry | undefined {
     this.tables[entry.tableId] ??= new Table(this.compileAfter);
     const table = this.tables[entry.tableId]!;
-    const old = this.find(entry.tableId, entry, entry.priority);
-    if (old === undefined && this.full) {
+    if (this.full && this.find(entry.tableId, entry, entry.priority) === undefined) {
       throw new OpenFlowError(
         ErrorType.FLOW_MOD_FAILED,
         FlowModFailedCode.TABLE_FULL,
         `a cell holds ${this.limit} entries at most`,
       );
     }
+    const old = table.insert(entry);
     if (old === undefined) this.size++;
-    return table.insert(entry);
+    return old;
   }
 
   remove(entry: FlowEntry): void {
@@ -183,6 +213,24 @@ function passes(filter: Filter, entry: FlowEntry): boolean {
   if (((entry.cookie ^ filter.cookie) & filter.cookie_mask) !== 0n) return false;
   if (filter.out_port !== Port.ANY && !entry.outputsTo(filter.out_port)) return false;
   return filter.out_group === Group.ANY || entry.usesGroup(filter.out_group);
+}
+
+function firstMatch(entries: readonly FlowEntry[], key: Uint32Array): FlowEntry | undefined {
+  search: for (let i = 0; i < entries.length; i++) {
+    const { value, mask, maskEnd } = entries[i];
+    for (let word = 0; word < maskEnd; word++) {
+      if ((((key[word] & mask[word]) ^ value[word]) | 0) !== 0) continue search;
+    }
+    return entries[i];
+  }
+  return undefined;
+}
+
+function sameMatch(x: CompiledMatch, y: CompiledMatch): boolean {
+  for (let i = 0; i < x.mask.length; i++) {
+    if (x.mask[i] !== y.mask[i] || x.value[i] !== y.value[i]) return false;
+  }
+  return true;
 }
 
 /** Every packet of `inner` is one of `outer` too, field by field. */

@@ -7,20 +7,19 @@ import { inPieces, type Steps } from './steps.ts';
 
 /** The cell's 32-bit clock, continued beyond its wrap. */
 export class Clock {
-  /** Milliseconds since the cell started. */
+  /** Milliseconds since the cell's first event. */
   ms = 0;
   private readonly cell: Cell;
-  private last: number;
+  private last: number | undefined;
 
   constructor(cell: Cell) {
     this.cell = cell;
-    this.last = cell.now();
   }
 
   update(): number {
     const now = this.cell.now();
     if (now !== this.last) {
-      this.ms += (now - this.last) >>> 0;
+      if (this.last !== undefined) this.ms += (now - this.last) >>> 0;
       this.last = now;
     }
     return this.ms;
@@ -28,7 +27,7 @@ export class Clock {
 
   /** A time of the 32-bit clock, which is not later than now. */
   at(time: number): number {
-    return this.ms - Math.max(0, (this.last - time) | 0);
+    return this.ms - Math.max(0, ((this.last ?? time) - time) | 0);
   }
 }
 

@@ -1,0 +1,161 @@
+/**
+ * Overload: one, two and four times what can be sustained, of new flows, of packet-ins to the controller, of packets
+ * through cells. What matters is what is left of the goodput, what happens to others meanwhile, and whether everything
+ * that was dropped is counted. What can be sustained is measured first, in the same run. `--part=NAME` measures one of
+ * the three: new-flows, packets, packet-ins.
+ */
+import { type ControllerName, measure } from './lib/controllers.ts';
+import { type Datapath, flowcellDatapath, ovsDatapath } from './lib/datapaths.ts';
+import { FloodedDevice, type FloodKind, PROBE_PORT } from './lib/flood.ts';
+import { floodController } from './lib/flood-controller.ts';
+import type { ProbeResult, Trips } from './lib/probes.ts';
+import { median, round } from './lib/report.ts';
+import type { Bench } from './run.ts';
+
+const RUNS = 5;
+const LOADS = [1, 2, 4];
+const SECONDS = 3;
+/** New flows under way at once, when it is measured how many can be set up; the first seconds use up what was in store. */
+const WINDOW = 16;
+const WARM_UP_MS = 2000;
+const COUNT_MS = 2000;
+/** So that cells of flows that are over make room for others, seconds. */
+const IDLE_TIMEOUT = 2;
+const MIB = 2 ** 20;
+
+/** One flood. Rates are a second, times milliseconds, memory MiB. */
+interface Sample {
+  sustainable: number;
+  offered: number;
+  goodput: number;
+  sent: number;
+  uncounted: number;
+  drops: Record<string, number>;
+  memory: { before: number; peak: number; after: number };
+  recovery: number;
+  probes: ProbeResult;
+}
+
+type Row = Record<string, string | number>;
+
+const datapaths = (): Datapath[] => [
+  flowcellDatapath({ idleTimeout: IDLE_TIMEOUT, secondController: PROBE_PORT }),
+  ovsDatapath('testcontroller', PROBE_PORT),
+];
+const CONTROLLERS: readonly ControllerName[] = ['flowcell', 'os-ken'];
+
+const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0);
+
+/** Each load on a device of its own: what one flood has left behind is not the next one's. */
+async function floodDevice(kind: FloodKind, datapath: Datapath): Promise<Map<number, Sample>> {
+  const samples = new Map<number, Sample>();
+  let flatOut = 0;
+  for (const load of LOADS) {
+    const device = await FloodedDevice.start(datapath);
+    try {
+      if (kind === 'packets' && flatOut === 0) flatOut = (await device.flood(kind, 0, SECONDS)).rate;
+      const sustainable =
+        kind === 'packets' ? flatOut : device.sustainableFlows(WINDOW, WARM_UP_MS, COUNT_MS);
+      const { offered, rate, sent, delivered, drops, memory, probes, recoveryMs } = await device.flood(
+        kind,
+        sustainable * load,
+        SECONDS,
+      );
+      const uncounted = sent - delivered - sum(Object.values(drops));
+      const rest = { offered, sent, uncounted, drops, memory, probes, recovery: recoveryMs };
+      samples.set(load, { sustainable, goodput: rate, ...rest });
+    } finally {
+      await device.stop();
+    }
+  }
+  return samples;
+}
+
+async function floodControllers(name: ControllerName): Promise<Map<number, Sample>> {
+  const load = { version: 4, switches: 1, mode: 'throughput', macs: 1000, buffered: false } as const;
+  const closed = await measure(name, { ...load, warmUpMs: 1000, roundMs: 500, rounds: 3 });
+  const sustainable = median(closed.answered);
+  const samples = new Map<number, Sample>();
+  for (const times of LOADS) {
+    const { offered, rate, sent, answered, refused, memory, probes, drainMs } = await floodController(
+      name,
+      sustainable * times,
+      SECONDS,
+    );
+    const drops = { 'not read by the controller': refused };
+    const rest = { offered, sent, uncounted: sent - answered - refused, drops, memory, probes };
+    samples.set(times, { sustainable, goodput: rate, recovery: drainMs, ...rest });
+  }
+  return samples;
+}
+
+const shown = (trips: Trips | undefined, of: 'p50' | 'p99'): number | string =>
+  trips === undefined ? '-' : round(trips[of], 2);
+
+/** The run in the middle by goodput stands for all in what is not a rate. */
+function row(what: string, who: string, load: number, samples: readonly Sample[]): Row {
+  const middle = [...samples].sort((a, b) => a.goodput - b.goodput)[samples.length >> 1];
+  const { probes, memory, drops } = middle;
+  const lost =
+    probes.flow === undefined ? '-' : round(100 * (1 - probes.flow.answered / probes.flow.sent), 1);
+  const dropped = Object.entries(drops).filter(([, count]) => count > 0);
+  return {
+    what,
+    who,
+    load: `${load}x`,
+    offered_per_s: Math.round(median(samples.map((s) => s.offered))),
+    goodput_per_s: Math.round(median(samples.map((s) => s.goodput))),
+    of_sustainable: round(median(samples.map((s) => s.goodput / s.sustainable))),
+    recovery_ms: Math.round(median(samples.map((s) => s.recovery))),
+    'other flow lost %': lost,
+    'other flow p50 ms': shown(probes.flow, 'p50'),
+    'other flow p99 ms': shown(probes.flow, 'p99'),
+    'echo of device p99 ms': shown(probes.deviceEcho, 'p99'),
+    'barrier p99 ms': shown(probes.deviceBarrier, 'p99'),
+    'echo of controller p99 ms': shown(probes.controllerEcho, 'p99'),
+    'its other device p99 ms': shown(probes.controllerAnswer, 'p99'),
+    'MiB before': Math.round(memory.before / MIB),
+    'MiB peak': Math.round(memory.peak / MIB),
+    'MiB after': Math.round(memory.after / MIB),
+    sent: middle.sent,
+    'dropped and not counted': who === 'flowcell' ? middle.uncounted : '-',
+    'dropped by': who === 'flowcell' ? dropped.map(([name, count]) => `${name} ${count}`).join(', ') : '-',
+  };
+}
+
+export const overload: Bench = {
+  name: 'overload',
+  title:
+    'Once, twice and four times the sustainable rate of new flows, packets (64 bytes) and packet-ins, ' +
+    `${SECONDS} s each; medians of ${RUNS} runs`,
+  needs: ['ovs-vswitchd', 'ovs-testcontroller', 'osken-manager', 'taskset'],
+  async run(progress, quick = false) {
+    const rows: Row[] = [];
+    const ratios: Record<string, number> = {};
+    const runs = quick ? 1 : RUNS;
+    const measured = async (what: string, who: string, one: () => Promise<Map<number, Sample>>) => {
+      const all: Map<number, Sample>[] = [];
+      for (let run = 1; run <= runs; run++) {
+        progress(`${what}, ${who}, ${run} of ${runs}`);
+        all.push(await one());
+      }
+      for (const load of LOADS) {
+        const samples = all.map((samples) => samples.get(load)!);
+        const figures = row(what, who, load, samples);
+        rows.push(figures);
+        if (load > 1)
+          ratios[`${what}, ${who}: goodput at ${load}x / sustainable`] = Number(figures.of_sustainable);
+      }
+    };
+    const part = process.argv.find((word) => word.startsWith('--part='))?.slice(7);
+    const chosen = (name: string) => part === undefined || part === name;
+    for (const kind of ['new flows', 'packets'] as const) {
+      if (!chosen(kind.replace(' ', '-'))) continue;
+      for (const datapath of datapaths())
+        await measured(kind, datapath.name, () => floodDevice(kind, datapath));
+    }
+    for (const name of chosen('packet-ins') ? CONTROLLERS : [])
+      await measured('packet-ins', name, () => floodControllers(name));
+    return { ratios, rows };
+  },
+};
