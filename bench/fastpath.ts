@@ -19,8 +19,9 @@ const sender = new URL('./lib/sender.ts', import.meta.url).pathname;
 const RUNS = Number(process.env.FASTPATH_RUNS ?? 5);
 const SECONDS = 2;
 /** Cells are set up, flows earn their entries, code is compiled. */
-const START_MS = 1000;
+const START_MS = 2500;
 const SIZE = 64 - 4;
+/** FASTPATH_FLOWS=1 and FASTPATH_RUNS=1 make it short. */
 const FLOWS = process.env.FASTPATH_FLOWS?.split(',').map(Number) ?? [1, 10_000];
 
 type Net = Network<'s1', string>;
@@ -34,6 +35,7 @@ const received = async (host: Host): Promise<number> => {
 class Generator {
   readonly child: ChildProcess;
   readonly #lines: Interface;
+  readonly ready: Promise<unknown>;
 
   constructor(from: Host, to: Host, flows: number, core?: number) {
     const options: SenderOptions = {
@@ -45,10 +47,7 @@ class Generator {
     const command = [...pinned, node, sender, JSON.stringify(options)];
     this.child = from.spawn(command, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.child.stdout! });
-  }
-
-  async ready(): Promise<void> {
-    await once(this.#lines, 'line');
+    this.ready = once(this.#lines, 'line');
   }
 
   async run(): Promise<void> {
@@ -66,7 +65,7 @@ async function rate(net: Net, running: Running, flows: number, both: boolean) {
   const generators = both
     ? [new Generator(h1, h2, flows, 0), new Generator(h2, h1, flows, 1)]
     : [new Generator(h1, h2, flows)];
-  for (const generator of generators) await generator.ready();
+  for (const generator of generators) await generator.ready;
   const done = Promise.all(generators.map((generator) => generator.run()));
   await pause(START_MS);
   const look = async () => ({

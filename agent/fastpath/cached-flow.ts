@@ -75,7 +75,7 @@ export class CellFlows {
   }
 }
 
-const BUCKETS = 16384;
+const BUCKETS = 32_768;
 
 /** Words of the dispatcher's key that most matches of one flow are exact in. */
 const TUPLE = [K.SRC, K.DST, K.L4] as const;

@@ -3,7 +3,7 @@
  * place for each hash; a flow that meets another's counter takes from it (the majority vote of Boyer and Moore), so that
  * big flows keep their places however many small ones there are.
  */
-const PLACES = 8192;
+const PLACES = 65_536;
 
 export class Elephants {
   readonly #threshold: number;

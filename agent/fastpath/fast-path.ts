@@ -58,10 +58,10 @@ export interface FastPathLimits {
 }
 
 export const DEFAULT_FAST_PATH: FastPathLimits = {
-  flows: 16384,
-  perTenant: 16384,
-  threshold: 16,
-  windowMs: 1000,
+  flows: 32_768,
+  perTenant: 32_768,
+  threshold: 8,
+  windowMs: 2000,
   idleMs: 10_000,
 };
 
@@ -106,7 +106,7 @@ export class FastPath {
     inexpressible: 0,
     /** The verdict was made before something changed. */
     outdated: 0,
-    /** The tenant has as many as it may have, and none of them could go. */
+    /** There are as many as there may be, and none of those looked at was idle. */
     refused: 0,
     /** The kernel refused an entry. */
     failed: 0,
@@ -455,7 +455,9 @@ export class FastPath {
         this.#fold(flow);
         if (victim === undefined || flow.lastMs < victim.lastMs) victim = flow;
       }
-      if (victim === undefined) {
+      // One as busy is no better than the one it would make room for: taking turns costs both.
+      const recent = this.#options.clock.now + MONOTONIC - this.#limits.windowMs;
+      if (victim === undefined || victim.lastMs > recent) {
         this.counters.refused++;
         return undefined;
       }

@@ -214,8 +214,12 @@ test('a new rule takes its packets from the kernel, the end of a cell all of its
 });
 
 test('a full cache makes room; an entry’s number is used again when nothing can be going by it', () => {
-  const { fastPath, forward, entries, count } = scene();
+  const { world, fastPath, forward, entries, count } = scene();
   for (let port = 1; port <= 5; port++) forward(port);
+  // Those that are as busy stay.
+  expect([entries(), fastPath.counters.refused]).toEqual([4, 1]);
+  world.clock.now += 3000;
+  forward(5);
   expect([entries(), fastPath.counters.evicted]).toEqual([3, 1]);
   // Was forwarded while it was taken out.
   count(1);
@@ -242,7 +246,7 @@ test('big flows keep their places among small ones', () => {
   // Others with the same place, one packet each.
   for (let i = 1; i <= 60 && !found; i++) {
     found = elephants.seen(big, 5);
-    if (i % 3 === 0) elephants.seen(big + i * 8192 * 4, 5);
+    if (i % 3 === 0) elephants.seen(big + i * 65_536 * 4, 5);
   }
   expect(found).toBe(true);
   expect(new Elephants(3, 100).seen(1, 0)).toBe(false);
