@@ -273,7 +273,7 @@ export class FastPath {
     const hash = hashOf(this.#keyWords);
     const { now } = this.#options.clock;
     if (!this.#elephants.seen(hash, now)) return;
-    if (!this.#promote(cell, verdict, hash)) this.#elephants.forget(hash, now);
+    if (!this.#promote(cell, verdict, hash)) this.#elephants.forget(hash);
   }
 
   /** False: not now. */
@@ -345,6 +345,7 @@ export class FastPath {
       return false;
     }
     this.counters.inserted++;
+    this.#elephants.forget(hash);
     this.#flows.add(flow);
     this.#stateOf(cell).add(flow);
     this.#perTenant.set(cell.tenant, (this.#perTenant.get(cell.tenant) ?? 0) + 1);

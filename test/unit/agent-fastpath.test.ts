@@ -238,16 +238,36 @@ test('where BPF is not permitted everything stays with the cells, and that is tr
   expect([fastPath.state, fastPath.size, tries]).toEqual(['unavailable', 0, 1]);
 });
 
-test('big flows keep their places among small ones', () => {
+/** Of one set of counters. */
+const sharing = (i: number): number => (i * 65_536 * 2) | 1;
+
+test('a big flow is found among many small ones that share its place', () => {
   const elephants = new Elephants(10, 1000);
-  const place = 2;
-  const big = place | 1;
   let found = false;
-  // Others with the same place, one packet each.
   for (let i = 1; i <= 60 && !found; i++) {
-    found = elephants.seen(big, 5);
-    if (i % 3 === 0) elephants.seen(big + i * 65_536 * 4, 5);
+    found = elephants.seen(sharing(0), 5);
+    if (i % 3 === 0) elephants.seen(sharing(i), 5);
   }
   expect(found).toBe(true);
   expect(new Elephants(3, 100).seen(1, 0)).toBe(false);
+});
+
+test('as many flows as have entries, one packet after another of each, are all found but for a few', () => {
+  const elephants = new Elephants(8, 2000);
+  // Multiplication by an odd number is one to one: all hashes differ.
+  const hashes = Array.from({ length: 10_000 }, (_, i) => Math.imul(i + 1, 0x9e3779b1) | 1);
+  for (let round = 1; round < 8; round++) for (const hash of hashes) elephants.seen(hash, round);
+  expect(hashes.filter((hash) => elephants.seen(hash, 8)).length).toBeGreaterThan(9_990);
+});
+
+test('a flow that is let go makes room for one that finds its set full', () => {
+  const elephants = new Elephants(4, 1000);
+  const four = [0, 1, 2, 3].map(sharing);
+  for (let i = 0; i < 3; i++) for (const hash of four) elephants.seen(hash, 0);
+  const another = () => elephants.seen(sharing(4), 0);
+  expect(another()).toBe(false);
+  elephants.forget(four[2]);
+  expect([1, 2, 3, 4].map(another)).toEqual([false, false, false, true]);
+  // Those that were there before are counted on.
+  expect(elephants.seen(four[1], 0)).toBe(true);
 });
