@@ -110,7 +110,7 @@ const ALLOWED = new Set<number>(Object.values(FROM_CELLS));
 const MAX_BACKLOG = 4096;
 /** When so many wait, who sends them had better pause. */
 const CROWDED = 1024;
-/** Barriers may wait beyond that: one that is said to be answered while messages before it wait would be a lie. */
+/** Barriers, and answers to cells, may wait beyond that: a barrier that is said to be answered while messages before it wait would be a lie. */
 const MAX_BACKLOG_OF_BARRIERS = 2 * MAX_BACKLOG;
 /** Unanswered messages after which the agent puts in a barrier of its own, so that they can be forgotten. */
 const BARRIER_EVERY = 256;
@@ -247,26 +247,31 @@ export class CellControl {
     this.tell(encode({ type: 'path_credit', flags: PathMessageFlag.NAME_PATHS }));
   }
 
-  /** Tells the cell of packets that were forwarded without it; `token` of the path_release that this answers, or 0. */
-  credit(token: number, credits: readonly PathCredit[]): void {
+  /**
+   * Tells the cell of packets that were forwarded without it; `token` of the path_release that this answers, or 0. Returns
+   * how many of the credits went out: what a cell that is too far behind was not told is to be told later.
+   */
+  credit(token: number, credits: readonly PathCredit[]): number {
+    // A cell whose question gets no answer keeps its entries for good.
+    const limit = token === 0 ? MAX_BACKLOG : MAX_BACKLOG_OF_BARRIERS;
     let at = 0;
     do {
       const part = credits.slice(at, at + CREDITS_PER_MESSAGE);
+      const message = encode({
+        type: 'path_credit',
+        token,
+        credits: part.map(({ path, cached, credit }) => ({
+          path,
+          flags: cached ? PathFlag.CACHED : 0,
+          packet_count: BigInt(credit?.packets ?? 0),
+          byte_count: BigInt(credit?.bytes ?? 0),
+          last_seen_ms: Math.floor(credit?.lastMs ?? 0) >>> 0,
+        })),
+      });
+      if (this.#send(message, { kind: 'silent' }, limit) === 0) return at;
       at += CREDITS_PER_MESSAGE;
-      this.tell(
-        encode({
-          type: 'path_credit',
-          token,
-          credits: part.map(({ path, cached, credit }) => ({
-            path,
-            flags: cached ? PathFlag.CACHED : 0,
-            packet_count: BigInt(credit?.packets ?? 0),
-            byte_count: BigInt(credit?.bytes ?? 0),
-            last_seen_ms: Math.floor(credit?.lastMs ?? 0) >>> 0,
-          })),
-        }),
-      );
     } while (at < credits.length);
+    return credits.length;
   }
 
   /** A request of the agent's own. `done` is called once per part of the reply, with undefined when there is none. */

@@ -2,90 +2,27 @@
  * The kernel fast path of a device: flows whose verdicts may be cached are forwarded by the kernel, as long as nothing
  * changes that their verdicts came from; and everything that counts packets counts theirs (docs/fast-path.md).
  */
-import type { Logger } from 'pino';
-import { DispatchFlag, Port as PortNumber } from '../../openflow/index.ts';
+import { DispatchFlag } from '../../openflow/index.ts';
 import { extractKey, K } from '../../packet/index.ts';
-import { DATA_MAX, NO_QUEUE, SLOT_FLAG, TX_KIND } from '../../sandbox/channel/layout.ts';
+import { DATA_MAX, SLOT_FLAG } from '../../sandbox/channel/layout.ts';
 import type { Verdict } from '../../sandbox/client/types.ts';
 import type { CompiledMatch } from '../../sandbox/match.ts';
 import type { CellRecord } from '../cells.ts';
-import type { Clock } from '../clock.ts';
-import { isForwarding, type PortSet } from '../dispatcher/output.ts';
-import type { Rule, RuleTable } from '../dispatcher/rules.ts';
+import type { Rule } from '../dispatcher/rules.ts';
 import type { Frame } from '../ports/frames.ts';
-import { NO_FLOOD, type Port } from '../ports/port.ts';
+import type { Port } from '../ports/port.ts';
+import { answerRelease, fold, MONOTONIC, merged, tellCredits } from './accounts.ts';
 import { BpfError } from './bpf.ts';
-import {
-  type CachedFlow,
-  CachedFlows,
-  CellFlows,
-  type Credit,
-  MAX_OUTPUTS,
-  newDispatchKey,
-  newKey,
-} from './cached-flow.ts';
-import { Edits } from './edits.ts';
+import { type CachedFlow, CachedFlows, CellFlows, newDispatchKey, newKey } from './cached-flow.ts';
 import { Elephants } from './elephants.ts';
+import { collect, EntryMaker } from './entry-maker.ts';
 import { emptyShape, hashOf, shapeOf, writeKey } from './flow-key.ts';
 import { ENTRY, KEY, KEY_BYTES } from './layout.ts';
-
-/** The kernel's maps and programs (maps.ts); tests have others. */
-export interface Kernel {
-  readonly size: number;
-  insert(key: Uint8Array, index: number, entry: Uint8Array): void;
-  remove(key: Uint8Array): void;
-  packets(index: number): number;
-  bytes(index: number): number;
-  lastMs(index: number): number;
-  close(): void;
-}
-
-/** The network interface behind a port. */
-export interface Wire {
-  readonly index: number;
-  readonly mtu: number;
-}
-
-export interface FastPathLimits {
-  /** Flows in all, and of one tenant. */
-  flows: number;
-  perTenant: number;
-  /** Packets within `windowMs` that make a flow worth an entry. */
-  threshold: number;
-  windowMs: number;
-  /** An entry that had no packets for so long is taken out, ms. */
-  idleMs: number;
-}
-
-export const DEFAULT_FAST_PATH: FastPathLimits = {
-  flows: 32_768,
-  perTenant: 32_768,
-  threshold: 8,
-  windowMs: 2000,
-  idleMs: 10_000,
-};
-
-export interface FastPathOptions {
-  readonly limits?: Partial<FastPathLimits>;
-  readonly rules: RuleTable;
-  readonly ports: PortSet;
-  readonly clock: Clock;
-  /** The cell that takes packets without a rule; undefined: none does. */
-  readonly cellWithoutRule: () => CellRecord | undefined;
-  mayUse(tenant: number, port: number): boolean;
-  /** Undefined: packets of or for this port are not the kernel's. */
-  wireOf(port: Port): Wire | undefined;
-  /** Makes maps and programs and puts them at the ports. Throws BpfError or PortError. */
-  open(flows: number): Kernel;
-  readonly logger: Logger;
-}
+import { DEFAULT_FAST_PATH, type FastPathLimits, type FastPathOptions, type Kernel } from './options.ts';
 
 /** How many flows are looked at for the one that makes room for another. */
 const SAMPLE = 16;
 const FOLD_MS = 1000;
-
-/** CLOCK_MONOTONIC minus the agent's clock, ms. */
-const MONOTONIC = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 
 /** Words of a key that another packet of the same flow may have others of, or that tables write. */
 const UNKNOWN_WORDS = new Set<number>([K.METADATA_HI, K.METADATA_LO, K.TUNNEL_HI, K.TUNNEL_LO, K.FLABEL]);
@@ -120,8 +57,7 @@ export class FastPath {
   readonly #key = newKey();
   readonly #keyWords = new Int32Array(this.#key.buffer);
   readonly #dispatchKey = newDispatchKey();
-  readonly #edits = new Edits();
-  readonly #outputs: Port[] = [];
+  readonly #maker: EntryMaker;
   #kernel: Kernel | undefined;
   /** BPF cannot be had here: said once, and not tried again. */
   #unavailable = false;
@@ -133,6 +69,7 @@ export class FastPath {
   constructor(options: FastPathOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_FAST_PATH, ...options.limits };
+    this.#maker = new EntryMaker(options);
     this.#elephants = new Elephants(this.#limits.threshold, this.#limits.windowMs);
   }
 
@@ -175,7 +112,7 @@ export class FastPath {
         match === undefined || (tableId > 0 && flow.edited) || mayMatch(match, flow.dispatchKey);
       if (isMeant) this.#remove(flow, 'flushed');
     }
-    this.#tellCredits(cell, state);
+    tellCredits(cell, state);
   }
 
   /** The cell is told what was counted up to now: statistics are asked of it. */
@@ -183,7 +120,7 @@ export class FastPath {
     const state = cell.flows;
     if (state === undefined) return;
     for (const flow of state.flows) this.#fold(flow);
-    this.#tellCredits(cell, state);
+    tellCredits(cell, state);
   }
 
   /** A cell asks for paths of its to be forgotten, all of them (`force`) or those without new packets. */
@@ -201,7 +138,7 @@ export class FastPath {
       state.credits.delete(path);
       return { path, cached: isKept, credit: merged(credit, rest) };
     });
-    cell.control.credit(token, credits);
+    answerRelease(cell, state, token, credits);
   }
 
   /** The cell is gone, or may not cache any more. */
@@ -298,7 +235,7 @@ export class FastPath {
       this.counters.outdated++;
       return false;
     }
-    const entry = this.#entryFor(cell, verdict);
+    const entry = this.#maker.make(cell, verdict, this.#shape, this.#key);
     if (entry === undefined) {
       this.counters.inexpressible++;
       return false;
@@ -326,9 +263,9 @@ export class FastPath {
       rule: cell.rule,
       path: verdict.path,
       inPort,
-      outputs: [...this.#outputs],
-      tagBytes: this.#shape.l3 - ETHERNET,
-      growth: this.#edits.growth,
+      outputs: [...this.#maker.outputs],
+      tagBytes: this.#shape.l3 - UNTAGGED_L3,
+      growth: this.#maker.growth,
       edited: new DataView(entry.buffer).getUint32(ENTRY.EDITS, true) !== 0,
       packets: kernel.packets(index),
       bytes: kernel.bytes(index),
@@ -360,68 +297,6 @@ export class FastPath {
     const rule = rules.lookup(this.#dispatchKey);
     if (rule === undefined) return cell === cellWithoutRule();
     return rule.state === 'active' && rule.cell === cell;
-  }
-
-  #entryFor(cell: CellRecord, verdict: Verdict<Frame>): Uint8Array | undefined {
-    const { frame, region, headOffset, headLength, headConsumed } = verdict;
-    if (!this.#resolve(cell, verdict)) return undefined;
-    // A drop has no head, and a packet that leaves as it came none of its own.
-    const isUntouched = verdict.kind === TX_KIND.DONE || headLength === 0;
-    const head = isUntouched
-      ? { bytes: frame.bytes, offset: frame.offset, length: frame.length, consumed: frame.length }
-      : { bytes: region, offset: headOffset, length: headLength, consumed: headConsumed };
-    if (!this.#edits.derive(frame.bytes, frame.offset, this.#shape, head)) return undefined;
-    const { entry } = this.#edits;
-    entry.set(this.#key, ENTRY.KEY);
-    const fields = new DataView(entry.buffer);
-    let mtu = 0xffff;
-    this.#outputs.forEach((port, i) => {
-      const wire = this.#options.wireOf(port)!;
-      mtu = Math.min(mtu, wire.mtu);
-      const isLast = i === this.#outputs.length - 1;
-      fields.setUint32(isLast ? ENTRY.OUTPUT : ENTRY.COPIES + 4 * i, wire.index, true);
-    });
-    fields.setUint32(ENTRY.MAX_LENGTH, mtu + ETHERNET, true);
-    return entry;
-  }
-
-  /** Ports the packet leaves by; false: one of them is not the kernel's, or refuses it (which is to be counted). */
-  #resolve(cell: CellRecord, verdict: Verdict<Frame>): boolean {
-    const outputs = this.#outputs;
-    outputs.length = 0;
-    if (verdict.kind === TX_KIND.DONE) return cell.flows?.frame !== verdict.frame;
-    const state = cell.flows;
-    if (state?.frame !== verdict.frame) {
-      return verdict.queue === NO_QUEUE && this.#addOutput(cell, verdict.port, verdict.frame.inPort);
-    }
-    if (!state.plain) return false;
-    for (let i = 0; i < state.count; i++) {
-      if (!this.#addOutput(cell, state.ports[i], verdict.frame.inPort)) return false;
-    }
-    return outputs.length <= MAX_OUTPUTS;
-  }
-
-  #addOutput(cell: CellRecord, number: number, inPort: number): boolean {
-    const { ports } = this.#options;
-    if (number === PortNumber.FLOOD || number === PortNumber.ALL) {
-      for (const port of ports.list) {
-        if (port.number === inPort || !this.#options.mayUse(cell.tenant, port.number)) continue;
-        if (!isForwarding(port) || (number === PortNumber.FLOOD && port.config & NO_FLOOD)) continue;
-        if (!this.#addPort(port)) return false;
-      }
-      return true;
-    }
-    const port = ports.get(number === PortNumber.IN_PORT ? inPort : number);
-    if (port === undefined || number === inPort || !this.#options.mayUse(cell.tenant, port.number))
-      return false;
-    return isForwarding(port) && this.#addPort(port);
-  }
-
-  #addPort(port: Port): boolean {
-    if (this.#outputs.length === MAX_OUTPUTS || !port.link.running) return false;
-    if (this.#options.wireOf(port) === undefined) return false;
-    this.#outputs.push(port);
-    return true;
   }
 
   #setInterface(index: number): void {
@@ -468,6 +343,10 @@ export class FastPath {
     return this.#free.pop();
   }
 
+  #fold(flow: CachedFlow): void {
+    if (this.#kernel !== undefined) fold(this.#kernel, flow, this.counters);
+  }
+
   #remove(flow: CachedFlow, why: 'evicted' | 'idle' | 'flushed'): void {
     this.#kernel?.remove(flow.key);
     this.#fold(flow);
@@ -477,53 +356,10 @@ export class FastPath {
     this.#perTenant.set(flow.cell.tenant, (this.#perTenant.get(flow.cell.tenant) ?? 1) - 1);
     this.#leaving.push(flow);
   }
-
-  /** Counts the flow's packets since the last time: for its rule, its cell, its ports, and its path. */
-  #fold(flow: CachedFlow): void {
-    const kernel = this.#kernel;
-    if (kernel === undefined) return;
-    const packets = kernel.packets(flow.index) - flow.packets;
-    if (packets === 0) return;
-    const bytes = kernel.bytes(flow.index) - flow.bytes;
-    flow.packets += packets;
-    flow.bytes += bytes;
-    flow.lastMs = kernel.lastMs(flow.index);
-    this.counters.hitPackets += packets;
-    this.counters.hitBytes += bytes;
-    const { rule, cell, inPort, outputs } = flow;
-    if (rule !== undefined) {
-      rule.packets += packets;
-      rule.bytes += bytes;
-      rule.lastUsed = Math.max(rule.lastUsed, flow.lastMs - MONOTONIC);
-    }
-    cell.packets += packets;
-    cell.bytes += bytes;
-    inPort.counters.rxPackets += packets;
-    inPort.counters.rxBytes += bytes - flow.tagBytes * packets;
-    for (let i = 0; i < outputs.length; i++) {
-      outputs[i].counters.txPackets += packets;
-      outputs[i].counters.txBytes += bytes + flow.growth * packets;
-    }
-    if (flow.path === 0 || cell.flows === undefined) return;
-    const credit = cell.flows.credits.get(flow.path);
-    const more = { packets, bytes, lastMs: flow.lastMs };
-    cell.flows.credits.set(flow.path, merged(credit, more)!);
-  }
-
-  #tellCredits(cell: CellRecord, state: CellFlows): void {
-    if (state.credits.size === 0) return;
-    const credits = [...state.credits].map(([path, credit]) => ({ path, cached: true, credit }));
-    state.credits.clear();
-    cell.control.credit(0, credits);
-  }
 }
 
-const ETHERNET = 14;
-
-const merged = (a: Credit | undefined, b: Credit | undefined): Credit | undefined => {
-  if (a === undefined || b === undefined) return a ?? b;
-  return { packets: a.packets + b.packets, bytes: a.bytes + b.bytes, lastMs: Math.max(a.lastMs, b.lastMs) };
-};
+/** Where L3 is in a frame without tags. */
+const UNTAGGED_L3 = 14;
 
 /** Other programs' verdicts have no paths: they keep no counters. */
 const namesPaths = ({ program }: CellRecord): boolean => program.trusted && program.name === 'openflow';
@@ -531,25 +367,6 @@ const namesPaths = ({ program }: CellRecord): boolean => program.trusted && prog
 /** The rule allows it; what has no rule is an ordinary switch's. */
 const mayCache = ({ rule }: CellRecord): boolean =>
   rule === undefined || (rule.flags & DispatchFlag.CACHEABLE) !== 0;
-
-const collect = (state: CellFlows, { frame, kind, port, headOffset, queue }: Verdict<Frame>): void => {
-  if (state.frame !== frame) {
-    state.frame = frame;
-    state.count = 0;
-    state.plain = true;
-    state.headOffset = headOffset;
-  }
-  if (
-    kind !== TX_KIND.OUTPUT ||
-    queue !== NO_QUEUE ||
-    headOffset !== state.headOffset ||
-    state.count === MAX_OUTPUTS
-  ) {
-    state.plain = false;
-    return;
-  }
-  state.ports[state.count++] = port;
-};
 
 /** Whether a packet of a flow with this key may be one that the match means, whatever tables did to it. */
 const mayMatch = ({ value, mask }: CompiledMatch, key: Uint32Array): boolean => {

@@ -3,8 +3,8 @@ import type { InterfacePort } from '../ports/interface-port.ts';
 import { PacketPort } from '../ports/packet-socket.ts';
 import { Rtnetlink } from '../ports/rtnetlink.ts';
 import { type Attachment, attachFilter, attachIngress, detachFilter } from './attach.ts';
-import type { Kernel, Wire } from './fast-path.ts';
 import { KernelCache } from './maps.ts';
+import type { Kernel, Wire } from './options.ts';
 
 /** Only what comes from a packet socket passes the kernel's ingress. */
 export const wireOf = (port: object): Wire | undefined =>

@@ -20,6 +20,8 @@ export interface Outcome {
 export interface RunOptions {
   /** How long to wait for a packet before it counts as lost, ms. */
   readonly timeoutMs: number;
+  /** How often each packet is sent and looked for. */
+  readonly times: number;
 }
 
 const EGRESS_PORT = 2;
@@ -42,7 +44,10 @@ export async function runCase(lab: Lab, one: Case, options: RunOptions): Promise
     for (const mod of one.prerequisite) await channel.install(mod);
     await target.settle();
     const metered = one.prerequisite.some(({ type }) => type === 'meter_mod');
-    for (const check of one.checks) await runCheck(lab, channel, target, check, metered, options);
+    for (const check of one.checks) {
+      const times = check.kind === 'throughput' ? 1 : options.times;
+      for (let i = 0; i < times; i++) await runCheck(lab, channel, target, check, metered, options);
+    }
     return { group, name, failure: undefined };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;

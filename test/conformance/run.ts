@@ -1,5 +1,5 @@
 /**
- * npm run -s conformance -- [--openflow 1.0|1.3|1.4|all] [--target flowcell|ovs] [--only REGEX] [--list] [--json]
+ * npm run -s conformance -- [--openflow 1.0|1.3|1.4|all] [--target flowcell|flowcell-fast-path|ovs] [--only REGEX] [--list] [--json]
  * [--timeout MS] [--verbose]
  * os-ken's switch tests against our switch or another one. See docs/conformance.md.
  */
@@ -48,7 +48,14 @@ function options() {
   const timeoutMs = Number(values.timeout);
   if (!(timeoutMs > 0)) fail(`--timeout takes milliseconds, not '${values.timeout}'`);
   const protocols = protocol === undefined ? PROTOCOLS : [protocol];
-  return { ...values, protocols, only: new RegExp(values.only), needs: target.needs, timeoutMs };
+  return {
+    ...values,
+    protocols,
+    only: new RegExp(values.only),
+    needs: target.needs,
+    times: target.times ?? 1,
+    timeoutMs,
+  };
 }
 
 function cases(protocol: Protocol, only: RegExp): Case[] {
@@ -68,12 +75,15 @@ async function run({ protocol, chosen }: Run): Promise<Report> {
   const outcomes: Outcome[] = [];
   try {
     for (const [index, one] of chosen.entries()) {
-      const outcome = await runCase(lab, one, { timeoutMs });
+      const outcome = await runCase(lab, one, { timeoutMs, times });
       outcomes.push(outcome);
       if (lab.starts > MAX_STARTS) throw new Error(`${target} was lost ${MAX_STARTS} times`);
       if (verbose) process.stderr.write(`${outcome.failure ?? 'ok'}  ${one.name}\n`);
       else if (process.stderr.isTTY) process.stderr.write(`\r${index + 1}/${chosen.length} `);
     }
+    const { target: tested } = await lab.connection();
+    const forwarded = await tested.forwardedByKernel?.();
+    if (forwarded !== undefined) process.stderr.write(`packets that the kernel forwarded: ${forwarded}\n`);
   } finally {
     await lab.close();
   }
@@ -81,7 +91,7 @@ async function run({ protocol, chosen }: Run): Promise<Report> {
   return report(target, protocol.name, outcomes, (performance.now() - began) / 1000);
 }
 
-const { openflow, protocols, target, only, list, json, verbose, needs, timeoutMs } = options();
+const { openflow, protocols, target, only, list, json, verbose, needs, times, timeoutMs } = options();
 const runs: Run[] = protocols.map((protocol) => ({ protocol, chosen: cases(protocol, only) }));
 if (runs.every(({ chosen }) => chosen.length === 0)) fail(`no case is called like ${only}`);
 const several = openflow === 'all';

@@ -6,11 +6,14 @@ import { join } from 'node:path';
 import { until } from '../../bench/lib/datapaths.ts';
 import type { Switch } from '../../mininet/topology.ts';
 import { stop } from '../../mininet/topology.ts';
+import { AgentProcess, EAGER_FAST_PATH } from '../support/agent-lab.ts';
 import type { Protocol } from './protocol.ts';
 
 const flowcell = new URL('../../bin/flowcell', import.meta.url).pathname;
 
 export interface Target {
+  /** Packets that the kernel forwarded, for a target that can say. */
+  forwardedByKernel?(): Promise<number>;
   /** Makes sure that every entry acknowledged by a barrier is in force, and every packet counted. */
   settle(): Promise<void>;
   stop(): Promise<void>;
@@ -33,6 +36,20 @@ const startFlowcell: Start = async (node, controllerPort) => {
       await stop(agent);
       rmSync(runDir, { recursive: true, force: true });
     },
+  };
+};
+
+/** Every flow is the kernel's as soon as it may be. */
+const startFastPath: Start = async (node, port) => {
+  const controllers = [{ host: '127.0.0.1', port }];
+  const agent = await AgentProcess.start(node, { controllers, poolSize: 4, fastPath: EAGER_FAST_PATH });
+  return {
+    settle: async () => undefined,
+    async forwardedByKernel() {
+      const { fast_path } = await agent.local<{ fast_path: { hitPackets: number } }>('/counters');
+      return fast_path.hitPackets;
+    },
+    stop: () => agent.stop(),
   };
 };
 
@@ -97,7 +114,16 @@ const startOvs: Start = async (node, controllerPort, { ovsName }) => {
   };
 };
 
-export const TARGETS: Readonly<Record<string, { start: Start; needs: readonly string[] }>> = {
+interface Choice {
+  readonly start: Start;
+  readonly needs: readonly string[];
+  /** How often a packet is sent, and its answer compared. */
+  readonly times?: number;
+}
+
+export const TARGETS: Readonly<Record<string, Choice>> = {
   flowcell: { start: startFlowcell, needs: [] },
+  // One packet has the cell name paths, one makes the entry, others go by it.
+  'flowcell-fast-path': { start: startFastPath, needs: [], times: 4 },
   ovs: { start: startOvs, needs: ['ovs-vswitchd', 'ovsdb-server', 'ovsdb-tool', 'ovs-vsctl'] },
 };

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Network, topology } from '../../mininet/topology.ts';
 import { type ActionInit, FlowModCommand, type Match, type MessageInitOf } from '../../openflow/index.ts';
-import { AgentProcess, FakeController, type Peer } from '../support/agent-lab.ts';
+import { AgentProcess, FAST_PATHS, FakeController, type Peer } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const NODE = path.join(import.meta.dirname, '../../bin/node');
@@ -64,89 +64,94 @@ const tagged: Entry[] = [
 ];
 
 describeNetwork('what hosts send with their offloads on', ['ping'], () => {
-  let net: Network<'s1' | 's2', 'h1' | 'h2'>;
-  const controllers: FakeController[] = [];
-  const agents: AgentProcess[] = [];
-  const peers: Peer[] = [];
-  let server: ChildProcess;
+  describe.each(FAST_PATHS)('%s', (_mode, fastPath) => {
+    let net: Network<'s1' | 's2', 'h1' | 'h2'>;
+    const controllers: FakeController[] = [];
+    const agents: AgentProcess[] = [];
+    const peers: Peer[] = [];
+    let server: ChildProcess;
 
-  beforeAll(async () => {
-    net = await topology({
-      switches: { s1: {}, s2: {} },
-      hosts: { h1: {}, h2: {} },
-      links: [
-        ['h1', 's1'],
-        ['h2', 's2'],
-        ['s1', 's2'],
-      ],
+    beforeAll(async () => {
+      net = await topology({
+        switches: { s1: {}, s2: {} },
+        hosts: { h1: {}, h2: {} },
+        links: [
+          ['h1', 's1'],
+          ['h2', 's2'],
+          ['s1', 's2'],
+        ],
+      });
+      const { h1, h2 } = net.hosts;
+      const neighbours = { h1: ['outside', h2.mac], h2: ['inside', h1.mac] } as const;
+      for (const host of [h1, h2]) {
+        const [name, mac] = neighbours[host.name as 'h1' | 'h2'];
+        await host.exec(['sh', '-c', `echo 0 > /proc/sys/net/ipv6/conf/${host.interface}/disable_ipv6`]);
+        const address = host === h1 ? FAMILIES.ipv6.client : FAMILIES.ipv6.server;
+        await host.configure([
+          `addr add ${address}/64 dev ${host.interface} nodad`,
+          ...Object.values(FAMILIES).map(
+            (family) => `neigh add ${family[name]} lladdr ${mac} dev ${host.interface}`,
+          ),
+        ]);
+      }
+      for (const node of Object.values(net.switches)) {
+        // Two tags more than a host's packets have.
+        await node.configure([`link set ${node.interfaces[1]} mtu 1508`]);
+        const controller = await FakeController.start(node);
+        controllers.push(controller);
+        agents.push(
+          await AgentProcess.start(node, {
+            controllers: [{ host: '127.0.0.1', port: controller.port }],
+            fastPath,
+          }),
+        );
+        peers.push(await controller.device());
+      }
+      server = h2.spawn([NODE, TRAFFIC, 'serve', String(SERVER_PORT)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await once(server.stdout!, 'data');
     });
-    const { h1, h2 } = net.hosts;
-    const neighbours = { h1: ['outside', h2.mac], h2: ['inside', h1.mac] } as const;
-    for (const host of [h1, h2]) {
-      const [name, mac] = neighbours[host.name as 'h1' | 'h2'];
-      await host.exec(['sh', '-c', `echo 0 > /proc/sys/net/ipv6/conf/${host.interface}/disable_ipv6`]);
-      const address = host === h1 ? FAMILIES.ipv6.client : FAMILIES.ipv6.server;
-      await host.configure([
-        `addr add ${address}/64 dev ${host.interface} nodad`,
-        ...Object.values(FAMILIES).map(
-          (family) => `neigh add ${family[name]} lladdr ${mac} dev ${host.interface}`,
-        ),
-      ]);
-    }
-    for (const node of Object.values(net.switches)) {
-      // Two tags more than a host's packets have.
-      await node.configure([`link set ${node.interfaces[1]} mtu 1508`]);
-      const controller = await FakeController.start(node);
-      controllers.push(controller);
-      agents.push(
-        await AgentProcess.start(node, { controllers: [{ host: '127.0.0.1', port: controller.port }] }),
-      );
-      peers.push(await controller.device());
-    }
-    server = h2.spawn([NODE, TRAFFIC, 'serve', String(SERVER_PORT)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+    afterAll(async () => {
+      server?.kill();
+      for (const agent of agents) await agent.stop();
+      for (const controller of controllers) await controller.close();
+      await net?.close();
     });
-    await once(server.stdout!, 'data');
-  });
-  afterAll(async () => {
-    server?.kill();
-    for (const agent of agents) await agent.stop();
-    for (const controller of controllers) await controller.close();
-    await net?.close();
-  });
 
-  const entries = async (first: Entry[], second: Entry[]) => {
-    const all = { command: FlowModCommand.DELETE, table_id: 255 };
-    await peers[0].entries(all, ...first);
-    await peers[1].entries(all, ...second);
-  };
-  const send = async (protocol: keyof typeof PROTOCOLS, host: string, port: number) => {
-    const amount = String(PROTOCOLS[protocol].amount);
-    const { stdout } = await net.hosts.h1.exec([NODE, TRAFFIC, protocol, host, String(port), amount]);
-    return stdout.trim();
-  };
-
-  describe.each(['ipv4', 'ipv6'] as const)('%s', (family) => {
-    test.each(['tcp', 'udp'] as const)('%s through rewritten addresses and ports', async (protocol) => {
-      await entries(nat(family, protocol), pass);
-      expect(await send(protocol, FAMILIES[family].outside, PUBLIC_PORT)).toBe('intact');
-    });
-  });
-
-  test.each(['ipv4', 'ipv6'] as const)('%s under two VLAN tags', async (family) => {
-    await entries(tagged, tagged);
-    for (const protocol of ['tcp', 'udp'] as const) {
-      expect(await send(protocol, FAMILIES[family].server, SERVER_PORT)).toBe('intact');
-    }
-    // Frames of many segments crossed the trunk as one: the hosts did not cut them.
-    const stats = await peers[0].call('multipart_reply', {
-      type: 'multipart_request',
-      body: { type: 'flow' },
-    });
-    const { flows } = stats.body as unknown as {
-      flows: { packet_count: bigint; byte_count: bigint; match: Match }[];
+    const entries = async (first: Entry[], second: Entry[]) => {
+      const all = { command: FlowModCommand.DELETE, table_id: 255 };
+      await peers[0].entries(all, ...first);
+      await peers[1].entries(all, ...second);
     };
-    const outbound = flows.find(({ match }) => match.in_port === HOST)!;
-    expect(outbound.byte_count / outbound.packet_count).toBeGreaterThan(1514n);
+    const send = async (protocol: keyof typeof PROTOCOLS, host: string, port: number) => {
+      const amount = String(PROTOCOLS[protocol].amount);
+      const { stdout } = await net.hosts.h1.exec([NODE, TRAFFIC, protocol, host, String(port), amount]);
+      return stdout.trim();
+    };
+
+    describe.each(['ipv4', 'ipv6'] as const)('%s', (family) => {
+      test.each(['tcp', 'udp'] as const)('%s through rewritten addresses and ports', async (protocol) => {
+        await entries(nat(family, protocol), pass);
+        expect(await send(protocol, FAMILIES[family].outside, PUBLIC_PORT)).toBe('intact');
+      });
+    });
+
+    test.each(['ipv4', 'ipv6'] as const)('%s under two VLAN tags', async (family) => {
+      await entries(tagged, tagged);
+      for (const protocol of ['tcp', 'udp'] as const) {
+        expect(await send(protocol, FAMILIES[family].server, SERVER_PORT)).toBe('intact');
+      }
+      // Frames of many segments crossed the trunk as one: the hosts did not cut them.
+      const stats = await peers[0].call('multipart_reply', {
+        type: 'multipart_request',
+        body: { type: 'flow' },
+      });
+      const { flows } = stats.body as unknown as {
+        flows: { packet_count: bigint; byte_count: bigint; match: Match }[];
+      };
+      const outbound = flows.find(({ match }) => match.in_port === HOST)!;
+      expect(outbound.byte_count / outbound.packet_count).toBeGreaterThan(1514n);
+    });
   });
 });

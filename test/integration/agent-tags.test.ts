@@ -1,9 +1,9 @@
 /** Labels and backbone headers between two switches, around what the hosts' kernels send each other. */
 import { once } from 'node:events';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Network, topology } from '../../mininet/topology.ts';
 import { type ActionInit, FlowModCommand, type InstructionInit, type Match } from '../../openflow/index.ts';
-import { AgentProcess, FakeController, type Peer } from '../support/agent-lab.ts';
+import { AgentProcess, FAST_PATHS, FakeController, type Peer } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const HOST = 1;
@@ -52,51 +52,55 @@ const pbb: Rule[] = [
 ];
 
 describeNetwork('tags between two switches', ['iperf3', 'ethtool'], () => {
-  let net: Network<'s1' | 's2', 'h1' | 'h2'>;
-  const controllers: FakeController[] = [];
-  const agents: AgentProcess[] = [];
-  const peers: Peer[] = [];
+  describe.each(FAST_PATHS)('%s', (_mode, fastPath) => {
+    let net: Network<'s1' | 's2', 'h1' | 'h2'>;
+    const controllers: FakeController[] = [];
+    const agents: AgentProcess[] = [];
+    const peers: Peer[] = [];
 
-  beforeAll(async () => {
-    net = await topology({
-      switches: { s1: {}, s2: {} },
-      hosts: { h1: {}, h2: {} },
-      links: [
-        ['h1', 's1'],
-        ['h2', 's2'],
-        ['s1', 's2'],
-      ],
+    beforeAll(async () => {
+      net = await topology({
+        switches: { s1: {}, s2: {} },
+        hosts: { h1: {}, h2: {} },
+        links: [
+          ['h1', 's1'],
+          ['h2', 's2'],
+          ['s1', 's2'],
+        ],
+      });
+      const { h1, h2 } = net.hosts;
+      // The kernel cuts no segments behind labels that it has not pushed itself.
+      for (const host of [h1, h2])
+        await host.exec(['ethtool', '-K', host.interface, 'tso', 'off', 'gso', 'off']);
+      for (const node of Object.values(net.switches)) {
+        await node.exec(['ip', 'link', 'set', node.interfaces[1], 'mtu', String(TRUNK_MTU)]);
+        const controller = await FakeController.start(node);
+        controllers.push(controller);
+        const address = { host: '127.0.0.1', port: controller.port };
+        agents.push(await AgentProcess.start(node, { controllers: [address], fastPath }));
+        peers.push(await controller.device());
+      }
     });
-    const { h1, h2 } = net.hosts;
-    // The kernel cuts no segments behind labels that it has not pushed itself.
-    for (const host of [h1, h2])
-      await host.exec(['ethtool', '-K', host.interface, 'tso', 'off', 'gso', 'off']);
-    for (const node of Object.values(net.switches)) {
-      await node.exec(['ip', 'link', 'set', node.interfaces[1], 'mtu', String(TRUNK_MTU)]);
-      const controller = await FakeController.start(node);
-      controllers.push(controller);
-      const address = { host: '127.0.0.1', port: controller.port };
-      agents.push(await AgentProcess.start(node, { controllers: [address] }));
-      peers.push(await controller.device());
-    }
-  });
-  afterAll(async () => {
-    for (const agent of agents) await agent.stop();
-    for (const controller of controllers) await controller.close();
-    await net?.close();
-  });
+    afterAll(async () => {
+      for (const agent of agents) await agent.stop();
+      for (const controller of controllers) await controller.close();
+      await net?.close();
+    });
 
-  test.each([
-    ['two labels', mpls],
-    ['backbone headers', pbb],
-  ])('TCP passes under %s', async (_, rules) => {
-    const all = { command: FlowModCommand.DELETE, table_id: 255 };
-    for (const peer of peers) await peer.entries(all, ...rules);
-    const { h1, h2 } = net.hosts;
-    const server = h2.spawn(['iperf3', '-s', '-1', '--forceflush'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    await once(server.stdout!, 'data');
-    const { stdout } = await h1.exec(['iperf3', '-J', '-c', h2.ip, '-n', String(BYTES)]);
-    // Some is still in flight when all is written.
-    expect(JSON.parse(stdout).end.sum_received.bytes).toBeGreaterThan(BYTES / 10);
+    test.each([
+      ['two labels', mpls],
+      ['backbone headers', pbb],
+    ])('TCP passes under %s', async (_, rules) => {
+      const all = { command: FlowModCommand.DELETE, table_id: 255 };
+      for (const peer of peers) await peer.entries(all, ...rules);
+      const { h1, h2 } = net.hosts;
+      const server = h2.spawn(['iperf3', '-s', '-1', '--forceflush'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await once(server.stdout!, 'data');
+      const { stdout } = await h1.exec(['iperf3', '-J', '-c', h2.ip, '-n', String(BYTES)]);
+      // Some is still in flight when all is written.
+      expect(JSON.parse(stdout).end.sum_received.bytes).toBeGreaterThan(BYTES / 10);
+    });
   });
 });

@@ -34,26 +34,41 @@ const RATES: Readonly<Record<string, { sample: string; total: number }>> = {
 const PATIENCE = '5000';
 
 describeNetwork("os-ken's switch tests", () => {
+  const run = (target: string, openflow: string, only: string): { stderr: string; report: Report } => {
+    const args = [
+      '--target',
+      target,
+      '--openflow',
+      openflow,
+      '--only',
+      only,
+      '--timeout',
+      PATIENCE,
+      '--json',
+    ];
+    const { stdout, stderr } = spawnSync(
+      join(root, 'bin/node'),
+      [join(root, 'test/conformance/run.ts'), ...args],
+      { encoding: 'utf8' },
+    );
+    return { stderr, report: JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') };
+  };
+
   test.runIf(have).for(Object.entries(RATES))(
     'OpenFlow %s',
     { timeout: 180_000 },
     ([openflow, { sample, total }]) => {
-      const args = [
-        '--openflow',
-        openflow,
-        '--only',
-        `^(action|match)/${sample}`,
-        '--timeout',
-        PATIENCE,
-        '--json',
-      ];
-      const result = spawnSync(join(root, 'bin/node'), [join(root, 'test/conformance/run.ts'), ...args], {
-        encoding: 'utf8',
-      });
-      expect(result.stderr).toBe('');
-      const report = JSON.parse(result.stdout.trimEnd().split('\n').at(-1) ?? '') as Report;
+      const { stderr, report } = run('flowcell', openflow, `^(action|match)/${sample}`);
+      expect(stderr).toBe('');
       expect(report.failures.map(({ name }) => name).sort()).toEqual(knownFailures(openflow).sort());
       expect(report).toMatchObject({ openflow, target: 'flowcell', total });
     },
   );
+
+  test.runIf(have)('OpenFlow 1.3, with the kernel fast path', { timeout: 180_000 }, () => {
+    const { stderr, report } = run('flowcell-fast-path', '1.3', '^(action|match)/');
+    expect(stderr).toMatch(/^packets that the kernel forwarded: [1-9]/);
+    expect(report.failures.map(({ name }) => name).sort()).toEqual(knownFailures('1.3').sort());
+    expect(report.total).toBe(940);
+  });
 });

@@ -302,6 +302,13 @@ export class AgentProcess {
   }
 }
 
+/** The agent's option `fastPath`: off, and on for every flow from its second packet. */
+export const EAGER_FAST_PATH = { threshold: 1, windowMs: 60_000 };
+export const FAST_PATHS = [
+  ['through cells only', false],
+  ['with the kernel fast path', EAGER_FAST_PATH],
+] as const;
+
 /** A switch's agent, with the test as its controller. */
 export interface Controlled {
   controller: FakeController;

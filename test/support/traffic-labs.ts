@@ -5,6 +5,7 @@ import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import {
   CellState,
   DispatchCommand,
+  DispatchFlag,
   DispatchMiss,
   encode,
   FlowModCommand,
@@ -53,7 +54,10 @@ const dispatch = (mode: Mode): MessageInit => ({
   query_timeout_ms: 5000,
 });
 /** A cell for every packet there is. */
-const WHOLE_SWITCH: MessageInit = { type: 'dispatch_rule', priority: 1, match: {}, cells: [{}] };
+const WHOLE_SWITCH: MessageInit = {
+  ...{ type: 'dispatch_rule', priority: 1, match: {}, cells: [{}] },
+  flags: DispatchFlag.CACHEABLE,
+};
 
 /** Messages as they are said to one cell: by the match where there is one, else wrapped. */
 const toCell = (message: MessageInit, cell: number | undefined): MessageInit => {
@@ -158,11 +162,13 @@ export class RealLab implements TrafficLab {
   /** That of the flow mode, while a scenario runs in it. */
   #cell: number | undefined;
 
-  static async open(): Promise<RealLab> {
+  /** `fastPath`: the agent's option. */
+  static async open(fastPath: unknown = false): Promise<RealLab> {
     const net = await singleSwitch(PORTS.length);
     const controller = await FakeController.start(net.switches.s1);
     const agent = await AgentProcess.start(net.switches.s1, {
       controllers: [{ host: '127.0.0.1', port: controller.port }],
+      fastPath,
     });
     return new RealLab(net, controller, agent, await controller.device());
   }
@@ -181,10 +187,20 @@ export class RealLab implements TrafficLab {
       (host, index) => new TesterPort(index + 1, host.namespace, host.interface),
     );
     for (const port of this.#ports) this.#loop.watch(port.fd, () => this.#receive(port));
-    this.#loop.start();
   }
 
-  async run({ setup = [], entries, inputs }: Scenario, mode: Mode): Promise<Observed> {
+  async run(scenario: Scenario, mode: Mode): Promise<Observed> {
+    this.#loop.start();
+    try {
+      return await this.#run(scenario, mode);
+    } finally {
+      // What it runs beside would wait for it at every turn of its own.
+      this.#loop.stop();
+      await new Promise(setImmediate);
+    }
+  }
+
+  async #run({ setup = [], entries, inputs }: Scenario, mode: Mode): Promise<Observed> {
     const peer = this.#peer;
     await peer.call('dispatch_config', dispatch(mode));
     await this.#confirm(...CLEAR, ...this.#defaults(await this.#describe()));
@@ -215,8 +231,13 @@ export class RealLab implements TrafficLab {
     return observed(this.#frames, { packetIns, errors, flows, groups });
   }
 
+  /** Packets that no cell has seen. */
+  async forwardedByKernel(): Promise<number> {
+    const { fast_path } = await this.#agent.local<{ fast_path?: { hitPackets: number } }>('/counters');
+    return fast_path?.hitPackets ?? 0;
+  }
+
   async close(): Promise<void> {
-    this.#loop.stop();
     for (const port of this.#ports) port.close();
     await this.#agent.stop();
     await this.#controller.close();

@@ -25,6 +25,17 @@ export interface Scenario {
   readonly inputs: readonly Input[];
 }
 
+/** Between two frames all of the first has come out: a message that changes nothing. */
+const PAUSE: Input = { message: { type: 'echo_request' } };
+
+/** The same scenario with each frame several times: enough for its flow to be the kernel's. */
+export const repeated = (scenario: Scenario, times: number): Scenario => ({
+  ...scenario,
+  inputs: scenario.inputs.flatMap((input) =>
+    'frame' in input ? Array.from({ length: times }, () => [input, PAUSE]).flat() : [input],
+  ),
+});
+
 /** What came of a scenario: everything but times. */
 export interface Observed {
   /** Frames out of each port in hex, those of port 1 first; sorted, because ports are not heard in an order. */

@@ -2,8 +2,9 @@
 import { expect, test } from 'vitest';
 import { BpfError } from '../../agent/fastpath/bpf.ts';
 import { Elephants } from '../../agent/fastpath/elephants.ts';
-import { FastPath, type FastPathLimits, type Kernel } from '../../agent/fastpath/fast-path.ts';
-import { DispatchFlag, encode, type MessageOf, PathFlag } from '../../openflow/index.ts';
+import { FastPath } from '../../agent/fastpath/fast-path.ts';
+import type { FastPathLimits, Kernel } from '../../agent/fastpath/options.ts';
+import { DispatchFlag, encode, type MessageOf, PathFlag, PathMessageFlag } from '../../openflow/index.ts';
 import { ethernet, ipv4, udp } from '../../packet/index.ts';
 import { DATA_OFFSET, NO_QUEUE, TX_KIND } from '../../sandbox/channel/layout.ts';
 import { silent, World } from '../support/agent-world.ts';
@@ -199,6 +200,44 @@ test('a path without packets since it was counted is let go, another only by for
   count(3);
   expect(release(1).credits[0]).toEqual([7, 0, 3n]);
   expect(entries()).toBe(0);
+});
+
+test('a cell that is behind gets its answers; what it has no place for at all it is told later', () => {
+  const { handle, record, forward, count, fastPath } = scene();
+  const { control } = record;
+  const told = () =>
+    (handle.messages as MessageOf<'path_credit'>[])
+      .filter(({ type }) => type === 'path_credit')
+      .flatMap(({ token, credits }) => credits.map((one) => [token, one.path, one.packet_count]));
+  const release = (token: number) =>
+    handle.say({ type: 'path_release', token, flags: PathMessageFlag.FORCE, paths: [7] });
+  const catchUp = () => {
+    handle.takesMessages = true;
+    handle.sent.length = 0;
+    control.pump();
+  };
+  forward(1, { path: 7 });
+
+  handle.takesMessages = false;
+  while (control.tell(STATISTICS) !== 0);
+  count(2);
+  release(1);
+  catchUp();
+  expect(told()).toEqual([[1, 7, 2n]]);
+
+  forward(1, { path: 7 });
+  handle.takesMessages = false;
+  let full = false;
+  const refused = () => {
+    full = true;
+  };
+  while (!full) control.barrier(refused);
+  count(3);
+  release(2);
+  catchUp();
+  expect(told()).toEqual([]);
+  fastPath.settle(record);
+  expect(told()).toEqual([[0, 7, 3n]]);
 });
 
 test('a new rule takes its packets from the kernel, the end of a cell all of its', () => {

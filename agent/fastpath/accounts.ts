@@ -1,0 +1,72 @@
+/** Packets that the kernel counted, for all that counts packets; and what cells are told of them. */
+import type { PathCredit } from '../cell-control.ts';
+import type { CellRecord } from '../cells.ts';
+import type { CachedFlow, CellFlows, Credit } from './cached-flow.ts';
+import type { Kernel } from './options.ts';
+
+/** CLOCK_MONOTONIC minus the agent's clock, ms. */
+export const MONOTONIC = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
+interface Totals {
+  hitPackets: number;
+  hitBytes: number;
+}
+
+/** Counts the flow's packets since the last time: in `totals`, for its rule, its cell, its ports, and its path. */
+export const fold = (kernel: Kernel, flow: CachedFlow, totals: Totals): void => {
+  const packets = kernel.packets(flow.index) - flow.packets;
+  if (packets === 0) return;
+  const bytes = kernel.bytes(flow.index) - flow.bytes;
+  flow.packets += packets;
+  flow.bytes += bytes;
+  flow.lastMs = kernel.lastMs(flow.index);
+  totals.hitPackets += packets;
+  totals.hitBytes += bytes;
+  const { rule, cell, inPort, outputs } = flow;
+  if (rule !== undefined) {
+    rule.packets += packets;
+    rule.bytes += bytes;
+    rule.lastUsed = Math.max(rule.lastUsed, flow.lastMs - MONOTONIC);
+  }
+  cell.packets += packets;
+  cell.bytes += bytes;
+  inPort.counters.rxPackets += packets;
+  inPort.counters.rxBytes += bytes - flow.tagBytes * packets;
+  for (let i = 0; i < outputs.length; i++) {
+    outputs[i].counters.txPackets += packets;
+    outputs[i].counters.txBytes += bytes + flow.growth * packets;
+  }
+  if (flow.path === 0 || cell.flows === undefined) return;
+  const credit = cell.flows.credits.get(flow.path);
+  const more = { packets, bytes, lastMs: flow.lastMs };
+  cell.flows.credits.set(flow.path, merged(credit, more)!);
+};
+
+export const merged = (a: Credit | undefined, b: Credit | undefined): Credit | undefined => {
+  if (a === undefined || b === undefined) return a ?? b;
+  return { packets: a.packets + b.packets, bytes: a.bytes + b.bytes, lastMs: Math.max(a.lastMs, b.lastMs) };
+};
+
+/** Tells the cell what it has not been told. What it cannot take in now is told with the next. */
+export const tellCredits = (cell: CellRecord, state: CellFlows): void => {
+  if (state.credits.size === 0) return;
+  const credits = [...state.credits].map(([path, credit]) => ({ path, cached: true, credit }));
+  state.credits.clear();
+  keep(state, credits, cell.control.credit(0, credits));
+};
+
+/** Answers a path_release. The packets stay to be told if the cell cannot take the answer in. */
+export const answerRelease = (
+  cell: CellRecord,
+  state: CellFlows,
+  token: number,
+  credits: readonly PathCredit[],
+): void => keep(state, credits, cell.control.credit(token, credits));
+
+/** Puts back the credits from this one on. */
+const keep = (state: CellFlows, credits: readonly PathCredit[], from: number): void => {
+  for (const { path, credit } of credits.slice(from)) {
+    const both = merged(state.credits.get(path), credit);
+    if (both !== undefined) state.credits.set(path, both);
+  }
+};

@@ -1,0 +1,58 @@
+/** What the fast path is given, and how much of everything it may have. */
+import type { Logger } from 'pino';
+import type { CellRecord } from '../cells.ts';
+import type { Clock } from '../clock.ts';
+import type { PortSet } from '../dispatcher/output.ts';
+import type { RuleTable } from '../dispatcher/rules.ts';
+import type { Port } from '../ports/port.ts';
+
+/** The kernel's maps and programs (maps.ts); tests have others. */
+export interface Kernel {
+  readonly size: number;
+  insert(key: Uint8Array, index: number, entry: Uint8Array): void;
+  remove(key: Uint8Array): void;
+  packets(index: number): number;
+  bytes(index: number): number;
+  lastMs(index: number): number;
+  close(): void;
+}
+
+/** The network interface behind a port. */
+export interface Wire {
+  readonly index: number;
+  readonly mtu: number;
+}
+
+export interface FastPathLimits {
+  /** Flows in all, and of one tenant. */
+  flows: number;
+  perTenant: number;
+  /** Packets within `windowMs` that make a flow worth an entry. */
+  threshold: number;
+  windowMs: number;
+  /** An entry that had no packets for so long is taken out, ms. */
+  idleMs: number;
+}
+
+export const DEFAULT_FAST_PATH: FastPathLimits = {
+  flows: 32_768,
+  perTenant: 32_768,
+  threshold: 8,
+  windowMs: 2000,
+  idleMs: 10_000,
+};
+
+export interface FastPathOptions {
+  readonly limits?: Partial<FastPathLimits>;
+  readonly rules: RuleTable;
+  readonly ports: PortSet;
+  readonly clock: Clock;
+  /** The cell that takes packets without a rule; undefined: none does. */
+  readonly cellWithoutRule: () => CellRecord | undefined;
+  mayUse(tenant: number, port: number): boolean;
+  /** Undefined: packets of or for this port are not the kernel's. */
+  wireOf(port: Port): Wire | undefined;
+  /** Makes maps and programs and puts them at the ports. Throws BpfError or PortError. */
+  open(flows: number): Kernel;
+  readonly logger: Logger;
+}
