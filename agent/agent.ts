@@ -172,11 +172,11 @@ export class Agent {
             },
       logger,
     });
-    for (const port of this.ports.list) port.onRefresh = () => this.core.fastPath?.fold();
   }
 
   #portOpened(port: InterfacePort): void {
-    port.onRefresh = () => this.core.fastPath?.fold();
+    // The first ports are opened, and closed again if one of them cannot be, before there is a core.
+    port.onRefresh = () => this.core?.fastPath?.fold();
     try {
       this.#kernelPorts.attach(port);
     } catch (error) {

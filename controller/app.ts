@@ -75,6 +75,11 @@ export interface FlowAnswer {
   bothDirections?: boolean;
   /** Verdicts the cell declares cacheable may be cached in front of it (default true). */
   cacheable?: boolean;
+  /**
+   * With `bothDirections`: where such a verdict is one port and no change to the packet, packets the other way go back without
+   * the cell being asked; they count for the rule, not for entries (default false).
+   */
+  cacheReverse?: boolean;
   /** The chain of cells; default one cell with the built-in program. */
   cells?: readonly CellSpec[];
   /**

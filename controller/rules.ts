@@ -51,6 +51,7 @@ export function ruleMessage(answer: FlowAnswer, frame: RuleFrame, programs: Prog
   let flags: number = DispatchFlag.NOTIFY_REMOVED;
   if (answer.bothDirections) flags |= DispatchFlag.BOTH_DIRECTIONS;
   if (answer.cacheable !== false) flags |= DispatchFlag.CACHEABLE;
+  if (answer.cacheReverse) flags |= DispatchFlag.CACHE_REVERSE;
   return {
     type: 'dispatch_rule',
     command: DispatchCommand.ADD,

@@ -63,6 +63,11 @@ export const DispatchFlag = {
   CACHEABLE: 2,
   /** Report by cell_status when the rule ends. */
   NOTIFY_REMOVED: 4,
+  /**
+   * With BOTH_DIRECTIONS and CACHEABLE: where a cached verdict is one port and no change to the packet, packets the other way
+   * go back by the port it came from, without the cell being asked.
+   */
+  CACHE_REVERSE: 8,
 } as const;
 
 /** dispatch_rule.wall: what separates this cell from others of its tenant. */

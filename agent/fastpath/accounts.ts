@@ -7,10 +7,30 @@ import type { Kernel } from './options.ts';
 /** CLOCK_MONOTONIC minus the agent's clock, ms. */
 export const MONOTONIC = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 
-interface Totals {
-  hitPackets: number;
-  hitBytes: number;
-}
+export const newCounters = () => ({
+  /** Packets and bytes that the kernel forwarded. */
+  hitPackets: 0,
+  hitBytes: 0,
+  /** Packets that were cells' although their verdicts may be cached. */
+  missed: 0,
+  inserted: 0,
+  /** Of those: made by a packet of the other direction. */
+  reversed: 0,
+  /** Entries taken out: for another's sake, after a time without packets, by a change. */
+  evicted: 0,
+  idle: 0,
+  flushed: 0,
+  /** Flows that were worth it, and stayed with their cell: what it does with them cannot be said in an entry. */
+  inexpressible: 0,
+  /** The verdict was made before something changed. */
+  outdated: 0,
+  /** There are as many as there may be, and none of those looked at was idle. */
+  refused: 0,
+  /** The kernel refused an entry. */
+  failed: 0,
+});
+
+type Totals = Pick<ReturnType<typeof newCounters>, 'hitPackets' | 'hitBytes'>;
 
 /** Counts the flow's packets since the last time: in `totals`, for its rule, its cell, its ports, and its path. */
 export const fold = (kernel: Kernel, flow: CachedFlow, totals: Totals): void => {

@@ -34,6 +34,10 @@ export interface CachedFlow {
   lastMs: number;
   /** Place among all. */
   place: number;
+  /** The other direction, where one packet made both entries. */
+  twin: CachedFlow | undefined;
+  /** It was made by a packet of its twin, and does not outlive it. */
+  readonly isReverse: boolean;
   /** Another flow of the same bucket. */
   next: CachedFlow | undefined;
 }

@@ -56,13 +56,18 @@ export class Edits {
   growth = 0;
   readonly #fields = new DataView(this.entry.buffer);
 
+  /** Packets leave as they came. */
+  none(): void {
+    this.entry.fill(0);
+    this.growth = 0;
+  }
+
   /**
    * Fills the entry but for key, outputs and length. `shape`: of the received frame at bytes[offset ..). False: what was
    * done to the packet cannot be said.
    */
   derive(bytes: Uint8Array, offset: number, shape: Shape, head: Head): boolean {
-    this.entry.fill(0);
-    this.growth = 0;
+    this.none();
     const { bytes: out, offset: at, length, consumed } = head;
     this.growth = length - consumed;
     // A packet that was not touched is its slot's own copy of what came in.

@@ -10,7 +10,7 @@ import { type CellFlows, MAX_OUTPUTS } from './cached-flow.ts';
 import { Edits } from './edits.ts';
 import type { Shape } from './flow-key.ts';
 import { ENTRY } from './layout.ts';
-import type { FastPathOptions } from './options.ts';
+import type { FastPathOptions, Wire } from './options.ts';
 
 const ETHERNET = 14;
 
@@ -71,6 +71,26 @@ export class EntryMaker {
     });
     fields.setUint32(ENTRY.MAX_LENGTH, mtu + ETHERNET, true);
     return entry;
+  }
+
+  /** Packets with this key leave by the port as they came. */
+  plain(key: Uint8Array, port: Port, wire: Wire): Uint8Array {
+    this.#edits.none();
+    const { entry } = this.#edits;
+    entry.set(key, ENTRY.KEY);
+    const fields = new DataView(entry.buffer);
+    fields.setUint32(ENTRY.OUTPUT, wire.index, true);
+    fields.setUint32(ENTRY.MAX_LENGTH, wire.mtu + ETHERNET, true);
+    this.outputs.length = 0;
+    this.outputs.push(port);
+    return entry;
+  }
+
+  /** The entry made last changes nothing in a packet, and sends it to one port. */
+  get isPlain(): boolean {
+    const fields = new DataView(this.#edits.entry.buffer);
+    const changes = fields.getUint32(ENTRY.EDITS, true) | fields.getUint32(ENTRY.TTL, true);
+    return changes === 0 && this.outputs.length === 1;
   }
 
   /** Ports the packet leaves by; false: one of them is not the kernel's, or refuses it (which is to be counted). */

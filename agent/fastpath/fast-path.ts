@@ -2,58 +2,49 @@
  * The kernel fast path of a device: flows whose verdicts may be cached are forwarded by the kernel, as long as nothing
  * changes that their verdicts came from; and everything that counts packets counts theirs (docs/fast-path.md).
  */
-import { DispatchFlag } from '../../openflow/index.ts';
-import { extractKey, K } from '../../packet/index.ts';
+import { extractKey } from '../../packet/index.ts';
 import { DATA_MAX, SLOT_FLAG } from '../../sandbox/channel/layout.ts';
 import type { Verdict } from '../../sandbox/client/types.ts';
 import type { CompiledMatch } from '../../sandbox/match.ts';
 import type { CellRecord } from '../cells.ts';
+import { isForwarding } from '../dispatcher/output.ts';
 import type { Rule } from '../dispatcher/rules.ts';
 import type { Frame } from '../ports/frames.ts';
 import type { Port } from '../ports/port.ts';
-import { answerRelease, fold, MONOTONIC, merged, tellCredits } from './accounts.ts';
+import { answerRelease, fold, MONOTONIC, merged, newCounters, tellCredits } from './accounts.ts';
 import { BpfError } from './bpf.ts';
 import { type CachedFlow, CachedFlows, CellFlows, newDispatchKey, newKey } from './cached-flow.ts';
 import { Elephants } from './elephants.ts';
 import { collect, EntryMaker } from './entry-maker.ts';
-import { emptyShape, hashOf, shapeOf, writeKey } from './flow-key.ts';
+import { emptyShape, hashOf, REVERSE_HEAD, reverseHead, shapeOf, writeKey } from './flow-key.ts';
 import { ENTRY, KEY, KEY_BYTES } from './layout.ts';
 import { DEFAULT_FAST_PATH, type FastPathLimits, type FastPathOptions, type Kernel } from './options.ts';
+import { mayCache, mayMatch, mayReverse, namesPaths } from './policy.ts';
 
 /** How many flows are looked at for the one that makes room for another. */
 const SAMPLE = 16;
 const FOLD_MS = 1000;
 
-/** Words of a key that another packet of the same flow may have others of, or that tables write. */
-const UNKNOWN_WORDS = new Set<number>([K.METADATA_HI, K.METADATA_LO, K.TUNNEL_HI, K.TUNNEL_LO, K.FLABEL]);
+/** Of a frame: what finding its cell takes. */
+type Seen = Pick<Frame, 'bytes' | 'offset' | 'length' | 'inPort'>;
+
+interface NewFlow {
+  readonly index: number;
+  readonly hash: number;
+  readonly inPort: Port;
+  readonly entry: Uint8Array;
+  readonly twin?: CachedFlow;
+}
 
 export class FastPath {
-  readonly counters = {
-    /** Packets and bytes that the kernel forwarded. */
-    hitPackets: 0,
-    hitBytes: 0,
-    /** Packets that were cells' although their verdicts may be cached. */
-    missed: 0,
-    inserted: 0,
-    /** Entries taken out: for another's sake, after a time without packets, by a change. */
-    evicted: 0,
-    idle: 0,
-    flushed: 0,
-    /** Flows that were worth it, and stayed with their cell: what it does with them cannot be said in an entry. */
-    inexpressible: 0,
-    /** The verdict was made before something changed. */
-    outdated: 0,
-    /** There are as many as there may be, and none of those looked at was idle. */
-    refused: 0,
-    /** The kernel refused an entry. */
-    failed: 0,
-  };
+  readonly counters = newCounters();
   readonly #options: FastPathOptions;
   readonly #limits: FastPathLimits;
   readonly #elephants: Elephants;
   readonly #flows = new CachedFlows();
   readonly #perTenant = new Map<number, number>();
   readonly #shape = emptyShape();
+  readonly #reverse = new Uint8Array(REVERSE_HEAD);
   readonly #key = newKey();
   readonly #keyWords = new Int32Array(this.#key.buffer);
   readonly #dispatchKey = newDispatchKey();
@@ -244,15 +235,44 @@ export class FastPath {
     if (kernel === undefined) return false;
     const index = this.#place(cell.tenant);
     if (index === undefined) return false;
-    return this.#install(kernel, cell, verdict, { index, hash, inPort, entry });
+    const flow = this.#install(kernel, cell, verdict.path, { index, hash, inPort, entry });
+    if (flow === undefined) return false;
+    if (mayReverse(cell) && this.#maker.isPlain) this.#promoteReverse(kernel, verdict.frame, flow);
+    return true;
+  }
+
+  /** Packets the other way are the kernel's as well, if they would come to the same cell. */
+  #promoteReverse(kernel: Kernel, { bytes, offset, length }: Frame, flow: CachedFlow): void {
+    const { cell, inPort: to } = flow;
+    const [from] = flow.outputs;
+    const [toWire, fromWire] = [to, from].map(this.#options.wireOf);
+    if (toWire === undefined || fromWire === undefined || !to.link.running || !isForwarding(to)) return;
+    if (!this.#options.mayUse(cell.tenant, to.number)) return;
+    const head = this.#reverse;
+    const kept = reverseHead(bytes, offset, length, this.#shape, head);
+    writeKey(head, 0, this.#shape, fromWire.index, this.#key);
+    // Others know the flow by its port's number.
+    this.#setInterface(from.number);
+    const hash = hashOf(this.#keyWords);
+    this.#setInterface(fromWire.index);
+    if (this.#flows.find(hash, this.#key) !== undefined) return;
+    if (!this.#isItsCells(cell, { bytes: head, offset: 0, length: kept, inPort: from.number })) return;
+    const index = this.#place(cell.tenant);
+    if (index === undefined) return;
+    const entry = this.#maker.plain(this.#key, to, toWire);
+    // The cell has no path that these packets went.
+    const reverse = this.#install(kernel, cell, 0, { index, hash, inPort: from, entry, twin: flow });
+    if (reverse === undefined) return;
+    flow.twin = reverse;
+    this.counters.reversed++;
   }
 
   #install(
     kernel: Kernel,
     cell: CellRecord,
-    verdict: Verdict<Frame>,
-    { index, hash, inPort, entry }: { index: number; hash: number; inPort: Port; entry: Uint8Array },
-  ): boolean {
+    path: number,
+    { index, hash, inPort, entry, twin }: NewFlow,
+  ): CachedFlow | undefined {
     const key = this.#key.slice(0, KEY_BYTES);
     const flow: CachedFlow = {
       index,
@@ -261,7 +281,7 @@ export class FastPath {
       dispatchKey: this.#dispatchKey.slice(),
       cell,
       rule: cell.rule,
-      path: verdict.path,
+      path,
       inPort,
       outputs: [...this.#maker.outputs],
       tagBytes: this.#shape.l3 - UNTAGGED_L3,
@@ -271,6 +291,8 @@ export class FastPath {
       bytes: kernel.bytes(index),
       lastMs: this.#options.clock.now + MONOTONIC,
       place: 0,
+      twin,
+      isReverse: twin !== undefined,
       next: undefined,
     };
     try {
@@ -279,18 +301,18 @@ export class FastPath {
       if (!(error instanceof BpfError)) throw error;
       this.counters.failed++;
       this.#free.push(index);
-      return false;
+      return undefined;
     }
     this.counters.inserted++;
     this.#elephants.forget(hash);
     this.#flows.add(flow);
     this.#stateOf(cell).add(flow);
     this.#perTenant.set(cell.tenant, (this.#perTenant.get(cell.tenant) ?? 0) + 1);
-    return true;
+    return flow;
   }
 
   /** Whether the dispatcher would still give the packet to this cell. Leaves the dispatcher's key of it. */
-  #isItsCells(cell: CellRecord, { bytes, offset, length, inPort }: Frame): boolean {
+  #isItsCells(cell: CellRecord, { bytes, offset, length, inPort }: Seen): boolean {
     const { rules, cellWithoutRule } = this.#options;
     extractKey(bytes, offset, Math.min(length, DATA_MAX), inPort, this.#dispatchKey);
     if (this.#shape.ipv6 && rules.readsFlowLabel) return false;
@@ -355,24 +377,14 @@ export class FastPath {
     flow.cell.flows?.delete(flow);
     this.#perTenant.set(flow.cell.tenant, (this.#perTenant.get(flow.cell.tenant) ?? 1) - 1);
     this.#leaving.push(flow);
+    const { twin } = flow;
+    if (twin === undefined) return;
+    twin.twin = undefined;
+    flow.twin = undefined;
+    // It may not go on without the verdict that it came from.
+    if (twin.isReverse) this.#remove(twin, why);
   }
 }
 
 /** Where L3 is in a frame without tags. */
 const UNTAGGED_L3 = 14;
-
-/** Other programs' verdicts have no paths: they keep no counters. */
-const namesPaths = ({ program }: CellRecord): boolean => program.trusted && program.name === 'openflow';
-
-/** The rule allows it; what has no rule is an ordinary switch's. */
-const mayCache = ({ rule }: CellRecord): boolean =>
-  rule === undefined || (rule.flags & DispatchFlag.CACHEABLE) !== 0;
-
-/** Whether a packet of a flow with this key may be one that the match means, whatever tables did to it. */
-const mayMatch = ({ value, mask }: CompiledMatch, key: Uint32Array): boolean => {
-  for (let word = 0; word < key.length; word++) {
-    if (UNKNOWN_WORDS.has(word)) continue;
-    if (((key[word] & mask[word]) ^ value[word]) !== 0) return false;
-  }
-  return true;
-};

@@ -86,6 +86,37 @@ export const writeKey = (
   while (to < KEY_SPACE) key[to++] = 0;
 };
 
+/** Bytes that `reverseHead` is long at most. */
+export const REVERSE_HEAD = 128;
+
+/**
+ * The head of a frame of this shape as a frame the other way would have it: addresses and ports exchanged. Into `head`, of
+ * REVERSE_HEAD bytes; returns its length.
+ */
+export const reverseHead = (
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  { l3, l4, ipv6 }: Shape,
+  head: Uint8Array,
+): number => {
+  const kept = Math.min(length, REVERSE_HEAD);
+  for (let i = 0; i < kept; i++) head[i] = bytes[offset + i];
+  exchange(head, 0, 6);
+  exchange(head, l3 + (ipv6 ? 8 : 12), ipv6 ? 16 : 4);
+  exchange(head, l4, 2);
+  return kept;
+};
+
+/** The `length` bytes at `at` and those behind them. */
+const exchange = (bytes: Uint8Array, at: number, length: number): void => {
+  for (let i = at; i < at + length; i++) {
+    const byte = bytes[i];
+    bytes[i] = bytes[i + length];
+    bytes[i + length] = byte;
+  }
+};
+
 /** Differs per process, so that nobody outside can choose flows that share a place. */
 const SEED = Math.floor(Math.random() * 0x1_0000_0000) | 0;
 

@@ -240,6 +240,37 @@ test('a cell that is behind gets its answers; what it has no place for at all it
   expect(told()).toEqual([[0, 7, 3n]]);
 });
 
+test('where the rule says so the first packet makes both directions, which end together', () => {
+  const flags = DispatchFlag.CACHEABLE | DispatchFlag.BOTH_DIRECTIONS | DispatchFlag.CACHE_REVERSE;
+  const { record, handle, forward, count, entries, kernel, fastPath } = scene({}, flags);
+  forward(1, { path: 7 });
+  expect([entries(), fastPath.counters.reversed]).toEqual([2, 1]);
+  const [there, back] = [...kernel().entries].map(([key, { entry }]) => ({
+    key: Buffer.from(key, 'hex'),
+    output: new DataView(entry.buffer).getUint32(76, true),
+  }));
+  const exchanged = (at: number, length: number) => {
+    expect(back.key.subarray(at, at + length)).toEqual(there.key.subarray(at + length, at + 2 * length));
+    expect(back.key.subarray(at + length, at + 2 * length)).toEqual(there.key.subarray(at, at + length));
+  };
+  exchanged(8, 6);
+  exchanged(24, 4);
+  exchanged(32, 2);
+  expect([there, back].map(({ key, output }) => [key.readUInt32LE(0), output])).toEqual([
+    [11, 12],
+    [12, 11],
+  ]);
+  // The rule has both, the cell's entries those that a verdict was for.
+  count(5);
+  handle.sent.length = 0;
+  fastPath.settle(record);
+  expect(record.rule!.packets).toBe(10);
+  const [{ credits }] = handle.messages as MessageOf<'path_credit'>[];
+  expect(credits.map(({ path, packet_count }) => [path, packet_count])).toEqual([[7, 5n]]);
+  handle.say({ type: 'path_release', token: 1, flags: PathMessageFlag.FORCE, paths: [7] });
+  expect(entries()).toBe(0);
+});
+
 test('a new rule takes its packets from the kernel, the end of a cell all of its', () => {
   const { world, fastPath, forward, entries } = scene();
   forward(1);
