@@ -2,14 +2,12 @@
 import type { Logger } from 'pino';
 import { HOST_CELLS, RING_SIZE, regionOffset, type ToAgent } from '../channel/control.ts';
 import type { PollLoop } from '../sys/loop.ts';
-import { Backoff } from './backoff.ts';
 import { Bans } from './bans.ts';
 import { type CellOwner, emptyVerdict, HostCell } from './cell.ts';
 import { SandboxError } from './errors.ts';
-import { Heartbeat } from './heartbeat.ts';
-import type { OpenCallback, SandboxHostOptions, SandboxHostStats } from './host-types.ts';
+import type { SandboxHostOptions, SandboxHostStats } from './host-types.ts';
+import { type Death, HostKeeper } from './keeper.ts';
 import { limitsRefusal } from './limits.ts';
-import { HostProcess } from './process.ts';
 import { uploadedRuntime } from './programs.ts';
 import { SharedPages } from './shared-pages.ts';
 import { kindOf, Shelves, shelfKey, type Waiter } from './shelves.ts';
@@ -17,6 +15,7 @@ import {
   type CellEnd,
   type CellEvents,
   type CellLimits,
+  type CellRequest,
   DEFAULT_LIMITS,
   type FrameRef,
   type ProgramImage,
@@ -61,23 +60,9 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly #releases: number[] = [];
   #inBatch = false;
   readonly #bans: Bans;
-  readonly #heartbeat = new Heartbeat({
-    read: () => this.#pages.heartbeat,
-    busy: () => this.#pages.pending || this.#anyBusy(),
-    stuck: (seconds) => {
-      this.#stuck = true;
-      this.#distrust(`no heartbeat for ${seconds} s`);
-    },
-  });
-  /** The present process is killed because its thread does not get on. */
-  #stuck = false;
-  #process: HostProcess | null = null;
-  #starting: Promise<void> | null = null;
+  readonly #keeper: HostKeeper;
   #closed = false;
-  readonly #backoff = new Backoff();
-  #restart: NodeJS.Timeout | undefined;
-  #onExit: (() => void) | null = null;
-  readonly #stats = { live: 0, warm: 0, opened: 0, openFailed: 0, badRecords: 0, restarts: 0 };
+  readonly #stats = { live: 0, warm: 0, opened: 0, openFailed: 0, badRecords: 0 };
   readonly #ended: Record<CellEnd, number> = { closed: 0, memory: 0, cpu: 0, exception: 0, 'host-died': 0 };
   readonly #batchEnd: () => void;
   readonly #each = (): boolean => this.#turn();
@@ -88,7 +73,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   static async start<F extends FrameRef>(options: SandboxHostOptions<F>): Promise<SandboxHost<F>> {
     const host = new SandboxHost(options, await uploadedRuntime());
     try {
-      await host.#startProcess();
+      await host.#keeper.start();
     } catch (error) {
       host.#release();
       const message = error instanceof Error ? error.message : String(error);
@@ -114,6 +99,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.verdict = emptyVerdict(this.bytes, this.address);
     this.#batchEnd = options.batchEnd ?? (() => options.events.batchEnd?.());
     const { toAgent } = this.#pages;
+    this.#keeper = this.#makeKeeper();
     this.#loop.watch(toAgent.fd, () => toAgent.drain());
     this.#loop.each(this.#each);
     this.#loop.beforeSleep(this.#beforeSleep);
@@ -122,27 +108,12 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   /** Process id of the present host process, or -1 between two. */
   get pid(): number {
-    return this.#process?.pid ?? -1;
-  }
-
-  /**
-   * Opens a cell. The callback runs before open() returns when an isolate is warm; `setupUs` is the time from
-   * this call to the cell being there. Errors are SandboxErrors. Who is not `wanted` any more when an isolate is there
-   * does not get it, and is not called back.
-   */
-  open(
-    id: number,
-    program: ProgramImage,
-    limits: CellLimits,
-    callback: OpenCallback<F>,
-    wanted?: () => boolean,
-  ): void {
-    this.openFor(this.#options.events, id, program, limits, callback, wanted);
+    return this.#keeper.pid;
   }
 
   /** Indexes that nobody has or waits for: it takes so many cells more. 0 while it does not run. */
   get room(): number {
-    return this.#process === null ? 0 : Math.max(0, this.#unused - this.#shelves.size);
+    return this.#keeper.running ? Math.max(0, this.#unused - this.#shelves.size) : 0;
   }
 
   /** Requests for a cell. */
@@ -157,7 +128,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   /** A cell of this kind would be there at once. */
   isWarm(program: ProgramImage, limits: CellLimits): boolean {
-    return this.#process !== null && this.#shelves.has(shelfKey(kindOf(program, limits)));
+    return this.#keeper.running && this.#shelves.has(shelfKey(kindOf(program, limits)));
   }
 
   /** Closes the cells that report to `events`. */
@@ -165,16 +136,10 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     for (const cell of this.#cells) if (cell?.events === events) this.closeCell(cell);
   }
 
-  /** `open` for one of several users: `events` hears of this cell. */
-  openFor(
-    events: CellEvents<F>,
-    id: number,
-    program: ProgramImage,
-    limits: CellLimits,
-    callback: OpenCallback<F>,
-    wanted?: () => boolean,
-  ): void {
+  /** Opens a cell; `events` hears of it, in place of those the host was started with. */
+  open(request: CellRequest<F>, events: CellEvents<F> = this.#options.events): void {
     const since = performance.now();
+    const { program, limits, callback } = request;
     const problem = this.#refusal(program, limits);
     if (problem) {
       this.#stats.openFailed++;
@@ -182,8 +147,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       return;
     }
     const key = shelfKey(kindOf(program, limits));
-    const waiter = { id, program, events, limits, since, callback, wanted };
-    const index = this.#process ? this.#shelves.take(key) : undefined;
+    const waiter = { ...request, events, since };
+    const index = this.#keeper.running ? this.#shelves.take(key) : undefined;
     if (index !== undefined) {
       this.#take(index, waiter);
       return;
@@ -209,22 +174,15 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   stats(): SandboxHostStats {
     const waiting = this.#shelves.size;
-    return { ...this.#stats, waiting, ended: { ...this.#ended }, ...this.counters };
+    const { restarts } = this.#keeper;
+    return { ...this.#stats, waiting, restarts, ended: { ...this.#ended }, ...this.counters };
   }
 
   /** Ends the process and every cell ('closed'). Views on the host's memory become empty. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#restart);
-    await this.#starting;
-    const exited = new Promise<void>((resolve) => {
-      this.#onExit = resolve;
-    });
-    if (this.#process) {
-      this.#process.kill();
-      await exited;
-    }
+    await this.#keeper.close();
     this.#endAll('closed', 'the sandbox host was closed');
     this.#failWaiting(new SandboxError('FC_HOST_UNAVAILABLE', 'the sandbox host was closed'));
     this.#release();
@@ -253,24 +211,29 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     return limitsRefusal(limits);
   }
 
-  async #startProcess(): Promise<void> {
-    const { tenant, uid } = this.#options;
-    this.#backoff.started();
-    const started = await HostProcess.start({
+  #makeKeeper(): HostKeeper {
+    const { tenant, uid, logger, restarts } = this.#options;
+    const pages = this.#pages;
+    return new HostKeeper({
       arguments: { tenant, uid: uid ?? FIRST_UID + tenant, budget: BUDGET, cells: this.#capacity },
-      memory: this.#pages.fd,
-      toHost: this.#pages.toHost.fd,
-      toAgent: this.#pages.toAgent.fd,
-      logger: this.#logger,
+      memory: pages.fd,
+      toHost: pages.toHost.fd,
+      toAgent: pages.toAgent.fd,
+      logger,
+      restarts: restarts ?? true,
+      heartbeat: () => pages.heartbeat,
+      busy: () => pages.pending || this.#anyBusy(),
       events: {
+        started: () => this.#started(),
         message: (message) => this.#receive(message),
-        exit: (detail, crashed) => this.#exited(detail, crashed),
+        died: (detail, death) => this.#died(detail, death),
+        unavailable: () =>
+          this.#failWaiting(new SandboxError('FC_HOST_UNAVAILABLE', 'the sandbox host does not start')),
       },
     });
-    this.#process = started;
-    if (this.#closed) return;
-    this.#logger.info({ tenant, pid: started.pid }, 'sandbox host started');
-    this.#heartbeat.start();
+  }
+
+  #started(): void {
     for (const program of this.#options.programs) this.#sendProgram(program, true);
     for (const waiter of this.#shelves.waiting) this.#request(waiter);
   }
@@ -282,13 +245,13 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#known.add(hash);
     const runtime = trusted ? code : this.#uploadedRuntime;
     const uploaded = trusted ? null : code;
-    this.#process?.send({ type: 'program', hash, runtime, uploaded, target, memoryMiB });
+    this.#keeper.send({ type: 'program', hash, runtime, uploaded, target, memoryMiB });
   }
 
   #request({ program, limits }: Waiter<F>): void {
-    if (!this.#process) return;
+    if (!this.#keeper.running) return;
     if (!this.#known.has(program.hash)) this.#sendProgram(program, false);
-    this.#process.send({ type: 'make', ...kindOf(program, limits) });
+    this.#keeper.send({ type: 'make', ...kindOf(program, limits) });
   }
 
   #take(index: number, waiter: Waiter<F>): void {
@@ -318,7 +281,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   #takeDone(): boolean {
     const count = this.#pages.takeDone(this.#taken);
     if (count === -1) {
-      this.#distrust('its done ring makes no sense');
+      this.#keeper.kill('its done ring makes no sense');
       return false;
     }
     this.#inBatch = true;
@@ -345,7 +308,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   #endBatch(): void {
     this.#batchEnd();
     this.#inBatch = false;
-    for (const index of this.#releases) this.#process?.send({ type: 'release', index });
+    for (const index of this.#releases) this.#keeper.send({ type: 'release', index });
     this.#releases.length = 0;
   }
 
@@ -373,7 +336,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   #warmed(index: number, key: string): void {
     // (An index that is no such number finds undefined, which is no owner.)
     if (this.#owners[index] !== OWNER.HOST) {
-      this.#distrust(`index ${index} is announced as warm`);
+      this.#keeper.kill(`index ${index} is announced as warm`);
       return;
     }
     this.#owners[index] = OWNER.WARM;
@@ -393,7 +356,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     }
     const cell = this.#cells[index];
     if (!cell) {
-      this.#distrust(`cell index ${index} is reported as ended`);
+      this.#keeper.kill(`cell index ${index} is reported as ended`);
       return;
     }
     // Verdicts it gave before its end still count.
@@ -409,12 +372,12 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#shelves.drop(index);
     this.#stats.warm--;
     this.#owners[index] = OWNER.RELEASED;
-    this.#process?.send({ type: 'release', index });
+    this.#keeper.send({ type: 'release', index });
   }
 
   #released(index: number): void {
     if (this.#owners[index] !== OWNER.RELEASED) {
-      this.#distrust(`index ${index} is reported as released`);
+      this.#keeper.kill(`index ${index} is reported as released`);
       return;
     }
     this.#owners[index] = OWNER.HOST;
@@ -431,7 +394,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#owners[cell.index] = OWNER.RELEASED;
     cell.lose();
     if (this.#inBatch) this.#releases.push(cell.index);
-    else this.#process?.send({ type: 'release', index: cell.index });
+    else this.#keeper.send({ type: 'release', index: cell.index });
     cell.events.ended(cell, end, detail);
     if (this.#stats.live === 0) this.#options.emptied?.(this);
   }
@@ -451,21 +414,9 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     return false;
   }
 
-  #distrust(why: string): void {
-    this.#logger.error({ tenant: this.#options.tenant, pid: this.pid }, `sandbox host is killed: ${why}`);
-    this.#process?.kill();
-  }
-
-  #exited(detail: string, crashed: boolean): void {
-    this.#process = null;
-    const culprit = this.#stuck || crashed ? (this.#cells[this.#pages.running] ?? null) : null;
-    const end = this.#stuck ? 'cpu' : 'exception';
-    this.#stuck = false;
-    this.#heartbeat.stop();
-    if (this.#closed) {
-      this.#onExit?.();
-      return;
-    }
+  #died(detail: string, death: Death): void {
+    const culprit = death === 'ended' ? null : (this.#cells[this.#pages.running] ?? null);
+    const end = death === 'stuck' ? 'cpu' : 'exception';
     const { tenant } = this.#options;
     this.#logger.error({ tenant, detail, live: this.#stats.live }, 'sandbox host died');
     this.#reset();
@@ -480,19 +431,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#unused = this.#capacity;
     if (this.#options.restarts === false) {
       this.#failWaiting(new SandboxError('FC_HOST_UNAVAILABLE', `the sandbox host ${detail}`));
-    } else this.#scheduleRestart();
-  }
-
-  #scheduleRestart(): void {
-    this.#restart = setTimeout(() => {
-      this.#stats.restarts++;
-      this.#starting = this.#startProcess().catch((error) => {
-        if (this.#closed) return;
-        this.#logger.error({ tenant: this.#options.tenant, err: error }, 'sandbox host does not start');
-        this.#failWaiting(new SandboxError('FC_HOST_UNAVAILABLE', 'the sandbox host does not start'));
-        this.#scheduleRestart();
-      });
-    }, this.#backoff.next());
+    }
   }
 
   /** Memory and bookkeeping as for a new process. */
@@ -510,7 +449,6 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   }
 
   #release(): void {
-    this.#heartbeat.stop();
     this.#loop.remove(this.#each);
     this.#loop.remove(this.#beforeSleep);
     this.#loop.remove(this.#afterWake);
