@@ -5,7 +5,7 @@ import { type Host, type Network, singleSwitch } from '../../mininet/topology.ts
 import type { CellWall } from '../../sandbox/index.ts';
 import { flowcellDatapath, type Running, until } from './datapaths.ts';
 import { flowFrame } from './frames.ts';
-import { median } from './report.ts';
+import { median, round, writeResult } from './report.ts';
 import type { SenderOptions } from './sender.ts';
 import { cpuSeconds, memoryBytes, Wire } from './wire.ts';
 
@@ -25,6 +25,10 @@ const CHATTER = 32;
 /** Nothing new lives for so long: some flow got lost. */
 const STALLED_MS = 3000;
 const RUNS = 3;
+/** The memory of cells that have ended is back by then, and a host that is empty too. */
+const LATER_MS = 45_000;
+/** Longest time that the end of all cells may take. */
+const DISPOSE_MS = 120_000;
 const SECONDS = 3;
 const WARM_UP_MS = 1000;
 
@@ -44,9 +48,19 @@ export interface LiveCells {
 export interface Scale {
   readonly wall: CellWall;
   readonly steps: readonly LiveCells[];
+  readonly disposing: Disposing;
+}
+
+export interface Disposing {
+  readonly cells: number;
   /** From the port's going down to the last cell's end, with the controller's deleting every rule. */
-  readonly disposeSeconds: number;
-  readonly disposed: number;
+  readonly seconds: number;
+  /** Of all the device's processes: with the cells, when the last has ended, and a while later; before there were any. */
+  readonly MiB_full: number;
+  readonly MiB_ended: number;
+  readonly MiB_later: number;
+  readonly MiB_before: number;
+  readonly hosts_later: number;
 }
 
 type Net = Network<'s1', string>;
@@ -55,6 +69,7 @@ export async function measureLiveCells(
   wall: CellWall,
   counts: readonly number[],
   progress: (step: string) => void,
+  runs = RUNS,
 ): Promise<Scale> {
   const net = await singleSwitch(2, { staticArp: true });
   try {
@@ -64,7 +79,7 @@ export async function measureLiveCells(
     try {
       // Both ends are heard from first, so that h2's place is known.
       await net.hosts.h1.exec(['ping', '-c', '2', '-i', '0.2', net.hosts.h2.ip], { anyExit: true });
-      return await measure(net, running, wall, counts, progress);
+      return await measure(net, running, { wall, counts, runs }, progress);
     } finally {
       await running.stop();
     }
@@ -76,8 +91,7 @@ export async function measureLiveCells(
 async function measure(
   net: Net,
   running: Running,
-  wall: CellWall,
-  counts: readonly number[],
+  { wall, counts, runs }: { wall: CellWall; counts: readonly number[]; runs: number },
   progress: (step: string) => void,
 ): Promise<Scale> {
   const { h1, h2 } = net.hosts;
@@ -114,8 +128,8 @@ async function measure(
     const seconds = (performance.now() - start) / 1000;
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
     const bytes = memory() - bytesBefore;
-    const all = await forward(net, running, count);
-    const hot = await forward(net, running, Math.min(HOT, count));
+    const all = await forward(net, running, count, runs);
+    const hot = await forward(net, running, Math.min(HOT, count), runs);
     const step: LiveCells = {
       wall,
       cells: count,
@@ -128,23 +142,69 @@ async function measure(
       hosts: (await hosts()).length,
     };
     steps.push(step);
-    progress(
-      Object.entries(step)
-        .map(([name, value]) => `${name} ${value}`)
-        .join(', '),
-    );
+    // A run that is cut off has left what it had by then.
+    writeResult(`scale-${wall}.jsonl`, lines(steps));
+    progress(described(step));
   }
   progress('disposing them');
-  const disposed = await live();
-  const start = performance.now();
-  await h1.configure([`link set dev ${h1.interface} down`]);
-  await until('the cells ending', async () => (await live()) <= before + CHATTER, 60_000);
-  return { wall, steps, disposed, disposeSeconds: (performance.now() - start) / 1000 };
+  const disposing = await dispose(h1, {
+    ...{ live, hosts, memory },
+    left: before + CHATTER,
+    memoryBefore: bytesBefore,
+  });
+  progress(described(disposing));
+  return { wall, steps, disposing };
 }
 
-async function forward(net: Net, running: Running, flows: number): Promise<{ kpps: number; cpuUs: number }> {
+const described = (figures: object): string =>
+  Object.entries(figures)
+    .map(([name, value]) => `${name} ${typeof value === 'number' ? round(value) : value}`)
+    .join(', ');
+
+const lines = (steps: readonly LiveCells[]): string =>
+  steps.map((step) => `${JSON.stringify(step)}\n`).join('');
+
+interface Device {
+  /** Cells, but for `left` that are not h1's. */
+  live(): Promise<number>;
+  left: number;
+  hosts(): Promise<unknown[]>;
+  /** Bytes of all its processes, now and before there were cells. */
+  memory(): number;
+  memoryBefore: number;
+}
+
+/** Takes h1's port away, and its cells with it. */
+async function dispose(h1: Host, device: Device): Promise<Disposing> {
+  const MiB = (bytes: number): number => bytes / 2 ** 20;
+  const { live, left, hosts, memory, memoryBefore } = device;
+  const cells = await live();
+  const full = memory();
+  const start = performance.now();
+  await h1.configure([`link set dev ${h1.interface} down`]);
+  await until('the cells ending', async () => (await live()) <= left, DISPOSE_MS);
+  const seconds = (performance.now() - start) / 1000;
+  const ended = memory();
+  await new Promise((resolve) => setTimeout(resolve, LATER_MS));
+  return {
+    cells,
+    seconds,
+    MiB_full: MiB(full),
+    MiB_ended: MiB(ended),
+    MiB_later: MiB(memory()),
+    MiB_before: MiB(memoryBefore),
+    hosts_later: (await hosts()).length,
+  };
+}
+
+async function forward(
+  net: Net,
+  running: Running,
+  flows: number,
+  runs: number,
+): Promise<{ kpps: number; cpuUs: number }> {
   const samples = [];
-  for (let run = 0; run < RUNS; run++) samples.push(await forwardOnce(net, running, flows));
+  for (let run = 0; run < runs; run++) samples.push(await forwardOnce(net, running, flows));
   return {
     kpps: median(samples.map(({ kpps }) => kpps)),
     cpuUs: median(samples.map(({ cpuUs }) => cpuUs)),
