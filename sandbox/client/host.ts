@@ -1,10 +1,10 @@
 /** One sandbox host as the agent sees it: opens cells in it, feeds them, takes what they produce. */
 import type { Logger } from 'pino';
-import { HOST_CELLS, RING_SIZE, regionOffset, type ToAgent } from '../channel/control.ts';
-import type { PollLoop } from '../sys/loop.ts';
+import { HOST_CELLS, regionOffset, type ToAgent } from '../channel/control.ts';
 import { Bans } from './bans.ts';
-import { type CellOwner, emptyVerdict, HostCell } from './cell.ts';
+import { HostCell } from './cell.ts';
 import { SandboxError } from './errors.ts';
+import { Exchange } from './exchange.ts';
 import type { SandboxHostOptions, SandboxHostStats } from './host-types.ts';
 import { type Death, HostKeeper } from './keeper.ts';
 import { limitsRefusal } from './limits.ts';
@@ -19,7 +19,6 @@ import {
   DEFAULT_LIMITS,
   type FrameRef,
   type ProgramImage,
-  type Verdict,
 } from './types.ts';
 
 /** First uid of tenants: tenant n runs as FIRST_UID + n. */
@@ -30,44 +29,29 @@ const BUDGET = 64;
 /** Who has a cell index: the host; the agent, as a warm isolate or a cell; nobody until it is wiped. */
 const OWNER = { HOST: 0, WARM: 1, CELL: 2, RELEASED: 3 } as const;
 
-export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
-  readonly words: Int32Array;
-  readonly bytes: Uint8Array;
-  readonly address: bigint;
-  readonly verdict: Verdict<F>;
-  readonly counters = { frames: 0, records: 0, messages: 0 };
+export class SandboxHost<F extends FrameRef> {
   readonly #options: SandboxHostOptions<F>;
   /** How many cells it takes. */
   readonly #capacity: number;
   /** Evaluated before programs that were uploaded. */
   readonly #uploadedRuntime: string;
   readonly #logger: Logger;
-  readonly #loop: PollLoop;
   readonly #pages: SharedPages;
+  readonly #exchange: Exchange<F>;
   /** By index; a cell that ended stays until its index is the host's again. */
   readonly #cells: (HostCell<F> | null)[];
   readonly #shelves = new Shelves<F>();
   /** Programs the present process has got. */
   readonly #known = new Set<string>();
-  readonly #dirty: (HostCell<F> | null)[] = new Array(RING_SIZE).fill(null);
-  #dirtyCount = 0;
-  readonly #taken = new Uint16Array(RING_SIZE);
   /** Who has each index. */
   readonly #owners: Uint8Array;
   /** Indexes that are the host's: free, or an isolate being built. */
   #unused: number;
-  /** Indexes to give back when the present batch has been sent. */
-  readonly #releases: number[] = [];
-  #inBatch = false;
   readonly #bans: Bans;
   readonly #keeper: HostKeeper;
   #closed = false;
   readonly #stats = { live: 0, warm: 0, opened: 0, openFailed: 0, badRecords: 0 };
   readonly #ended: Record<CellEnd, number> = { closed: 0, memory: 0, cpu: 0, exception: 0, 'host-died': 0 };
-  readonly #batchEnd: () => void;
-  readonly #each = (): boolean => this.#turn();
-  readonly #beforeSleep = (): boolean => this.#goingToSleep();
-  readonly #afterWake = (): void => this.#pages.awake();
 
   /** Starts the process; resolves when it is locked down and warming. */
   static async start<F extends FrameRef>(options: SandboxHostOptions<F>): Promise<SandboxHost<F>> {
@@ -86,24 +70,23 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#options = options;
     this.#uploadedRuntime = runtime;
     this.#logger = options.logger;
-    this.#loop = options.loop;
     this.#capacity = options.cells ?? HOST_CELLS;
     this.#unused = this.#capacity;
     this.#owners = new Uint8Array(this.#capacity);
     this.#cells = new Array(this.#capacity).fill(null);
     this.#bans = options.bans ?? new Bans();
     this.#pages = new SharedPages(`flowcell-${options.tenant}`, this.#capacity);
-    this.words = this.#pages.words;
-    this.bytes = this.#pages.bytes;
-    this.address = this.#pages.address;
-    this.verdict = emptyVerdict(this.bytes, this.address);
-    this.#batchEnd = options.batchEnd ?? (() => options.events.batchEnd?.());
-    const { toAgent } = this.#pages;
     this.#keeper = this.#makeKeeper();
-    this.#loop.watch(toAgent.fd, () => toAgent.drain());
-    this.#loop.each(this.#each);
-    this.#loop.beforeSleep(this.#beforeSleep);
-    this.#loop.afterWake(this.#afterWake);
+    this.#exchange = new Exchange({
+      pages: this.#pages,
+      loop: options.loop,
+      cells: this.#cells,
+      batchEnd: options.batchEnd ?? (() => options.events.batchEnd?.()),
+      release: (index) => this.#keeper.send({ type: 'release', index }),
+      wrong: (cell, why) => this.#wrong(cell, why),
+      distrust: (why) => this.#keeper.kill(why),
+      closeCell: (cell) => this.#closeCell(cell),
+    });
   }
 
   /** Process id of the present host process, or -1 between two. */
@@ -133,7 +116,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   /** Closes the cells that report to `events`. */
   closeCellsOf(events: CellEvents<F>): void {
-    for (const cell of this.#cells) if (cell?.events === events) this.closeCell(cell);
+    for (const cell of this.#cells) if (cell?.events === events) this.#closeCell(cell);
   }
 
   /** Opens a cell; `events` hears of it, in place of those the host was started with. */
@@ -159,23 +142,13 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   /** Tells the host of everything pushed and sent since the last call. The loop's turn does it too. */
   kick(): void {
-    if (this.#dirtyCount === 0) return;
-    for (let i = 0; i < this.#dirtyCount; i++) {
-      const cell = this.#dirty[i]!;
-      this.#dirty[i] = null;
-      cell.isDirty = false;
-      if (!cell.alive) continue;
-      if (cell.waiting) this.#pages.want(cell.index);
-      this.#pages.ready(cell.index);
-    }
-    this.#dirtyCount = 0;
-    this.#pages.wake();
+    this.#exchange.kick();
   }
 
   stats(): SandboxHostStats {
     const waiting = this.#shelves.size;
     const { restarts } = this.#keeper;
-    return { ...this.#stats, waiting, restarts, ended: { ...this.#ended }, ...this.counters };
+    return { ...this.#stats, waiting, restarts, ended: { ...this.#ended }, ...this.#exchange.counters };
   }
 
   /** Ends the process and every cell ('closed'). Views on the host's memory become empty. */
@@ -188,13 +161,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#release();
   }
 
-  dirty(cell: HostCell<F>): void {
-    cell.isDirty = true;
-    this.#dirty[this.#dirtyCount++] = cell;
-  }
-
   /** Ends a cell at the agent's wish (CellHandle.close). */
-  closeCell(cell: HostCell<F>): void {
+  #closeCell(cell: HostCell<F>): void {
     this.#endCell(cell, 'closed', '');
   }
 
@@ -256,7 +224,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   #take(index: number, waiter: Waiter<F>): void {
     const { id, limits, since, callback } = waiter;
-    const cell = new HostCell<F>(this, index, regionOffset(index), waiter);
+    const cell = new HostCell<F>(this.#exchange, index, regionOffset(index), waiter);
     this.#cells[index] = cell;
     this.#owners[index] = OWNER.CELL;
     this.#pages.take(index, id, limits.runMs);
@@ -267,49 +235,9 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     callback(null, cell, (performance.now() - since) * 1000);
   }
 
-  #goingToSleep(): boolean {
-    this.#pages.sleeping();
-    return this.#dirtyCount > 0 || this.#pages.produced;
-  }
-
-  #turn(): boolean {
-    const worked = this.#pages.produced && this.#takeDone();
-    this.kick();
-    return worked;
-  }
-
-  #takeDone(): boolean {
-    const count = this.#pages.takeDone(this.#taken);
-    if (count === -1) {
-      this.#keeper.kill('its done ring makes no sense');
-      return false;
-    }
-    this.#inBatch = true;
-    for (let i = 0; i < count; i++) {
-      const cell = this.#cells[this.#taken[i]!];
-      const wrong = cell?.take() ?? null;
-      if (wrong !== null && cell!.alive) {
-        this.#stats.badRecords++;
-        this.#endCell(cell!, 'exception', wrong);
-      }
-    }
-    this.#endBatch();
-    for (let i = 0; i < count; i++) {
-      const cell = this.#cells[this.#taken[i]!];
-      if (!cell?.alive) continue;
-      const moved = cell.settle();
-      const blocked = this.#pages.takeBlocked(cell.index);
-      if ((moved || blocked || cell.waiting) && cell.alive && !cell.isDirty) this.dirty(cell);
-    }
-    return true;
-  }
-
-  /** What was taken is sent now; only then may the memory it is in be used for something else. */
-  #endBatch(): void {
-    this.#batchEnd();
-    this.#inBatch = false;
-    for (const index of this.#releases) this.#keeper.send({ type: 'release', index });
-    this.#releases.length = 0;
+  #wrong(cell: HostCell<F>, why: string): void {
+    this.#stats.badRecords++;
+    this.#endCell(cell, 'exception', why);
   }
 
   #receive(message: ToAgent): void {
@@ -359,10 +287,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       this.#keeper.kill(`cell index ${index} is reported as ended`);
       return;
     }
-    // Verdicts it gave before its end still count.
-    this.#inBatch = true;
-    const wrong = cell.take();
-    this.#endBatch();
+    const wrong = this.#exchange.takeLast(cell);
     if (wrong !== null) this.#stats.badRecords++;
     this.#endCell(cell, end in this.#ended ? end : 'exception', String(detail));
   }
@@ -393,8 +318,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#ended[end]++;
     this.#owners[cell.index] = OWNER.RELEASED;
     cell.lose();
-    if (this.#inBatch) this.#releases.push(cell.index);
-    else this.#keeper.send({ type: 'release', index: cell.index });
+    this.#exchange.release(cell.index);
     cell.events.ended(cell, end, detail);
     if (this.#stats.live === 0) this.#options.emptied?.(this);
   }
@@ -436,23 +360,14 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   /** Memory and bookkeeping as for a new process. */
   #reset(): void {
-    this.#pages.reset();
-    for (let i = 0; i < this.#dirtyCount; i++) {
-      this.#dirty[i]!.isDirty = false;
-      this.#dirty[i] = null;
-    }
-    this.#dirtyCount = 0;
+    this.#exchange.reset();
     this.#shelves.clear();
     this.#known.clear();
     this.#stats.warm = 0;
-    this.#releases.length = 0;
   }
 
   #release(): void {
-    this.#loop.remove(this.#each);
-    this.#loop.remove(this.#beforeSleep);
-    this.#loop.remove(this.#afterWake);
-    this.#loop.unwatch(this.#pages.toAgent.fd);
+    this.#exchange.close();
     this.#pages.release();
   }
 }
