@@ -40,6 +40,8 @@ export interface LiveCells {
   /** 64-byte UDP flat out: packets of all cells in turn, and of the hot ones. */
   readonly kpps_all: number;
   readonly us_cpu_per_packet_all: number;
+  /** The agent's part of that; the rest is the sandbox hosts'. */
+  readonly us_cpu_agent_all: number;
   readonly kpps_hot: number;
   readonly us_cpu_per_packet_hot: number;
   readonly hosts: number;
@@ -98,8 +100,8 @@ async function measure(
   const flows = { size: SIZE, flows: 0, srcMac: h1.mac, dstMac: h2.mac, srcIp: h1.ip, dstIp: h2.ip };
   const wire = new Wire(h1.namespace, h1.interface, false);
   const hosts = async () => (await running.state!('/hosts')) as { live: number; warm: number }[];
-  const live = async (): Promise<number> => (await hosts()).reduce((sum, host) => sum + host.live, 0);
-  const memory = () => running.pids().reduce((sum, pid) => sum + memoryBytes(pid).pss, 0);
+  const live = async (): Promise<number> => sum((await hosts()).map((host) => host.live));
+  const memory = () => sum(running.pids().map((pid) => memoryBytes(pid).pss));
   const before = await live();
   const bytesBefore = memory();
   const steps: LiveCells[] = [];
@@ -137,6 +139,7 @@ async function measure(
       setup_per_s: (count - from) / seconds,
       kpps_all: all.kpps,
       us_cpu_per_packet_all: all.cpuUs,
+      us_cpu_agent_all: all.agentUs,
       kpps_hot: hot.kpps,
       us_cpu_per_packet_hot: hot.cpuUs,
       hosts: (await hosts()).length,
@@ -197,25 +200,21 @@ async function dispose(h1: Host, device: Device): Promise<Disposing> {
   };
 }
 
-async function forward(
-  net: Net,
-  running: Running,
-  flows: number,
-  runs: number,
-): Promise<{ kpps: number; cpuUs: number }> {
-  const samples = [];
-  for (let run = 0; run < runs; run++) samples.push(await forwardOnce(net, running, flows));
-  return {
-    kpps: median(samples.map(({ kpps }) => kpps)),
-    cpuUs: median(samples.map(({ cpuUs }) => cpuUs)),
-  };
+interface Forwarded {
+  readonly kpps: number;
+  /** CPU time for each packet: of the agent and its hosts, and of the agent alone. */
+  readonly cpuUs: number;
+  readonly agentUs: number;
 }
 
-async function forwardOnce(
-  net: Net,
-  running: Running,
-  flows: number,
-): Promise<{ kpps: number; cpuUs: number }> {
+async function forward(net: Net, running: Running, flows: number, runs: number): Promise<Forwarded> {
+  const samples: Forwarded[] = [];
+  for (let run = 0; run < runs; run++) samples.push(await forwardOnce(net, running, flows));
+  const middle = (name: keyof Forwarded): number => median(samples.map((sample) => sample[name]));
+  return { kpps: middle('kpps'), cpuUs: middle('cpuUs'), agentUs: middle('agentUs') };
+}
+
+async function forwardOnce(net: Net, running: Running, flows: number): Promise<Forwarded> {
   const { h1, h2 } = net.hosts;
   const options: SenderOptions = {
     ...{ namespace: h1.namespace, interface: h1.interface, size: SIZE, flows, seconds: SECONDS, rate: 0 },
@@ -225,16 +224,26 @@ async function forwardOnce(
   const lines = createInterface({ input: child.stdout! });
   await once(lines, 'line');
   const total = once(lines, 'line');
-  const cpu = () => running.pids().reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  const { agent, host } = running.parts();
+  const sample = async () => ({
+    packets: await received(h2),
+    agent: sum(agent.map(cpuSeconds)),
+    hosts: sum(host.map(cpuSeconds)),
+    time: performance.now(),
+  });
   child.stdin!.write('go\n');
   await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
-  const [packets0, cpu0, time0] = [await received(h2), cpu(), performance.now()];
+  const from = await sample();
   await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000 - WARM_UP_MS));
-  const [packets1, cpu1, time1] = [await received(h2), cpu(), performance.now()];
+  const to = await sample();
   await total;
-  const packets = packets1 - packets0;
-  return { kpps: packets / (time1 - time0), cpuUs: ((cpu1 - cpu0) / packets) * 1e6 };
+  const packets = to.packets - from.packets;
+  const agentUs = ((to.agent - from.agent) / packets) * 1e6;
+  const hostsUs = ((to.hosts - from.hosts) / packets) * 1e6;
+  return { kpps: packets / (to.time - from.time), cpuUs: agentUs + hostsUs, agentUs };
 }
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 async function received(host: Host): Promise<number> {
   const { stdout } = await host.exec(['ip', '-s', '-j', 'link', 'show', 'dev', host.interface]);
