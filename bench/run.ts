@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { cells } from './cells.ts';
 import { codec } from './codec.ts';
 import { controller } from './controller.ts';
+import { fastpath } from './fastpath.ts';
 import { machine, table } from './lib/report.ts';
 import { type Outcome, writeResults } from './lib/results.ts';
 import { mininet } from './mininet.ts';
@@ -36,7 +37,7 @@ export interface Bench {
   run(progress: (step: string) => void, quick?: boolean): Promise<BenchResult>;
 }
 
-const benches: readonly Bench[] = [cells, setup, scale, controller, overload, codec, mininet];
+const benches: readonly Bench[] = [cells, fastpath, setup, scale, controller, overload, codec, mininet];
 
 const PACKAGES = 'openvswitch-switch openvswitch-testcontroller python3-os-ken mininet util-linux';
 /** `--cells=` belongs to `scale`, `--part=` to `scale` and `overload`. */
