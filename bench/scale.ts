@@ -42,10 +42,10 @@ export const scale: Bench = {
       const fitting = COUNTS.filter((count) => count <= most && count * MIB[wall] < availableMiB());
       devices.push(await measureLiveCells(wall, fitting, progress, quick === true ? 1 : undefined));
     }
-    if (devices.length > 0) plotDevices(devices);
     if (walls.length > 0) plotWalls(walls);
     if (lookups !== undefined) plotLookups(lookups);
     return {
+      ...(devices.length === 0 ? {} : { plot: plotDevices(devices) }),
       ratios: {
         ...Object.fromEntries(devices.flatMap(growth)),
         ...memoryRatio(walls),
@@ -63,7 +63,8 @@ export const scale: Bench = {
 const option = (name: string): string | undefined =>
   process.argv.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
 
-function plotDevices(devices: readonly Scale[]): void {
+/** The picture of forwarding; that of memory is written. */
+function plotDevices(devices: readonly Scale[]): string {
   const series = devices.flatMap(({ wall, steps }) => [
     { name: `${wall}: all cells in turn`, points: points(steps, ({ us_cpu_per_packet_all: us }) => us) },
     { name: `${wall}: ${HOT} of them`, points: points(steps, ({ us_cpu_per_packet_hot: us }) => us) },
@@ -71,7 +72,6 @@ function plotDevices(devices: readonly Scale[]): void {
   const x = { label: 'live cells', scale: 'log' } as const;
   const title = 'CPU per packet by number of live cells (64-byte UDP, flat out)';
   const y = { label: 'CPU microseconds per packet' };
-  writeResult('scale-forwarding.svg', linePlot({ title, x, y, series }));
   writeResult(
     'scale-memory.svg',
     linePlot({
@@ -82,6 +82,7 @@ function plotDevices(devices: readonly Scale[]): void {
       })),
     }),
   );
+  return linePlot({ title, x, y, series });
 }
 
 const points = (steps: readonly LiveCells[], value: (step: LiveCells) => number): [number, number][] =>
