@@ -14,6 +14,11 @@ export class Trimmer {
   #ended = 0;
   #lastEnd = 0;
   #timer: NodeJS.Timeout | undefined;
+  readonly #trim: () => void;
+
+  constructor(trim: () => void = trimMemory) {
+    this.#trim = trim;
+  }
 
   /** An isolate was disposed. */
   ended(): void {
@@ -30,6 +35,6 @@ export class Trimmer {
       return;
     }
     this.#ended = 0;
-    trimMemory();
+    this.#trim();
   }
 }
