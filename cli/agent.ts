@@ -33,6 +33,7 @@ interface Options {
   ringSlots: number;
   defaultCellMemory: number;
   fastPath?: boolean;
+  fastPathExcept?: number[];
   logLevel: string;
   runDir?: string;
 }
@@ -89,6 +90,11 @@ export function configure(command: Command): void {
       192,
     )
     .option('--fast-path', 'let the kernel forward the packets of busy flows as their cells decided')
+    .option(
+      '--fast-path-except <tenant>',
+      'a tenant whose packets all go through their cells; repeatable',
+      collect(integer(0, 0xffffffff)),
+    )
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, oneOf(LOG_LEVELS), 'info')
     .option('--run-dir <folder>', 'folder for the local socket (default: $FLOWCELL_RUN_DIR)')
     .action(run);
@@ -108,7 +114,7 @@ async function run(options: Options): Promise<void> {
     poolSize: options.poolSize,
     ringSlots: options.ringSlots,
     defaultCellMemory: options.defaultCellMemory,
-    fastPath: options.fastPath,
+    fastPath: options.fastPath && { exceptTenants: options.fastPathExcept ?? [] },
     logger: commandLogger('agent', options.logLevel),
     runDir: options.runDir ?? runDir(),
   });

@@ -40,6 +40,7 @@ export class FastPath {
   readonly counters = newCounters();
   readonly #options: FastPathOptions;
   readonly #limits: FastPathLimits;
+  readonly #except: ReadonlySet<number>;
   readonly #elephants: Elephants;
   readonly #flows = new CachedFlows();
   readonly #perTenant = new Map<number, number>();
@@ -60,6 +61,7 @@ export class FastPath {
   constructor(options: FastPathOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_FAST_PATH, ...options.limits };
+    this.#except = new Set(this.#limits.exceptTenants);
     this.#maker = new EntryMaker(options);
     this.#elephants = new Elephants(this.#limits.threshold, this.#limits.windowMs);
   }
@@ -83,7 +85,7 @@ export class FastPath {
       return;
     }
     if (state?.frame === frame) collect(state, verdict);
-    if (verdict.cacheable && (frame.flags & SLOT_FLAG.PACKET_OUT) === 0 && mayCache(cell))
+    if (verdict.cacheable && (frame.flags & SLOT_FLAG.PACKET_OUT) === 0 && this.#mayCache(cell))
       this.#consider(cell, verdict);
     if (state !== undefined) state.frame = undefined;
   }
@@ -185,6 +187,11 @@ export class FastPath {
     this.#kernel?.close();
     this.#kernel = undefined;
     this.#unavailable = true;
+  }
+
+  /** The rule allows it, and nobody has turned it off for the tenant. */
+  #mayCache(cell: CellRecord): boolean {
+    return mayCache(cell) && !this.#except.has(cell.tenant);
   }
 
   #stateOf(cell: CellRecord): CellFlows {

@@ -27,6 +27,8 @@ export interface FastPathLimits {
   /** Flows in all, and of one tenant. */
   flows: number;
   perTenant: number;
+  /** Tenants whose packets all go through their cells. */
+  exceptTenants: readonly number[];
   /** Packets within `windowMs` that make a flow worth an entry. */
   threshold: number;
   windowMs: number;
@@ -37,6 +39,7 @@ export interface FastPathLimits {
 export const DEFAULT_FAST_PATH: FastPathLimits = {
   flows: 32_768,
   perTenant: 32_768,
+  exceptTenants: [],
   threshold: 8,
   windowMs: 2000,
   idleMs: 10_000,

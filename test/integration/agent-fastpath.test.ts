@@ -55,6 +55,20 @@ const flow = (sport: number, more: Partial<Parameters<typeof ipv4>[0]> = {}): Ui
 const flow6 = (sport: number, more: Partial<Parameters<typeof ipv6>[0]> = {}): Uint8Array =>
   ethernet({ type: 0x86dd, payload: ipv6({ proto: 6, ...more, payload: tcp({ src: sport, payload }) }) });
 
+/** The same UDP frame the other way. */
+const turned = (frame: Uint8Array): Uint8Array => {
+  const other = frame.slice();
+  for (const [at, length] of [
+    [0, 6],
+    [26, 4],
+    [34, 2],
+  ]) {
+    other.set(frame.subarray(at, at + length), at + length);
+    other.set(frame.subarray(at + length, at + 2 * length), at);
+  }
+  return other;
+};
+
 /** Frames that come out of the switch's ports, and how they get in. */
 class Testers {
   readonly #ports: readonly TesterPort[];
@@ -122,7 +136,14 @@ const silence = async ({ net }: SwitchLab): Promise<void> => {
 };
 
 interface Counters {
-  fast_path?: { state: string; flows: number; hitPackets: number; inserted: number; flushed: number };
+  fast_path?: {
+    state: string;
+    flows: number;
+    hitPackets: number;
+    inserted: number;
+    reversed: number;
+    flushed: number;
+  };
 }
 
 describeNetwork('the kernel fast path', () => {
@@ -433,6 +454,26 @@ describeNetwork('the kernel fast path', () => {
       expect((await counters()).hitPackets).toBe(before);
       lab.peer.send({ type: 'dispatch_rule', command: DispatchCommand.DELETE, cell: higher });
       await lab.peer.next('cell_status', ({ cell, state }) => cell === higher && state === CellState.REMOVED);
+    });
+
+    test('where the rule says so, the other direction goes back without its cell', async () => {
+      const { CACHEABLE, BOTH_DIRECTIONS, CACHE_REVERSE } = DispatchFlag;
+      const cell = await rule(42, CACHEABLE | BOTH_DIRECTIONS | CACHE_REVERSE);
+      const frame = flow(42);
+      const { reversed } = await counters();
+      let sent = 0;
+      for (; (await counters()).reversed === reversed; sent++) {
+        await testers.pass(1, frame, [[2, frame]]);
+        expect(sent).toBeLessThan(50);
+      }
+      const back = turned(frame);
+      // Its cell would have sent it to port 2, which it comes from.
+      for (let i = 0; i < 3; i++) await testers.pass(2, back, [[1, back]]);
+      lab.peer.send({ type: 'dispatch_rule', command: DispatchCommand.DELETE, cell });
+      const gone = await lab.peer.next('cell_status', ({ state }) => state === CellState.REMOVED);
+      expect(gone.packet_count).toBe(BigInt(sent + 3));
+      testers.send(2, back);
+      await lab.peer.next('dispatch_query');
     });
   });
 });

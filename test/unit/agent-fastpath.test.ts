@@ -148,6 +148,16 @@ test('a rule that does not allow it, a port of another tenant, and too many outp
   expect(entries()).toBe(1);
 });
 
+test('it is turned off for a tenant, and not for others', () => {
+  const { tenant } = scene().record;
+  const cachedWithout = (exceptTenants: number[]) => {
+    const { forward, entries } = scene({ exceptTenants });
+    forward(1);
+    return entries();
+  };
+  expect([[tenant], [tenant + 1]].map(cachedWithout)).toEqual([0, 1]);
+});
+
 test('what was decided before a change is not the kernel’s after it', () => {
   const { record, forward, entries, fastPath } = scene();
   forward(1);
