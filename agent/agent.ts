@@ -241,11 +241,14 @@ export class Agent {
   }
 
   #views(): Record<string, () => unknown> {
-    const { clock, cells, rules } = this.core;
+    const { clock, cells, rules, fastPath } = this.core;
     return {
       '/status': () => this.#status(),
       '/ports': () => this.ports.list.map(viewPort),
-      '/cells': () => [...cells.all()].map((cell) => viewCell(cell, clock)),
+      '/cells': () => {
+        fastPath?.fold();
+        return [...cells.all()].map((cell) => viewCell(cell, clock));
+      },
       '/rules': () => viewRules(rules, clock),
       '/flows': () => viewFlows(cells),
       '/hosts': () =>

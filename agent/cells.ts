@@ -57,9 +57,11 @@ export class CellRecord {
   handle: CellHandle<Frame> | undefined;
   setupUs = 0;
   readyAt = 0;
-  /** Packets handed to it. */
+  /** Packets handed to it, and those that the kernel forwarded as it decided. */
   packets = 0;
   bytes = 0;
+  /** Those of the kernel alone. */
+  kernelPackets = 0;
   /** Flows of it that the kernel forwards. */
   flows: CellFlows | undefined;
   /** Set when the operator ends the cell. */

@@ -16,6 +16,7 @@ export function configure(command: Command): void {
       { title: 'PROGRAM', value: (cell) => cell.program },
       { title: 'FLOW', value: cellFlow },
       { title: 'PACKETS', value: (cell) => integer(cell.packets), align: 'right' },
+      { title: 'BY KERNEL', value: (cell) => integer(cell.kernel_packets), align: 'right' },
       { title: 'BYTES', value: (cell) => bytes(cell.bytes), align: 'right' },
       { title: 'HEAP', value: (cell) => bytes(cell.heap_bytes), align: 'right' },
       { title: 'CPU', value: (cell) => micros(cell.cpu_us), align: 'right' },

@@ -49,6 +49,7 @@ export const fold = (kernel: Kernel, flow: CachedFlow, totals: Totals): void => 
     rule.lastUsed = Math.max(rule.lastUsed, flow.lastMs - MONOTONIC);
   }
   cell.packets += packets;
+  cell.kernelPackets += packets;
   cell.bytes += bytes;
   inPort.counters.rxPackets += packets;
   inPort.counters.rxBytes += bytes - flow.tagBytes * packets;

@@ -50,6 +50,7 @@ export const viewCell = (cell: CellRecord, clock: Clock) => ({
   setup_us: cell.setupUs,
   packets: cell.packets,
   bytes: cell.bytes,
+  kernel_packets: cell.kernelPackets,
   waiting: cell.queue.count,
   in_flight: cell.handle?.inFlight ?? 0,
   cpu_us: cell.handle?.usage.cpuUs ?? 0,

@@ -18,6 +18,8 @@ export interface AgentCell {
   setup_us: number;
   packets: number;
   bytes: number;
+  /** Of the packets: those that the kernel forwarded. */
+  kernel_packets: number;
   /** Packets waiting for it, and inside it. */
   waiting: number;
   in_flight: number;
