@@ -28,9 +28,16 @@ export const newCounters = () => ({
   refused: 0,
   /** The kernel refused an entry. */
   failed: 0,
+  /** Packets of paths beyond those that a cell may have: it is not told of them. */
+  uncredited: 0,
 });
 
-type Totals = Pick<ReturnType<typeof newCounters>, 'hitPackets' | 'hitBytes'>;
+type Totals = Pick<ReturnType<typeof newCounters>, 'hitPackets' | 'hitBytes' | 'uncredited'>;
+
+/** Paths that a cell has not been told of. An honest one names no more at a time (docs/architecture.md). */
+const MAX_CREDITS = 16_384;
+/** So many are told without being asked for. */
+const MANY_CREDITS = MAX_CREDITS / 2;
 
 /** Counts the flow's packets since the last time: in `totals`, for its rule, its cell, its ports, and its path. */
 export const fold = (kernel: Kernel, flow: CachedFlow, totals: Totals): void => {
@@ -59,6 +66,10 @@ export const fold = (kernel: Kernel, flow: CachedFlow, totals: Totals): void => 
   }
   if (flow.path === 0 || cell.flows === undefined) return;
   const credit = cell.flows.credits.get(flow.path);
+  if (credit === undefined && cell.flows.credits.size >= MAX_CREDITS) {
+    totals.uncredited += packets;
+    return;
+  }
   const more = { packets, bytes, lastMs: flow.lastMs };
   cell.flows.credits.set(flow.path, merged(credit, more)!);
 };
@@ -66,6 +77,13 @@ export const fold = (kernel: Kernel, flow: CachedFlow, totals: Totals): void => 
 export const merged = (a: Credit | undefined, b: Credit | undefined): Credit | undefined => {
   if (a === undefined || b === undefined) return a ?? b;
   return { packets: a.packets + b.packets, bytes: a.bytes + b.bytes, lastMs: Math.max(a.lastMs, b.lastMs) };
+};
+
+/** A flow is gone: what is known of many is told, lest there be too many. */
+export const tellMany = (cell: CellRecord): void => {
+  const { flows } = cell;
+  if (flows === undefined || flows.credits.size < MANY_CREDITS || cell.control.crowded) return;
+  tellCredits(cell, flows);
 };
 
 /** Tells the cell what it has not been told. What it cannot take in now is told with the next. */

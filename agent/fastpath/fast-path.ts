@@ -11,7 +11,7 @@ import { isForwarding } from '../dispatcher/output.ts';
 import type { Rule } from '../dispatcher/rules.ts';
 import type { Frame } from '../ports/frames.ts';
 import type { Port } from '../ports/port.ts';
-import { answerRelease, fold, MONOTONIC, merged, newCounters, tellCredits } from './accounts.ts';
+import { answerRelease, fold, MONOTONIC, merged, newCounters, tellCredits, tellMany } from './accounts.ts';
 import { BpfError } from './bpf.ts';
 import { type CachedFlow, CachedFlows, CellFlows, newDispatchKey, newKey } from './cached-flow.ts';
 import { Elephants } from './elephants.ts';
@@ -382,6 +382,7 @@ export class FastPath {
     this.counters[why]++;
     this.#flows.delete(flow);
     flow.cell.flows?.delete(flow);
+    tellMany(flow.cell);
     this.#perTenant.set(flow.cell.tenant, (this.#perTenant.get(flow.cell.tenant) ?? 1) - 1);
     this.#leaving.push(flow);
     const { twin } = flow;

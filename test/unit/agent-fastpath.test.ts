@@ -250,6 +250,25 @@ test('a cell that is behind gets its answers; what it has no place for at all it
   expect(told()).toEqual([[0, 7, 3n]]);
 });
 
+test('a cell that names ever new paths is told in between, and what it does not take in is given up', () => {
+  const { handle, record, forward, count, fastPath } = scene();
+  const { control } = record;
+  const use = (path: number) => {
+    forward(1, { path });
+    count(1);
+    fastPath.drop(record);
+    fastPath.sweep(0);
+  };
+  for (let path = 1; path <= 8192; path++) use(path);
+  const told = (handle.messages as MessageOf<'path_credit'>[]).flatMap(({ credits }) => credits ?? []);
+  expect([told.length, record.flows!.credits.size]).toEqual([8192, 0]);
+
+  handle.takesMessages = false;
+  while (control.tell(STATISTICS) !== 0);
+  for (let path = 1; path <= 16_384 + 3; path++) use(path);
+  expect([record.flows!.credits.size, fastPath.counters.uncredited]).toEqual([16_384, 3]);
+});
+
 test('where the rule says so the first packet makes both directions, which end together', () => {
   const flags = DispatchFlag.CACHEABLE | DispatchFlag.BOTH_DIRECTIONS | DispatchFlag.CACHE_REVERSE;
   const { record, handle, forward, count, entries, kernel, fastPath } = scene({}, flags);
