@@ -470,7 +470,10 @@ describeNetwork('the kernel fast path', () => {
       // Its cell would have sent it to port 2, which it comes from.
       for (let i = 0; i < 3; i++) await testers.pass(2, back, [[1, back]]);
       lab.peer.send({ type: 'dispatch_rule', command: DispatchCommand.DELETE, cell });
-      const gone = await lab.peer.next('cell_status', ({ state }) => state === CellState.REMOVED);
+      const gone = await lab.peer.next(
+        'cell_status',
+        (status) => status.cell === cell && status.state === CellState.REMOVED,
+      );
       expect(gone.packet_count).toBe(BigInt(sent + 3));
       testers.send(2, back);
       await lab.peer.next('dispatch_query');
