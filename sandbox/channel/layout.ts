@@ -142,6 +142,12 @@ export const CTL_IN_BYTES = 4096;
 export const CTL_OUT_OFFSET = CTL_IN_OFFSET + CTL_IN_BYTES;
 export const CTL_OUT_BYTES = 4096;
 
+/**
+ * In place of run()'s budget: the isolate's next run is of another cell, and nothing of this one is left but code (built-in
+ * programs only; others return RUN.FAILED). The region must be zero before that run.
+ */
+export const RENEW = -2;
+
 /** What `run()` inside the isolate returns: bits. */
 export const RUN = {
   /** There is more to do now (budget used up): call again soon. */

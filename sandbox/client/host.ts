@@ -26,10 +26,17 @@ import {
 /** First uid of tenants: tenant n runs as FIRST_UID + n. */
 const FIRST_UID = 64000;
 const DEFAULT_POOL = 32;
+/** Why an isolate was not used again, as hosts say it (host/recycling.ts); and that it ended while it was reset. */
+const REFUSALS = ['program', 'shared', 'heap', 'ended'] as const;
 /** Packets a cell may handle before the next one has its turn. */
 const BUDGET = 64;
-/** Who has a cell index: the host; the agent, as a warm isolate or a cell; nobody until it is wiped. */
-const OWNER = { HOST: 0, WARM: 1, CELL: 2, RELEASED: 3 } as const;
+/**
+ * Who has a cell index: the host; the agent, as a warm isolate or a cell; nobody until it is wiped; nobody until its isolate is
+ * reset.
+ */
+const OWNER = { HOST: 0, WARM: 1, CELL: 2, RELEASED: 3, BACK: 4 } as const;
+/** Warm isolates that were not needed for so long, and are more than are to be kept, are given up, ms. */
+const TRIM_MS = 10_000;
 
 export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly words: Int32Array;
@@ -53,13 +60,18 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly #dirty: (HostCell<F> | null)[] = new Array(RING_SIZE).fill(null);
   #dirtyCount = 0;
   readonly #taken = new Uint16Array(RING_SIZE);
-  /** Who has each index. */
+  /** Who has each index, and what kind of isolate is there. */
   readonly #owners: Uint8Array;
+  readonly #kinds: string[] = [];
   /** Indexes that are the host's: free, or an isolate being built. */
   #unused: number;
-  /** Indexes to give back when the present batch has been sent. */
+  /** Indexes to give back when the present batch has been sent: to be disposed, and to be used again. */
   readonly #releases: number[] = [];
+  readonly #returns: number[] = [];
   #inBatch = false;
+  /** Isolates kept warm of each of these kinds. */
+  readonly #poolSize: number;
+  readonly #pooled = new Set<string>();
   readonly #bans: Bans;
   readonly #heartbeat = new Heartbeat({
     read: () => this.#pages.heartbeat,
@@ -77,7 +89,12 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly #backoff = new Backoff();
   #restart: NodeJS.Timeout | undefined;
   #onExit: (() => void) | null = null;
-  readonly #stats = { live: 0, warm: 0, opened: 0, openFailed: 0, badRecords: 0, restarts: 0 };
+  readonly #stats = {
+    ...{ live: 0, warm: 0, opened: 0, openFailed: 0, badRecords: 0, restarts: 0 },
+    ...{ recycled: 0, trimmed: 0 },
+  };
+  readonly #notRecycled: Record<string, number> = {};
+  #trimmer: NodeJS.Timeout | undefined;
   readonly #ended: Record<CellEnd, number> = { closed: 0, memory: 0, cpu: 0, exception: 0, 'host-died': 0 };
   readonly #batchEnd: () => void;
   readonly #each = (): boolean => this.#turn();
@@ -103,6 +120,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#logger = options.logger;
     this.#loop = options.loop;
     this.#capacity = options.cells ?? HOST_CELLS;
+    this.#poolSize = options.poolSize ?? DEFAULT_POOL;
     this.#unused = this.#capacity;
     this.#owners = new Uint8Array(this.#capacity);
     this.#cells = new Array(this.#capacity).fill(null);
@@ -209,7 +227,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   stats(): SandboxHostStats {
     const waiting = this.#shelves.size;
-    return { ...this.#stats, waiting, ended: { ...this.#ended }, ...this.counters };
+    const notRecycled = { ...this.#notRecycled };
+    return { ...this.#stats, waiting, ended: { ...this.#ended }, notRecycled, ...this.counters };
   }
 
   /** Ends the process and every cell ('closed'). Views on the host's memory become empty. */
@@ -236,8 +255,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   }
 
   /** Ends a cell at the agent's wish (CellHandle.close). */
-  closeCell(cell: HostCell<F>): void {
-    this.#endCell(cell, 'closed', '');
+  closeCell(cell: HostCell<F>, well = false): void {
+    this.#endCell(cell, 'closed', '', well && cell.program.trusted);
   }
 
   #refusal(program: ProgramImage, limits: CellLimits): SandboxError | null {
@@ -271,14 +290,18 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     if (this.#closed) return;
     this.#logger.info({ tenant, pid: started.pid }, 'sandbox host started');
     this.#heartbeat.start();
+    clearInterval(this.#trimmer);
+    this.#trimmer = setInterval(() => this.#trim(), TRIM_MS);
+    this.#trimmer.unref();
     for (const program of this.#options.programs) this.#sendProgram(program, true);
     for (const waiter of this.#shelves.waiting) this.#request(waiter);
   }
 
   #sendProgram(program: ProgramImage, pooled: boolean): void {
     const { hash, code, trusted } = program;
-    const target = pooled ? (this.#options.poolSize ?? DEFAULT_POOL) : 0;
+    const target = pooled ? this.#poolSize : 0;
     const memoryMiB = DEFAULT_LIMITS.memoryMiB;
+    if (pooled) this.#pooled.add(shelfKey({ hash, memoryMiB, shared: false }));
     this.#known.add(hash);
     const runtime = trusted ? code : this.#uploadedRuntime;
     const uploaded = trusted ? null : code;
@@ -323,7 +346,12 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     }
     this.#inBatch = true;
     for (let i = 0; i < count; i++) {
-      const cell = this.#cells[this.#taken[i]!];
+      const index = this.#taken[i]!;
+      if (this.#owners[index] === OWNER.BACK && this.#pages.isBack(index)) {
+        this.#isBack(index);
+        continue;
+      }
+      const cell = this.#cells[index];
       const wrong = cell?.take() ?? null;
       if (wrong !== null && cell!.alive) {
         this.#stats.badRecords++;
@@ -347,6 +375,13 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#inBatch = false;
     for (const index of this.#releases) this.#process?.send({ type: 'release', index });
     this.#releases.length = 0;
+    for (const index of this.#returns) this.#giveBack(index);
+    this.#returns.length = 0;
+  }
+
+  #giveBack(index: number): void {
+    this.#pages.giveBack(index);
+    this.#pages.wake();
   }
 
   #receive(message: ToAgent): void {
@@ -359,7 +394,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       if (foreign && code === 'FC_BAD_PROGRAM') this.#bans.add(key, why);
       this.#failWaiting(new SandboxError(code, why), key);
     } else if (message.type === 'ended') this.#endedByHost(message.index, message.end, message.detail);
-    else if (message.type === 'released') this.#released(message.index);
+    else if (message.type === 'released') this.#released(message.index, message.why);
     else if (message.type === 'usage') {
       for (const [index, cpuUs, heapBytes] of message.cells) {
         const cell = this.#cells[index];
@@ -376,19 +411,38 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       this.#distrust(`index ${index} is announced as warm`);
       return;
     }
-    this.#owners[index] = OWNER.WARM;
     this.#unused--;
+    this.#isWarmNow(index, key);
+  }
+
+  #isWarmNow(index: number, key: string): void {
+    this.#owners[index] = OWNER.WARM;
     this.#stats.warm++;
+    this.#kinds[index] = key;
     const waiter = this.#shelves.next(key);
     if (waiter) this.#take(index, waiter);
     else this.#shelves.put(key, index);
   }
 
+  /** The isolate of a cell that ended is as new. */
+  #isBack(index: number): void {
+    this.#stats.recycled++;
+    this.#isWarmNow(index, this.#kinds[index]!);
+  }
+
   #endedByHost(index: number, end: CellEnd, detail: string): void {
     // Both sides ended it at the same time.
-    if (this.#owners[index] === OWNER.RELEASED) return;
-    if (this.#owners[index] === OWNER.WARM) {
-      this.#dropWarm(index);
+    const owner = this.#owners[index];
+    if (owner === OWNER.RELEASED) return;
+    if (owner === OWNER.BACK) {
+      this.#countRefusal('ended');
+      this.#letGo(index);
+      return;
+    }
+    if (owner === OWNER.WARM) {
+      this.#shelves.drop(index);
+      this.#stats.warm--;
+      this.#letGo(index);
       return;
     }
     const cell = this.#cells[index];
@@ -404,33 +458,48 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#endCell(cell, end in this.#ended ? end : 'exception', String(detail));
   }
 
-  /** It was in a shared isolate that has ended. */
-  #dropWarm(index: number): void {
-    this.#shelves.drop(index);
-    this.#stats.warm--;
+  /** Gives an index back, and whatever is in it. */
+  #letGo(index: number): void {
     this.#owners[index] = OWNER.RELEASED;
     this.#process?.send({ type: 'release', index });
   }
 
-  #released(index: number): void {
-    if (this.#owners[index] !== OWNER.RELEASED) {
+  #released(index: number, why: string | undefined): void {
+    const owner = this.#owners[index];
+    if (owner !== OWNER.RELEASED && owner !== OWNER.BACK) {
       this.#distrust(`index ${index} is reported as released`);
       return;
     }
+    if (owner === OWNER.BACK) this.#countRefusal(why);
     this.#owners[index] = OWNER.HOST;
     this.#unused++;
   }
 
+  #countRefusal(why: string | undefined): void {
+    const reason = REFUSALS.find((known) => known === why) ?? 'other';
+    this.#notRecycled[reason] = (this.#notRecycled[reason] ?? 0) + 1;
+  }
+
+  /** Gives up what is warm beyond what was needed since the last time, or is to be kept in any case. */
+  #trim(): void {
+    for (const index of this.#shelves.surplus(this.#pooled, this.#poolSize)) {
+      this.#stats.warm--;
+      this.#stats.trimmed++;
+      this.#letGo(index);
+    }
+  }
+
   /** Ends a cell on this side and gives its region back; `lost` and `ended` are told before this returns. */
-  #endCell(cell: HostCell<F>, end: CellEnd, detail: string): void {
+  #endCell(cell: HostCell<F>, end: CellEnd, detail: string, reuse = false): void {
     if (!cell.alive) return;
     cell.alive = false;
     this.#cells[cell.index] = null;
     this.#stats.live--;
     this.#ended[end]++;
-    this.#owners[cell.index] = OWNER.RELEASED;
+    this.#owners[cell.index] = reuse ? OWNER.BACK : OWNER.RELEASED;
     cell.lose();
-    if (this.#inBatch) this.#releases.push(cell.index);
+    if (this.#inBatch) (reuse ? this.#returns : this.#releases).push(cell.index);
+    else if (reuse) this.#giveBack(cell.index);
     else this.#process?.send({ type: 'release', index: cell.index });
     cell.events.ended(cell, end, detail);
     if (this.#stats.live === 0) this.#options.emptied?.(this);
@@ -507,10 +576,12 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#known.clear();
     this.#stats.warm = 0;
     this.#releases.length = 0;
+    this.#returns.length = 0;
   }
 
   #release(): void {
     this.#heartbeat.stop();
+    clearInterval(this.#trimmer);
     this.#loop.remove(this.#each);
     this.#loop.remove(this.#beforeSleep);
     this.#loop.remove(this.#afterWake);

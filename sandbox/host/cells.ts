@@ -14,14 +14,16 @@ import {
   READY_RING,
   RING_SIZE,
   regionOffset,
+  TAKEN,
   type ToAgent,
 } from '../channel/control.ts';
 import { H, REGION_BYTES, RUN } from '../channel/layout.ts';
 import { type EventFd, punchHole } from '../sys/libc.ts';
 import type { PollLoop } from '../sys/loop.ts';
 import type { Built } from './builder.ts';
-import { Collector } from './collector.ts';
+import { type Collectable, Collector } from './collector.ts';
 import { kindOf, type Pool, type Shelf } from './pool.ts';
+import { emptied, isFull, RENEW_ARGUMENTS, refusesReuse } from './recycling.ts';
 import { HEAP_SHARE, leave, type SharedIsolate } from './shared-isolates.ts';
 import type { Watchdog } from './watchdog.ts';
 
@@ -41,15 +43,17 @@ interface Cell extends Built {
   readonly shelf: Shelf;
   /** First word of its region. */
   readonly base: number;
-  state: 'warm' | 'live' | 'ended';
+  /** resting: given back, and not yet fit for another flow. */
+  state: 'warm' | 'live' | 'resting' | 'ended';
   runMs: number;
-  /** CPU time it took to make the isolate, ns. */
-  readonly cpuStart: bigint;
+  /** CPU time the isolate had used before the cell, ns. */
+  cpuStart: bigint;
   /** In an isolate that others share: the time its own runs took, ms. */
   ranMs: number;
   /** When it ran last (performance.now() clock). */
   ranAt: number;
   ran: boolean;
+  collectable?: Collectable;
 }
 
 export interface CellsOptions {
@@ -114,8 +118,8 @@ export class Cells {
     this.#options.send({ type: 'warm', index, ...kindOf(shelf) });
   }
 
-  /** The agent is done with the region. */
-  release(index: number): void {
+  /** The agent is done with the region. `why`: it would have had the isolate used again. */
+  release(index: number, why?: string): void {
     const cell = this.#cells[index];
     if (!cell) throw new Error(`the agent released index ${index}, which is no cell`);
     if (cell.state === 'warm') this.#pool.taken(cell.shelf);
@@ -123,8 +127,8 @@ export class Cells {
     this.#cells[index] = null;
     this.#timers[index] = Infinity;
     this.#wipe(index);
-    for (const flag of [CELL_BLOCKED, CELL_WANT, CELL_TAKEN]) Atomics.store(this.#words, flag + index, 0);
-    this.#options.send({ type: 'released', index });
+    this.#clearFlags(index, TAKEN.NO);
+    this.#options.send({ type: 'released', index, why });
     this.#pool.recycle(index);
   }
 
@@ -225,10 +229,15 @@ export class Cells {
 
   #serve(index: number): void {
     const cell = this.#cells[index];
-    if (!cell || cell.state === 'ended') return;
+    if (!cell || cell.state === 'ended' || cell.state === 'resting') return;
     const words = this.#words;
+    const taken = Atomics.load(words, CELL_TAKEN + index);
+    if (taken === TAKEN.BACK) {
+      this.#reuse(index, cell);
+      return;
+    }
     if (cell.state === 'warm') {
-      if (Atomics.load(words, CELL_TAKEN + index) !== 1) return;
+      if (taken !== TAKEN.CELL) return;
       this.#adopt(index, cell);
     }
     const result = this.#call(index, cell, this.#runArguments);
@@ -240,6 +249,43 @@ export class Cells {
     if (result & RUN.BLOCKED) Atomics.store(words, CELL_BLOCKED + index, 1);
     else if (result & RUN.MORE) this.#enqueue(index);
     if (wanted || result & (RUN.PRODUCED | RUN.BLOCKED)) this.#done(index);
+  }
+
+  /** The agent has given the cell back: its isolate, reset, is warm again, unless something speaks against it. */
+  #reuse(index: number, cell: Cell): void {
+    // One that was never run has nothing to forget; but it has been counted as taken by then, as all others have.
+    if (cell.state === 'warm') this.#adopt(index, cell);
+    const refused = refusesReuse(cell, cell.shelf.program);
+    if (refused !== undefined) this.release(index, refused);
+    else if (this.#call(index, cell, RENEW_ARGUMENTS) !== -1) {
+      this.#timers[index] = Infinity;
+      cell.state = 'resting';
+      if (isFull(cell)) void this.#reuseEmptied(index, cell);
+      else this.#reused(index, cell);
+    }
+  }
+
+  async #reuseEmptied(index: number, cell: Cell): Promise<void> {
+    const fit = await emptied(cell);
+    // The agent may have released it meanwhile.
+    if (this.#cells[index] !== cell || cell.state !== 'resting') return;
+    if (fit) this.#reused(index, cell);
+    else this.release(index, 'heap');
+  }
+
+  #reused(index: number, cell: Cell): void {
+    this.#words.fill(0, cell.base, cell.base + REGION_BYTES / 4);
+    cell.state = 'warm';
+    cell.ran = false;
+    cell.cpuStart = cell.isolate.cpuTime;
+    this.#pool.returned(cell.shelf);
+    this.#clearFlags(index, TAKEN.AGAIN);
+    this.#done(index);
+  }
+
+  #clearFlags(index: number, taken: number): void {
+    for (const flag of [CELL_BLOCKED, CELL_WANT]) Atomics.store(this.#words, flag + index, 0);
+    Atomics.store(this.#words, CELL_TAKEN + index, taken);
   }
 
   /** Makes a cell of a warm isolate that the agent has taken: its first run attaches it. */
@@ -255,11 +301,12 @@ export class Cells {
     const { shared, isolate } = cell;
     // Collecting a heap of many takes longer than one of them may be kept waiting.
     if (shared !== undefined) return;
-    this.#collector.add({
+    cell.collectable ??= {
       alive: () => this.#cells[index] === cell && !isolate.isDisposed,
       lastRun: () => cell.ranAt,
       collect: () => cell.collect.apply(undefined, []),
-    });
+    };
+    this.#collector.add(cell.collectable);
   }
 
   /** Enters the isolate under the watchdog. RUN bits, or -1 if that was its end. */

@@ -81,6 +81,12 @@ export class Pool {
     this.#next();
   }
 
+  /** A cell's isolate is warm again. Who waits gets it, so one less need be built. */
+  returned(shelf: Shelf): void {
+    shelf.warm++;
+    if (shelf.wanted > 0) shelf.wanted--;
+  }
+
   /** The region is clean: the index can be used again. */
   recycle(index: number): void {
     this.#free.push(index);
