@@ -92,6 +92,8 @@ export interface FlowcellOptions {
   poolSize?: number;
   granularity?: string;
   wall?: CellWall;
+  /** Path of the app; default the learning switch. */
+  app?: string;
   /** Of its flows, seconds; default the app's. */
   idleTimeout?: number;
   /** TCP port on the loopback of a further controller; somebody must listen there. */
@@ -116,6 +118,7 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
         String(CONTROLLER_PORT),
         '--granularity',
         options.granularity ?? 'five-tuple',
+        ...(options.app === undefined ? [] : ['--app', options.app]),
         ...(options.wall === undefined ? [] : ['--wall', options.wall]),
         ...(options.idleTimeout === undefined ? [] : ['--idle-timeout', String(options.idleTimeout)]),
       ];

@@ -320,7 +320,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#cells[index] = cell;
     this.#owners[index] = OWNER.CELL;
     this.#pages.take(index, id, limits.runMs);
-    this.#pages.wake();
+    // With what it is told now, which is one run instead of two.
+    this.dirty(cell);
     this.#stats.warm--;
     this.#stats.live++;
     this.#stats.opened++;

@@ -63,12 +63,11 @@ export class SharedPages {
     return Atomics.load(this.words, C.DONE_HEAD) !== this.#doneTail;
   }
 
-  /** Makes a cell of a warm isolate. */
+  /** Makes a cell of a warm isolate, from its next run on. */
   take(index: number, id: number, runMs: number): void {
     this.words[CELL_ID + index] = id | 0;
     this.words[CELL_RUN_MS + index] = runMs;
     Atomics.store(this.words, CELL_TAKEN + index, TAKEN.CELL);
-    this.ready(index);
   }
 
   /** Ends a cell whose isolate is to be used again. */

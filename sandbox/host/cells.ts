@@ -260,13 +260,13 @@ export class Cells {
     else if (this.#call(index, cell, RENEW_ARGUMENTS) !== -1) {
       this.#timers[index] = Infinity;
       cell.state = 'resting';
-      if (isFull(cell)) void this.#reuseEmptied(index, cell);
+      if (isFull(cell, cell.shelf.memoryMiB)) void this.#reuseEmptied(index, cell);
       else this.#reused(index, cell);
     }
   }
 
   async #reuseEmptied(index: number, cell: Cell): Promise<void> {
-    const fit = await emptied(cell);
+    const fit = await emptied(cell, cell.shelf.memoryMiB);
     // The agent may have released it meanwhile.
     if (this.#cells[index] !== cell || cell.state !== 'resting') return;
     if (fit) this.#reused(index, cell);

@@ -6,10 +6,10 @@
 import { RENEW } from '../channel/layout.ts';
 import type { Built, Program } from './builder.ts';
 
-/** Used heap above which an isolate is collected before it is used again: garbage of earlier cells, most of it. MiB. */
-const GARBAGE_MIB = 8;
-/** What it may hold after that. A new one has 2 MiB; a cell with 8,000 entries had 16. MiB. */
-const HELD_MIB = 4;
+/** Part of its heap's limit that an isolate may have in use, garbage of earlier cells and all: else it is collected first. */
+const GARBAGE = 1 / 2;
+/** What it may hold after that. Of 16 MiB a new one has 2, and one with all code compiled that there is 4.6. */
+const HELD = 3 / 8;
 const MIB = 2 ** 20;
 
 /** Why an isolate is not used again. */
@@ -23,16 +23,16 @@ export function refusesReuse({ shared }: Built, { uploaded }: Program): RefusedR
   return shared === undefined ? undefined : 'shared';
 }
 
-/** It holds so much that it is to be collected first. */
-export function isFull({ isolate }: Built): boolean {
-  return heapMiB(isolate) > GARBAGE_MIB;
+/** It holds so much that it is to be collected first. `memoryMiB`: its limit. */
+export function isFull({ isolate }: Built, memoryMiB: number): boolean {
+  return heapMiB(isolate) > GARBAGE * memoryMiB;
 }
 
 /** Collects its garbage, on isolated-vm's thread pool. False: what it holds is not garbage, or it ended. */
-export async function emptied({ isolate, collect }: Built): Promise<boolean> {
+export async function emptied({ isolate, collect }: Built, memoryMiB: number): Promise<boolean> {
   try {
     await collect.apply(undefined, []);
-    return heapMiB(isolate) <= HELD_MIB;
+    return heapMiB(isolate) <= HELD * memoryMiB;
   } catch (error) {
     if (isolate.isDisposed) return false;
     throw error;
