@@ -6,7 +6,7 @@ import { learningSwitch } from '../../apps/learning-switch.ts';
 import { defineApp } from '../../controller/index.ts';
 
 /** More than are ever under way at once. */
-export const LIVE = Number(process.env.RC_LIVE ?? 256);
+export const LIVE = 256;
 
 const app = learningSwitch();
 /** Cookies, in a ring. */

@@ -65,6 +65,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly #kinds: string[] = [];
   /** Indexes that are the host's: free, or an isolate being built. */
   #unused: number;
+  /** Indexes whose isolates are being reset. */
+  #returning = 0;
   /** Indexes to give back when the present batch has been sent: to be disposed, and to be used again. */
   readonly #releases: number[] = [];
   readonly #returns: number[] = [];
@@ -158,9 +160,15 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.openFor(this.#options.events, id, program, limits, callback, wanted);
   }
 
-  /** Indexes that nobody has or waits for: it takes so many cells more. 0 while it does not run. */
+  /** Indexes that nobody has or waits for: it takes so many cells more of any kind. 0 while it does not run. */
   get room(): number {
-    return this.#process === null ? 0 : Math.max(0, this.#unused - this.#shelves.size);
+    if (this.#process === null) return 0;
+    return Math.max(0, this.#unused + this.#returning - this.#shelves.size);
+  }
+
+  /** The same, with those that are warm for cells of one kind. */
+  get spare(): number {
+    return this.room + (this.#process === null ? 0 : this.#stats.warm);
   }
 
   /** Requests for a cell. */
@@ -200,7 +208,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       return;
     }
     const key = shelfKey(kindOf(program, limits));
-    const waiter = { id, program, events, limits, since, callback, wanted };
+    const waiter = { id, program, events, limits, since, callback, wanted, asked: false };
     const index = this.#process ? this.#shelves.take(key) : undefined;
     if (index !== undefined) {
       this.#take(index, waiter);
@@ -308,8 +316,12 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#process?.send({ type: 'program', hash, runtime, uploaded, target, memoryMiB });
   }
 
-  #request({ program, limits }: Waiter<F>): void {
+  #request(waiter: Waiter<F>): void {
     if (!this.#process) return;
+    // What is to be had is on its way back, or will be free.
+    if (this.#unused === 0 && this.#returning > 0) return;
+    waiter.asked = true;
+    const { program, limits } = waiter;
     if (!this.#known.has(program.hash)) this.#sendProgram(program, false);
     this.#process.send({ type: 'make', ...kindOf(program, limits) });
   }
@@ -380,6 +392,13 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#returns.length = 0;
   }
 
+  /** A cell is no longer being reset, whatever came of it. */
+  #hasReturned(): void {
+    this.#returning--;
+    if (this.#shelves.size === 0) return;
+    for (const waiter of this.#shelves.waiting) if (!waiter.asked) this.#request(waiter);
+  }
+
   #giveBack(index: number): void {
     this.#pages.giveBack(index);
     this.#pages.wake();
@@ -429,6 +448,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   #isBack(index: number): void {
     this.#stats.recycled++;
     this.#isWarmNow(index, this.#kinds[index]!);
+    this.#hasReturned();
   }
 
   #endedByHost(index: number, end: CellEnd, detail: string): void {
@@ -438,6 +458,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     if (owner === OWNER.BACK) {
       this.#countRefusal('ended');
       this.#letGo(index);
+      this.#hasReturned();
       return;
     }
     if (owner === OWNER.WARM) {
@@ -471,9 +492,11 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       this.#distrust(`index ${index} is reported as released`);
       return;
     }
-    if (owner === OWNER.BACK) this.#countRefusal(why);
     this.#owners[index] = OWNER.HOST;
     this.#unused++;
+    if (owner !== OWNER.BACK) return;
+    this.#countRefusal(why);
+    this.#hasReturned();
   }
 
   #countRefusal(why: string | undefined): void {
@@ -498,6 +521,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#stats.live--;
     this.#ended[end]++;
     this.#owners[cell.index] = reuse ? OWNER.BACK : OWNER.RELEASED;
+    if (reuse) this.#returning++;
     cell.lose();
     if (this.#inBatch) (reuse ? this.#returns : this.#releases).push(cell.index);
     else if (reuse) this.#giveBack(cell.index);
@@ -578,6 +602,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#stats.warm = 0;
     this.#releases.length = 0;
     this.#returns.length = 0;
+    this.#returning = 0;
   }
 
   #release(): void {

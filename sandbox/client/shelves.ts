@@ -11,6 +11,8 @@ export interface Waiter<F extends FrameRef> extends HostCellInit<F> {
   readonly callback: OpenCallback<F>;
   /** False: whoever asked has given up. Left out: nobody does. */
   readonly wanted: (() => boolean) | undefined;
+  /** The host was asked for an isolate. */
+  asked: boolean;
 }
 
 export const kindOf = ({ hash }: ProgramImage, { memoryMiB, wall }: CellLimits): CellKind => ({

@@ -61,6 +61,6 @@ export function defineCell({ program, warmUp, renew, onFailure }: CellDefinition
     // All that a cell comes to know is in its runtime and its program.
     runtime = new Runtime(renew(), views, onFailure);
     runtime.prepare();
-    return 0;
+    return RUN.RENEWED;
   });
 }

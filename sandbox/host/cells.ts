@@ -256,13 +256,17 @@ export class Cells {
     // One that was never run has nothing to forget; but it has been counted as taken by then, as all others have.
     if (cell.state === 'warm') this.#adopt(index, cell);
     const refused = refusesReuse(cell, cell.shelf.program);
-    if (refused !== undefined) this.release(index, refused);
-    else if (this.#call(index, cell, RENEW_ARGUMENTS) !== -1) {
-      this.#timers[index] = Infinity;
-      cell.state = 'resting';
-      if (isFull(cell, cell.shelf.memoryMiB)) void this.#reuseEmptied(index, cell);
-      else this.#reused(index, cell);
+    if (refused !== undefined) {
+      this.release(index, refused);
+      return;
     }
+    const result = this.#call(index, cell, RENEW_ARGUMENTS);
+    if (result === -1) return;
+    this.#timers[index] = Infinity;
+    cell.state = 'resting';
+    if (result !== RUN.RENEWED) this.release(index, 'program');
+    else if (isFull(cell, cell.shelf.memoryMiB)) void this.#reuseEmptied(index, cell);
+    else this.#reused(index, cell);
   }
 
   async #reuseEmptied(index: number, cell: Cell): Promise<void> {

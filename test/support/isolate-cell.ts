@@ -36,7 +36,7 @@ export class IsolateCell {
 
   /** Ends the cell and begins another in the same isolate, as a host does. */
   renew(): void {
-    if (this.run(layout.RENEW) !== 0) throw new Error('the isolate cannot be used again');
+    if (this.run(layout.RENEW) !== RUN.RENEWED) throw new Error('the isolate cannot be used again');
     this.#words.fill(0);
     this.#begin();
   }

@@ -27,7 +27,7 @@ export class Pipeline {
   private readonly clock: Clock;
   private readonly groups: Groups;
   private readonly meters: Meters;
-  private readonly missToController: Uint8Array;
+  private readonly missToController: readonly boolean[];
 
   /** The packet in hand. */
   private readonly state = new PacketState();
@@ -80,6 +80,7 @@ export class Pipeline {
     for (let tableId = 0; ; ) {
       this.tableId = tableId;
       if (state.stale) state.extract(packet);
+      if (tableId >= tables.lookups.length) tables.reach(tableId);
       tables.lookups[tableId]++;
       const entry = this.lookup(tableId);
       if (entry === undefined) {
@@ -117,7 +118,7 @@ export class Pipeline {
    * OpenFlow 1.0 does.
    */
   protected miss(packet: PacketView): void {
-    if (this.missToController[this.tableId] === 0) return;
+    if (this.missToController[this.tableId] !== true) return;
     this.cookieHi = -1;
     this.cookieLo = -1;
     this.toController(packet, PacketInReason.NO_MATCH);
