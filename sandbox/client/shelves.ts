@@ -25,6 +25,8 @@ export const shelfKey = ({ hash, memoryMiB, shared }: CellKind): string => `${ha
 
 /** Kept of a kind that is not pooled: as many as a host makes of contexts, once one was asked for. */
 const KEPT = 16;
+/** So many are given up at once: disposing of them is work for the host's thread, which has packets to handle. */
+const MOST_SURPLUS = 64;
 
 interface Warm {
   /** Cell indexes, the last used on top: its memory is in the caches. */
@@ -68,7 +70,8 @@ export class Shelves<F extends FrameRef> {
     for (const [key, warm] of this.#warm) {
       const { indexes } = warm;
       const most = Math.min(warm.fewest, indexes.length) - (pooled.has(key) ? kept : KEPT);
-      if (most > 0) found.push(...indexes.splice(0, most));
+      const now = Math.min(most, MOST_SURPLUS - found.length);
+      if (now > 0) found.push(...indexes.splice(0, now));
       warm.fewest = indexes.length;
     }
     return found;

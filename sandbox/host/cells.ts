@@ -122,6 +122,8 @@ export class Cells {
   release(index: number, why?: string): void {
     const cell = this.#cells[index];
     if (!cell) throw new Error(`the agent released index ${index}, which is no cell`);
+    // Thousands may end at once: this thread gets on all the same.
+    this.#beat();
     if (cell.state === 'warm') this.#pool.taken(cell.shelf);
     this.#discard(index, cell);
     this.#cells[index] = null;

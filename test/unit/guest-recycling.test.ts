@@ -2,8 +2,10 @@
  * An isolate that is used again is as a new one: whatever its cells were told and got before, the next one answers byte for byte
  * as the first of another isolate, and holds nothing of them.
  */
+import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { build } from 'esbuild';
 import { afterAll, describe, expect, it } from 'vitest';
 import { encode, forgetEncoded, type MessageInit, Port } from '../../openflow/index.ts';
 import { ethernet, ipv4, tcp, udp } from '../../packet/index.ts';
@@ -207,6 +209,32 @@ describe('what a cell knew', () => {
     expect(seen.length).toBeGreaterThan(STEPS / 4);
     expect(seen.filter((ref) => ref.deref() !== undefined)).toEqual([]);
   });
+});
+
+it('is not in variables of modules, but for numbers that are written before they are read', async () => {
+  const { metafile } = await build({
+    entryPoints: ['openflow', 'learning'].map(
+      (name) => new URL(`../../sandbox/guest/entry-${name}.ts`, import.meta.url).pathname,
+    ),
+    bundle: true,
+    write: false,
+    outdir: '/nowhere',
+    metafile: true,
+    logLevel: 'silent',
+  });
+  const variables = Object.keys(metafile.inputs).flatMap((file) => {
+    const lines = readFileSync(file, 'utf8').matchAll(/^(?:export )?(?:let|var) (\w+)/gm);
+    return [...lines].map(([, name]) => `${file}: ${name}`);
+  });
+  expect(variables.sort()).toEqual([
+    // Of the packet that is parsed at the time.
+    'packet/key.ts: l4',
+    'packet/key.ts: l4End',
+    // Made once, always the same.
+    'sandbox/guest/openflow/crc32c.ts: table',
+    // What was found last.
+    'sandbox/guest/openflow/edit-ttl.ts: nextKind',
+  ]);
 });
 
 it('an isolate in which foreign code ran is not used again', async () => {
