@@ -18,6 +18,9 @@ import type { Clock } from './clock.ts';
 import type { FrameQueue, Holding } from './dispatcher/hold.ts';
 import type { Output } from './dispatcher/output.ts';
 import type { Rule } from './dispatcher/rules.ts';
+import type { CellFlows } from './fastpath/cached-flow.ts';
+import { CellWatch } from './fastpath/cell-watch.ts';
+import type { FastPath } from './fastpath/fast-path.ts';
 import type { Frame, FramePool } from './ports/frames.ts';
 
 /** Number of the default cell, and of the one that switches while no controller is there. */
@@ -63,6 +66,8 @@ export class CellRecord {
   /** Packets handed to it. */
   packets = 0;
   bytes = 0;
+  /** Flows of it that the kernel forwards. */
+  flows: CellFlows | undefined;
   /** Set when the operator ends the cell. */
   killed = false;
   /** The query it is the answer to, 0: none. */
@@ -139,6 +144,8 @@ export class Cells implements CellEvents<Frame> {
   };
   /** Set before the first cell is opened. */
   listener: CellListener | undefined;
+  /** Set before the first cell is opened, if there is one. */
+  fastPath: FastPath | undefined;
   readonly #options: CellsOptions;
   readonly #records = new Map<number, CellRecord>();
   /** Those of cells that messages wait for. */
@@ -189,6 +196,7 @@ export class Cells implements CellEvents<Frame> {
     const queue = init.queue ?? holding.queueFor(init.tenant);
     const record: CellRecord = new CellRecord(id, init, { control, log, queue, openedAt: clock.now });
     this.#records.set(id, record);
+    if (this.fastPath !== undefined) control.watch = new CellWatch(this.fastPath, record);
     if (init.rule !== undefined) init.rule.cell = record;
     const host = this.#options.hostOf(init.tenant);
     if (host === undefined) this.#failed(record, 'FC_NO_HOST', `tenant ${init.tenant} has no sandbox host`);
@@ -220,11 +228,10 @@ export class Cells implements CellEvents<Frame> {
   }
 
   verdict(handle: CellHandle<Frame>, verdict: Verdict<Frame>): void {
+    const record = this.#records.get(handle.id);
     if (verdict.kind === TX_KIND.DONE) this.counters.done++;
-    else {
-      const record = this.#records.get(handle.id);
-      if (record !== undefined) this.#options.output.handle(record.id, record.tenant, verdict);
-    }
+    else if (record !== undefined) this.#options.output.handle(record.id, record.tenant, verdict);
+    if (this.fastPath !== undefined && record !== undefined) this.fastPath.observe(record, verdict);
     if (verdict.last) this.#options.pool.release(verdict.frame);
   }
 

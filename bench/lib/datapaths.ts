@@ -96,6 +96,7 @@ export interface FlowcellOptions {
   app?: string;
   /** Of its flows, seconds; default the app's. */
   idleTimeout?: number;
+  fastPath?: boolean;
   /** TCP port on the loopback of a further controller; somebody must listen there. */
   secondController?: number;
 }
@@ -106,7 +107,7 @@ export const CONTROLLER_PORT = 6653;
 /** Our agent and controller, as the command line starts them. */
 export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
   return {
-    name: 'flowcell',
+    name: options.fastPath ? 'flowcell, fast path' : 'flowcell',
     async start(node) {
       const runDir = mkdtempSync(join(tmpdir(), 'fc-bench-'));
       const env = { ...process.env, FLOWCELL_RUN_DIR: runDir };
@@ -126,6 +127,7 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
       const controllers = [CONTROLLER_PORT, options.secondController].filter((port) => port !== undefined);
       const agentArgs = ['agent', '--datapath-id', '1'];
       for (const port of controllers) agentArgs.push('--controller', `127.0.0.1:${port}`);
+      if (options.fastPath) agentArgs.push('--fast-path');
       const ports = node.ports.flatMap((name) => ['--port', name]);
       const poolArgs = ['--pool-size', String(options.poolSize ?? DEFAULT_POOL)];
       const agent = node.spawn([flowcell, ...agentArgs, ...ports, ...poolArgs, ...common], spawnOptions);

@@ -62,6 +62,9 @@ export interface Verdict<F extends FrameRef> {
   kind: number;
   last: boolean;
   cacheable: boolean;
+  /** Where it is cacheable: the cell's name for how it came to be, 0: none; messages seen (channel/modifications.ts). */
+  path: number;
+  modifications: number;
   frame: F;
   port: number;
   /**

@@ -112,6 +112,8 @@ export class FakeCell implements CellHandle<Frame> {
       kind,
       last: true,
       cacheable: false,
+      path: 0,
+      modifications: 0,
       frame,
       port: port ?? 0,
       region,
