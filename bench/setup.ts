@@ -2,7 +2,8 @@
  * Flow set-up: every frame is a flow never seen before (new source MAC, source address, source port). Closed
  * loop: one frame, its arrival at h2, the next. Window: so many under way at once. In rounds, of which the median
  * counts. Flowcell twice: with flows that end while new ones come, so that isolates are used again for as long as it lasts; and
- * with flows that stay, whose pool of isolates lasts for all rounds, and then for none of the flows that follow.
+ * with flows that stay, whose pool of isolates lasts for all rounds, and then for none of the flows that follow. CPU time is that of
+ * the longest measurement: the sustained rate, or the rounds. `--part=end`, `stay` or `peers` for one of them.
  */
 import { type Network, singleSwitch } from '../mininet/topology.ts';
 import { type Datapath, flowcellDatapath, ovsDatapath, type Running } from './lib/datapaths.ts';
@@ -61,6 +62,11 @@ class Probe {
     this.#b = new Wire(h2.namespace, h2.interface);
   }
 
+  /** Flows so far. */
+  get count(): number {
+    return this.#number;
+  }
+
   /** Microseconds of each that arrived. */
   closedLoop(count: number): number[] {
     const latencies: number[] = [];
@@ -110,6 +116,19 @@ const cpuOf = (running: Running) =>
     seconds: pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0),
   }));
 
+/** From now on until the answer is called: CPU microseconds per flow, of each part. */
+function costOf(running: Running, probe: Probe): () => string {
+  const before = cpuOf(running);
+  const first = probe.count;
+  return () => {
+    const flows = probe.count - first;
+    const perFlow = (seconds: number) => Math.round((seconds * 1e6) / flows);
+    return cpuOf(running)
+      .map(({ part, seconds }, i) => `${part} ${perFlow(seconds - before[i].seconds)}`)
+      .join(', ');
+  };
+}
+
 /** stay: as long as the pool lasts, and after that; end: on and on. */
 async function run(label: string, datapath: Datapath, flows: 'stay' | 'end') {
   const net = await singleSwitch(2, { staticArp: true });
@@ -121,11 +140,15 @@ async function run(label: string, datapath: Datapath, flows: 'stay' | 'end') {
       const probe = new Probe(net);
       const memory = running.pids().reduce((sum, pid) => sum + memoryBytes(pid).pss, 0);
       probe.closedLoop(WARM_UP);
-      const before = cpuOf(running);
+      const inRounds = costOf(running, probe);
       const rounds = Array.from({ length: ROUNDS }, () => oneRound(probe));
-      const cpu = cpuOf(running).map(({ part, seconds }, i) => {
-        return `${part} ${Math.round(((seconds - before[i].seconds) * 1e6) / (POOL - WARM_UP))}`;
-      });
+      let cpu = inRounds();
+      let sustained: number | '-' = '-';
+      if (flows === 'end') {
+        const inAll = costOf(running, probe);
+        sustained = Math.round(probe.windowed(WINDOWS[1].window, Infinity, SUSTAINED_MS));
+        cpu = inAll();
+      }
       return {
         datapath: label,
         p50_us: Math.round(median(rounds.map(({ latencies }) => quantile(latencies, 0.5)))),
@@ -136,11 +159,10 @@ async function run(label: string, datapath: Datapath, flows: 'stay' | 'end') {
             Math.round(median(rounds.map(({ rates }) => rates[i]))),
           ]),
         ),
-        flows_per_s_sustained:
-          flows === 'end' ? Math.round(probe.windowed(WINDOWS[1].window, Infinity, SUSTAINED_MS)) : '-',
+        flows_per_s_sustained: sustained,
         flows_per_s_after: flows === 'stay' ? Math.round(probe.windowed(16, Infinity, AFTER_MS)) : '-',
         lost: probe.lost,
-        cpu_us_per_flow: cpu.join(', '),
+        cpu_us_per_flow: cpu,
         pss_mib: Math.round(memory / 2 ** 20),
       };
     } finally {
@@ -171,13 +193,15 @@ export const setup: Bench = {
       ['ovs-userspace + os-ken', ovsDatapath('os-ken'), 'end'],
     ];
     const rows: Record<string, string | number>[] = [];
+    const part = process.argv.find((word) => word.startsWith('--part='))?.slice(7);
     for (const [label, datapath, flows] of cases) {
+      if (part !== undefined && part !== (label.startsWith('flowcell') ? flows : 'peers')) continue;
       progress(label);
       rows.push(await run(label, datapath, flows));
     }
-    const [ours, , ...peers] = rows;
+    const ours = rows.find(({ datapath }) => datapath === 'flowcell') ?? {};
     const ratios: Record<string, number> = {};
-    for (const peer of peers) {
+    for (const peer of rows.filter(({ datapath }) => String(datapath).startsWith('ovs'))) {
       for (const figure of ['p50_us', WIDEST, 'flows_per_s_sustained']) {
         ratios[`${figure} flowcell/${peer.datapath}`] = round(Number(ours[figure]) / Number(peer[figure]));
       }
