@@ -11,6 +11,7 @@ import type { OpenCallback, SandboxHostOptions, SandboxHostStats } from './host-
 import { limitsRefusal } from './limits.ts';
 import { HostProcess } from './process.ts';
 import { uploadedRuntime } from './programs.ts';
+import { Reuse } from './reuse.ts';
 import { SharedPages } from './shared-pages.ts';
 import { kindOf, Shelves, shelfKey, type Waiter } from './shelves.ts';
 import {
@@ -26,8 +27,6 @@ import {
 /** First uid of tenants: tenant n runs as FIRST_UID + n. */
 const FIRST_UID = 64000;
 const DEFAULT_POOL = 32;
-/** Why an isolate was not used again, as hosts say it (host/recycling.ts); and that it ended while it was reset. */
-const REFUSALS = ['program', 'shared', 'heap', 'ended'] as const;
 /** Packets a cell may handle before the next one has its turn. */
 const BUDGET = 64;
 /**
@@ -60,13 +59,11 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly #dirty: (HostCell<F> | null)[] = new Array(RING_SIZE).fill(null);
   #dirtyCount = 0;
   readonly #taken = new Uint16Array(RING_SIZE);
-  /** Who has each index, and what kind of isolate is there. */
+  /** Who has each index. */
   readonly #owners: Uint8Array;
-  readonly #kinds: string[] = [];
+  readonly #reuse = new Reuse();
   /** Indexes that are the host's: free, or an isolate being built. */
   #unused: number;
-  /** Indexes whose isolates are being reset. */
-  #returning = 0;
   /** Indexes to give back when the present batch has been sent: to be disposed, and to be used again. */
   readonly #releases: number[] = [];
   readonly #returns: number[] = [];
@@ -91,11 +88,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly #backoff = new Backoff();
   #restart: NodeJS.Timeout | undefined;
   #onExit: (() => void) | null = null;
-  readonly #stats = {
-    ...{ live: 0, warm: 0, opened: 0, openFailed: 0, badRecords: 0, restarts: 0 },
-    ...{ recycled: 0, trimmed: 0 },
-  };
-  readonly #notRecycled: Record<string, number> = {};
+  readonly #stats = { live: 0, warm: 0, opened: 0, openFailed: 0, badRecords: 0, restarts: 0 };
   #trimmer: NodeJS.Timeout | undefined;
   readonly #ended: Record<CellEnd, number> = { closed: 0, memory: 0, cpu: 0, exception: 0, 'host-died': 0 };
   readonly #batchEnd: () => void;
@@ -163,7 +156,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   /** Indexes that nobody has or waits for: it takes so many cells more of any kind. 0 while it does not run. */
   get room(): number {
     if (this.#process === null) return 0;
-    return Math.max(0, this.#unused + this.#returning - this.#shelves.size);
+    return Math.max(0, this.#unused + this.#reuse.returning - this.#shelves.size);
   }
 
   /** The same, with those that are warm for cells of one kind. */
@@ -235,8 +228,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   stats(): SandboxHostStats {
     const waiting = this.#shelves.size;
-    const notRecycled = { ...this.#notRecycled };
-    return { ...this.#stats, waiting, ended: { ...this.#ended }, notRecycled, ...this.counters };
+    return { ...this.#stats, waiting, ended: { ...this.#ended }, ...this.#reuse.counters, ...this.counters };
   }
 
   /** Ends the process and every cell ('closed'). Views on the host's memory become empty. */
@@ -319,7 +311,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   #request(waiter: Waiter<F>): void {
     if (!this.#process) return;
     // What is to be had is on its way back, or will be free.
-    if (this.#unused === 0 && this.#returning > 0) return;
+    if (this.#unused === 0 && this.#reuse.returning > 0) return;
     waiter.asked = true;
     const { program, limits } = waiter;
     if (!this.#known.has(program.hash)) this.#sendProgram(program, false);
@@ -392,9 +384,8 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#returns.length = 0;
   }
 
-  /** A cell is no longer being reset, whatever came of it. */
+  /** An isolate is no longer being reset, whatever came of it. */
   #hasReturned(): void {
-    this.#returning--;
     if (this.#shelves.size === 0) return;
     for (const waiter of this.#shelves.waiting) if (!waiter.asked) this.#request(waiter);
   }
@@ -438,7 +429,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   #isWarmNow(index: number, key: string): void {
     this.#owners[index] = OWNER.WARM;
     this.#stats.warm++;
-    this.#kinds[index] = key;
+    this.#reuse.isWarm(index, key);
     const waiter = this.#shelves.next(key);
     if (waiter) this.#take(index, waiter);
     else this.#shelves.put(key, index);
@@ -446,8 +437,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
 
   /** The isolate of a cell that ended is as new. */
   #isBack(index: number): void {
-    this.#stats.recycled++;
-    this.#isWarmNow(index, this.#kinds[index]!);
+    this.#isWarmNow(index, this.#reuse.done(index));
     this.#hasReturned();
   }
 
@@ -456,7 +446,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     const owner = this.#owners[index];
     if (owner === OWNER.RELEASED) return;
     if (owner === OWNER.BACK) {
-      this.#countRefusal('ended');
+      this.#reuse.refused('ended');
       this.#letGo(index);
       this.#hasReturned();
       return;
@@ -495,20 +485,15 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#owners[index] = OWNER.HOST;
     this.#unused++;
     if (owner !== OWNER.BACK) return;
-    this.#countRefusal(why);
+    this.#reuse.refused(why);
     this.#hasReturned();
-  }
-
-  #countRefusal(why: string | undefined): void {
-    const reason = REFUSALS.find((known) => known === why) ?? 'other';
-    this.#notRecycled[reason] = (this.#notRecycled[reason] ?? 0) + 1;
   }
 
   /** Gives up what is warm beyond what was needed since the last time, or is to be kept in any case. */
   #trim(): void {
     for (const index of this.#shelves.surplus(this.#pooled, this.#poolSize)) {
       this.#stats.warm--;
-      this.#stats.trimmed++;
+      this.#reuse.trimmed++;
       this.#letGo(index);
     }
   }
@@ -521,7 +506,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#stats.live--;
     this.#ended[end]++;
     this.#owners[cell.index] = reuse ? OWNER.BACK : OWNER.RELEASED;
-    if (reuse) this.#returning++;
+    if (reuse) this.#reuse.begin();
     cell.lose();
     if (this.#inBatch) (reuse ? this.#returns : this.#releases).push(cell.index);
     else if (reuse) this.#giveBack(cell.index);
@@ -602,7 +587,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     this.#stats.warm = 0;
     this.#releases.length = 0;
     this.#returns.length = 0;
-    this.#returning = 0;
+    this.#reuse.clear();
   }
 
   #release(): void {
