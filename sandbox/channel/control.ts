@@ -114,8 +114,8 @@ export type ToAgent =
   | { type: 'ended'; index: number; end: HostEnd; detail: string }
   /** A `release`d index is wiped; `why`: one that was given back for another flow is not fit for it. */
   | { type: 'released'; index: number; why?: string }
-  /** [index, CPU microseconds since the cell began, V8 heap bytes] of cells that ran. */
-  | { type: 'usage'; cells: [number, number, number][] };
+  /** [index, cell number, CPU microseconds since the cell began, V8 heap bytes] of cells that ran. */
+  | { type: 'usage'; cells: [number, number, number, number][] };
 
 /** Longest line either side accepts, bytes. */
 export const MAX_LINE = 16 * 1024 * 1024;

@@ -407,9 +407,10 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
     } else if (message.type === 'ended') this.#endedByHost(message.index, message.end, message.detail);
     else if (message.type === 'released') this.#released(message.index, message.why);
     else if (message.type === 'usage') {
-      for (const [index, cpuUs, heapBytes] of message.cells) {
+      for (const [index, id, cpuUs, heapBytes] of message.cells) {
         const cell = this.#cells[index];
-        if (!cell?.alive) continue;
+        // Another may have its place by now.
+        if (!cell?.alive || cell.id !== id) continue;
         cell.usage.cpuUs = Number(cpuUs);
         cell.usage.heapBytes = Number(heapBytes);
       }

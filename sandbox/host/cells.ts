@@ -135,15 +135,15 @@ export class Cells {
   }
 
   /** Figures of cells that ran since the last time, a batch of them. */
-  usage(): [number, number, number][] {
-    const found: [number, number, number][] = [];
+  usage(): [number, number, number, number][] {
+    const found: [number, number, number, number][] = [];
     let index = this.#usageNext;
     for (let seen = 0; seen < MAX_INDEX && found.length < USAGE_BATCH; seen++) {
       const cell = this.#cells[index];
       if (cell?.state === 'live' && cell.ran && !cell.isolate.isDisposed) {
         cell.ran = false;
         const figures = this.#figures(cell);
-        if (figures) found.push([index, ...figures]);
+        if (figures) found.push([index, this.#words[CELL_ID + index]! >>> 0, ...figures]);
       }
       index = (index + 1) % MAX_INDEX;
     }
