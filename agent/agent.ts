@@ -5,7 +5,7 @@ import type { HostShare } from '../sandbox/client/share.ts';
 import { TenantHosts } from '../sandbox/client/tenant-hosts.ts';
 import type { CellEvents, ProgramImage } from '../sandbox/client/types.ts';
 import { PollLoop } from '../sandbox/sys/loop.ts';
-import type { ConnectionLimits } from './channel/connection.ts';
+import type { ConnectionLimits } from './channel/connection-options.ts';
 import type { FailMode } from './channel/switch.ts';
 import { Clock } from './clock.ts';
 import { AgentCore, version } from './core.ts';

@@ -6,6 +6,7 @@ import type {
   CellEvents,
   CellHandle,
   CellLimits,
+  CellRequest,
   ProgramImage,
   Verdict,
 } from '../sandbox/client/types.ts';
@@ -29,14 +30,7 @@ export const STANDALONE_CELL = 0xffffffff;
 
 /** A sandbox host as the agent uses it (sandbox/client). */
 export interface CellHost {
-  open(
-    id: number,
-    program: ProgramImage,
-    limits: CellLimits,
-    callback: (error: Error | null, cell: CellHandle<Frame> | null, setupUs: number) => void,
-    /** Asked when it is there: false when the cell is not needed any more, and the callback is not to be called. */
-    wanted?: () => boolean,
-  ): void;
+  open(request: CellRequest<Frame>): void;
   kick(): void;
 }
 
@@ -201,13 +195,12 @@ export class Cells implements CellEvents<Frame> {
     const host = this.#options.hostOf(init.tenant);
     if (host === undefined) this.#failed(record, 'FC_NO_HOST', `tenant ${init.tenant} has no sandbox host`);
     else {
-      host.open(
-        id,
-        init.program,
-        init.limits,
-        (error, cell, us) => this.#opened(record, error, cell, us),
-        () => record.phase === 'opening',
-      );
+      const { program, limits } = init;
+      host.open({
+        ...{ id, program, limits },
+        callback: (error, cell, us) => this.#opened(record, error, cell, us),
+        wanted: () => record.phase === 'opening',
+      });
     }
     return record;
   }

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import type { Logger } from 'pino';
 import { type CellHost, Cells, DEFAULT_CELL, STANDALONE_CELL } from './cells.ts';
-import type { Connect, ConnectionLimits } from './channel/connection.ts';
+import type { Connect, ConnectionLimits } from './channel/connection-options.ts';
 import { Controllers } from './channel/controllers.ts';
 import { defaultDispatchConfig, holdLimits } from './channel/dispatch-settings.ts';
 import { Extension } from './channel/extension.ts';

@@ -120,3 +120,25 @@ export interface CellHandle<F extends FrameRef> {
    */
   close(well?: boolean): void;
 }
+
+/** `setupUs`: from the request to the cell's being there. Errors are SandboxErrors. */
+export type OpenCallback<F extends FrameRef> = (
+  error: Error | null,
+  cell: CellHandle<F> | null,
+  setupUs: number,
+) => void;
+
+/** What is said to open a cell. */
+export interface CellRequest<F extends FrameRef> {
+  /** The cell's number. */
+  readonly id: number;
+  readonly program: ProgramImage;
+  readonly limits: CellLimits;
+  /** Called before open() returns when an isolate is warm. */
+  readonly callback: OpenCallback<F>;
+  /**
+   * Asked when an isolate is there. False: whoever asked has given up, does not get it and is not called back. Left
+   * out: nobody does.
+   */
+  readonly wanted?: () => boolean;
+}

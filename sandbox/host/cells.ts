@@ -25,6 +25,7 @@ import { type Collectable, Collector } from './collector.ts';
 import { kindOf, type Pool, type Shelf } from './pool.ts';
 import { emptied, isFull, RENEW_ARGUMENTS, refusesReuse } from './recycling.ts';
 import { HEAP_SHARE, leave, type SharedIsolate } from './shared-isolates.ts';
+import { Trimmer } from './trimmer.ts';
 import type { Watchdog } from './watchdog.ts';
 
 const RING_MASK = RING_SIZE - 1;
@@ -70,6 +71,7 @@ export class Cells {
   readonly #options: CellsOptions;
   readonly #words: Int32Array;
   readonly #collector = new Collector();
+  readonly #trimmer = new Trimmer();
   readonly #cells: (Cell | null)[] = new Array(MAX_INDEX).fill(null);
   readonly #runArguments: [number];
   readonly #queue = new Uint16Array(RING_SIZE);
@@ -130,6 +132,7 @@ export class Cells {
     this.#timers[index] = Infinity;
     this.#wipe(index);
     this.#clearFlags(index, TAKEN.NO);
+    this.#trimmer.ended();
     this.#options.send({ type: 'released', index, why });
     this.#pool.recycle(index);
   }

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { Connection, type ConnectionLimits } from '../../agent/channel/connection.ts';
+import { Connection } from '../../agent/channel/connection.ts';
+import type { ConnectionLimits } from '../../agent/channel/connection-options.ts';
 import { negotiate, noCommonVersion } from '../../agent/channel/negotiate.ts';
 import {
   decode,
