@@ -199,11 +199,12 @@ export const setup: Bench = {
       progress(label);
       rows.push(await run(label, datapath, flows));
     }
-    const ours = rows.find(({ datapath }) => datapath === 'flowcell') ?? {};
+    const ours = rows.find(({ datapath }) => datapath === 'flowcell');
+    const peers = rows.filter(({ datapath }) => String(datapath).startsWith('ovs'));
     const ratios: Record<string, number> = {};
-    for (const peer of rows.filter(({ datapath }) => String(datapath).startsWith('ovs'))) {
+    for (const peer of ours === undefined ? [] : peers) {
       for (const figure of ['p50_us', WIDEST, 'flows_per_s_sustained']) {
-        ratios[`${figure} flowcell/${peer.datapath}`] = round(Number(ours[figure]) / Number(peer[figure]));
+        ratios[`${figure} flowcell/${peer.datapath}`] = round(Number(ours![figure]) / Number(peer[figure]));
       }
     }
     return { ratios, rows };
