@@ -213,7 +213,7 @@ export class Cells implements CellEvents<Frame> {
     if (record.phase === 'ended') return;
     record.phase = 'ended';
     record.control.ended();
-    record.handle?.close();
+    record.handle?.close(true);
   }
 
   /** Makes a cell end as if it had crashed. */

@@ -41,6 +41,8 @@ export interface Codec<T> {
    * @throws EncodeError naming the field that does not fit
    */
   encodeInto(message: MessageIn<T>, target: Uint8Array, offset: number): number;
+  /** Messages encoded from now on share no memory with earlier ones, of which the codec keeps nothing. */
+  forget(): void;
 }
 
 /**
@@ -196,5 +198,10 @@ export function createCodec<const T extends MessageDefs>(
     return new Uint8Array(slab.buffer, 0, slabUsed);
   }
 
-  return { version, decode, encode, encodeInto };
+  function forget(): void {
+    slab = new Uint8Array(0);
+    slabUsed = 0;
+  }
+
+  return { version, decode, encode, encodeInto, forget };
 }

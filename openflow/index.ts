@@ -63,6 +63,9 @@ export const encode: (message: MessageInit) => Uint8Array = codec.encode;
 export const encodeInto: (message: MessageInit, target: Uint8Array, offset: number) => number =
   codec.encodeInto;
 
+/** Messages encoded from now on share no memory with earlier ones, of which the codec keeps nothing. */
+export const forgetEncoded: () => void = codec.forget;
+
 /** How much of a failed request goes into an error message, bytes; the specification asks for at least 64. */
 const ERROR_DATA_BYTES = 128;
 

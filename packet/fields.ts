@@ -167,6 +167,16 @@ export function putField(field: Field, value: bigint, key: Uint32Array): void {
   }
 }
 
+/** As putField, for a value of at most 53 bits: without a bigint, which takes several times as long. */
+export function putNumber(field: Field, value: number, key: Uint32Array): void {
+  let rest = field.bits;
+  for (let i = 0; i < field.pieces.length; i++) {
+    const { word, shift, bits: width } = field.pieces[i];
+    rest -= width;
+    putBits(key, word, shift, width, Math.floor(value / 2 ** rest) % 2 ** width);
+  }
+}
+
 /** A field's value in a key. */
 export function getField(field: Field, key: Uint32Array): bigint {
   let value = 0n;

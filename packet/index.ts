@@ -15,5 +15,6 @@ export {
   type Piece,
   type Prerequisite,
   putField,
+  putNumber,
 } from './fields.ts';
 export { extractKey, type HeaderOffsets, isVlanType, OFPVID_PRESENT } from './key.ts';

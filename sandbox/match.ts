@@ -8,13 +8,16 @@ import {
   formatIpv6,
   formatMac,
   getField,
+  ipv4Number,
   K,
   KEY_WORDS,
+  macNumber,
   OFPVID_PRESENT,
   parseIpv4,
   parseIpv6,
   parseMac,
   putField,
+  putNumber,
 } from '../packet/index.ts';
 
 export interface CompiledMatch {
@@ -42,11 +45,27 @@ export function compileMatch(match: Match): CompiledMatch {
     if (field.prerequisites.length > 0 && !prerequisiteHolds(field, values)) {
       throw badMatch(BadMatchCode.BAD_PREREQ, `${name} needs ${describePrerequisite(field)} in the match`);
     }
+    const plain = plainNumber(field, given);
+    if (plain >= 0) {
+      putNumber(field, plain, value);
+      putNumber(field, 2 ** field.bits - 1, mask);
+      continue;
+    }
     const [wanted, bits] = valueAndMask(field, given);
     putField(field, wanted, value);
     putField(field, bits, mask);
   }
   return { value, mask };
+}
+
+/** A value without a mask, of at most 48 bits, as most are; else NaN: valueAndMask has the last word. */
+function plainNumber({ name, kind, bits }: Field, given: MatchValue): number {
+  if (typeof given === 'string') {
+    if (kind === 'mac') return macNumber(given);
+    return kind === 'ipv4' ? ipv4Number(given) : Number.NaN;
+  }
+  const fits = typeof given === 'number' && bits <= 48 && given < 2 ** bits && name !== 'vlan_vid';
+  return fits && Number.isInteger(given) ? given : Number.NaN;
 }
 
 function badMatch(code: number, message: string): OpenFlowError {

@@ -10,6 +10,7 @@ import { type CellOwner, HostCell } from '../sandbox/client/cell.ts';
 import type { CellEnd, CellEvents, CellRequest, ProgramImage, Verdict } from '../sandbox/client/types.ts';
 import { LearningSwitch } from '../sandbox/guest/learning.ts';
 import type { Program } from '../sandbox/guest/program.ts';
+import { regionViews } from '../sandbox/guest/region-views.ts';
 import { Runtime } from '../sandbox/guest/runtime.ts';
 import type { InstalledEntry, Step } from './steps.ts';
 import type { VirtualTime } from './time.ts';
@@ -113,8 +114,7 @@ export class InProcessHost implements CellHost {
       endTimer: undefined,
       runtime: new Runtime(
         behaviour,
-        memory,
-        0,
+        regionViews(memory, 0),
         (error) => {
           running.failure = error;
         },

@@ -93,6 +93,8 @@ export interface FlowcellOptions {
   poolSize?: number;
   granularity?: string;
   wall?: CellWall;
+  /** Path of the app; default the learning switch. */
+  app?: string;
   /** Of its flows, seconds; default the app's. */
   idleTimeout?: number;
   fastPath?: boolean;
@@ -118,6 +120,7 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
         String(CONTROLLER_PORT),
         '--granularity',
         options.granularity ?? 'five-tuple',
+        ...(options.app === undefined ? [] : ['--app', options.app]),
         ...(options.wall === undefined ? [] : ['--wall', options.wall]),
         ...(options.idleTimeout === undefined ? [] : ['--idle-timeout', String(options.idleTimeout)]),
       ];

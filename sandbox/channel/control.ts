@@ -52,10 +52,13 @@ export const CELL_BLOCKED = TABLE + 2 * MAX_INDEX;
 /** Set by the agent: it has more control bytes than fitted; the host clears it and marks DONE after a run. */
 export const CELL_WANT = TABLE + 3 * MAX_INDEX;
 /**
- * A warm cell is taken by writing its number and run limit (ms), then TAKEN = 1, and then marking it READY.
- * The host clears TAKEN when the index is free again.
+ * One of TAKEN. A warm cell is taken by writing its number and run limit (ms), then TAKEN.CELL, and then marking it READY.
+ * A cell whose isolate may have another flow is given back by TAKEN.BACK, and marking it READY: it is warm again when
+ * the host has written TAKEN.AGAIN and marked it DONE; or `released`, or `ended`, as after a `release`. The host
+ * writes TAKEN.NO when the index is free again.
  */
 export const CELL_TAKEN = TABLE + 4 * MAX_INDEX;
+export const TAKEN = { NO: 0, CELL: 1, BACK: 2, AGAIN: 3 } as const;
 export const CELL_ID = TABLE + 5 * MAX_INDEX;
 export const CELL_RUN_MS = TABLE + 6 * MAX_INDEX;
 
@@ -109,10 +112,10 @@ export type ToAgent =
   | ({ type: 'failed'; reason: 'bad_program' | 'no_resources'; detail: string } & CellKind)
   /** The cell is gone; its index is the agent's until `release`. */
   | { type: 'ended'; index: number; end: HostEnd; detail: string }
-  /** A `release`d index is wiped. */
-  | { type: 'released'; index: number }
-  /** [index, CPU microseconds since the cell began, V8 heap bytes] of cells that ran. */
-  | { type: 'usage'; cells: [number, number, number][] };
+  /** A `release`d index is wiped; `why`: one that was given back for another flow is not fit for it. */
+  | { type: 'released'; index: number; why?: string }
+  /** [index, cell number, CPU microseconds since the cell began, V8 heap bytes] of cells that ran. */
+  | { type: 'usage'; cells: [number, number, number, number][] };
 
 /** Longest line either side accepts, bytes. */
 export const MAX_LINE = 16 * 1024 * 1024;

@@ -145,6 +145,12 @@ export const CTL_IN_BYTES = 4096;
 export const CTL_OUT_OFFSET = CTL_IN_OFFSET + CTL_IN_BYTES;
 export const CTL_OUT_BYTES = 4096;
 
+/**
+ * In place of run()'s budget: the isolate's next run is of another cell, and nothing of this one is left but code. Answered by
+ * RUN.RENEWED alone, by built-in programs only. The region must be zero before the next run.
+ */
+export const RENEW = -2;
+
 /** What `run()` inside the isolate returns: bits. */
 export const RUN = {
   /** There is more to do now (budget used up): call again soon. */
@@ -155,4 +161,6 @@ export const RUN = {
   BLOCKED: 4,
   /** The program threw; the cell must be ended (reason `exception`). */
   FAILED: 8,
+  /** Nothing is left of the cell (RENEW). */
+  RENEWED: 16,
 } as const;

@@ -37,7 +37,7 @@ export interface CellOwner<F extends FrameRef> {
   readonly counters: { frames: number; records: number; messages: number };
   /** The cell has something new for the host to run it on. */
   dirty(cell: HostCell<F>): void;
-  closeCell(cell: HostCell<F>): void;
+  closeCell(cell: HostCell<F>, well: boolean): void;
 }
 
 export interface HostCellInit<F extends FrameRef> {
@@ -136,8 +136,8 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
     return true;
   }
 
-  close(): void {
-    if (this.alive) this.#owner.closeCell(this);
+  close(well = false): void {
+    if (this.alive) this.#owner.closeCell(this, well);
   }
 
   /** Control bytes wait for room in the ring. */

@@ -18,7 +18,9 @@ export interface ExchangeOptions<F extends FrameRef> {
   wrong(cell: HostCell<F>, why: string): void;
   /** The host itself does. */
   distrust(why: string): void;
-  closeCell(cell: HostCell<F>): void;
+  /** Something comes from this index: true when that is its isolate, reset, and no cell. */
+  returned(index: number): boolean;
+  closeCell(cell: HostCell<F>, well: boolean): void;
 }
 
 export class Exchange<F extends FrameRef> implements CellOwner<F> {
@@ -61,8 +63,8 @@ export class Exchange<F extends FrameRef> implements CellOwner<F> {
     this.#dirty[this.#dirtyCount++] = cell;
   }
 
-  closeCell(cell: HostCell<F>): void {
-    this.#options.closeCell(cell);
+  closeCell(cell: HostCell<F>, well: boolean): void {
+    this.#options.closeCell(cell, well);
   }
 
   /** Tells the host of everything pushed and sent since the last call. */
@@ -133,7 +135,9 @@ export class Exchange<F extends FrameRef> implements CellOwner<F> {
     }
     this.#inBatch = true;
     for (let i = 0; i < count; i++) {
-      const cell = this.#cells[this.#taken[i]!];
+      const index = this.#taken[i]!;
+      if (this.#options.returned(index)) continue;
+      const cell = this.#cells[index];
       const wrong = cell?.take() ?? null;
       if (wrong !== null && cell!.alive) this.#options.wrong(cell!, wrong);
     }

@@ -37,6 +37,11 @@ export interface SandboxHostStats {
   opened: number;
   openFailed: number;
   ended: Record<CellEnd, number>;
+  /** Isolates reset to be used again, and those that were not fit for it, by the reason. */
+  recycled: number;
+  notRecycled: Record<string, number>;
+  /** Warm isolates that were too many for too long. */
+  trimmed: number;
   /** Frames pushed into cells, records and control messages taken from them. */
   frames: number;
   records: number;

@@ -9,6 +9,7 @@ import type { SandboxHostOptions, SandboxHostStats } from './host-types.ts';
 import { type Death, HostKeeper } from './keeper.ts';
 import { limitsRefusal } from './limits.ts';
 import { uploadedRuntime } from './programs.ts';
+import { Reuse } from './reuse.ts';
 import { SharedPages } from './shared-pages.ts';
 import { kindOf, Shelves, shelfKey, type Waiter } from './shelves.ts';
 import {
@@ -26,8 +27,13 @@ const FIRST_UID = 64000;
 const DEFAULT_POOL = 32;
 /** Packets a cell may handle before the next one has its turn. */
 const BUDGET = 64;
-/** Who has a cell index: the host; the agent, as a warm isolate or a cell; nobody until it is wiped. */
-const OWNER = { HOST: 0, WARM: 1, CELL: 2, RELEASED: 3 } as const;
+/**
+ * Who has a cell index: the host; the agent, as a warm isolate or a cell; nobody until it is wiped; nobody until its isolate is
+ * reset.
+ */
+const OWNER = { HOST: 0, WARM: 1, CELL: 2, RELEASED: 3, BACK: 4 } as const;
+/** Warm isolates that were not needed for so long, and are more than are to be kept, are given up, ms. */
+const TRIM_MS = 10_000;
 
 export class SandboxHost<F extends FrameRef> {
   readonly #options: SandboxHostOptions<F>;
@@ -45,12 +51,17 @@ export class SandboxHost<F extends FrameRef> {
   readonly #known = new Set<string>();
   /** Who has each index. */
   readonly #owners: Uint8Array;
+  readonly #reuse = new Reuse();
   /** Indexes that are the host's: free, or an isolate being built. */
   #unused: number;
+  /** Isolates kept warm of each of these kinds. */
+  readonly #poolSize: number;
+  readonly #pooled = new Set<string>();
   readonly #bans: Bans;
   readonly #keeper: HostKeeper;
   #closed = false;
   readonly #stats = { live: 0, warm: 0, opened: 0, openFailed: 0, badRecords: 0 };
+  #trimmer: NodeJS.Timeout | undefined;
   readonly #ended: Record<CellEnd, number> = { closed: 0, memory: 0, cpu: 0, exception: 0, 'host-died': 0 };
 
   /** Starts the process; resolves when it is locked down and warming. */
@@ -71,6 +82,7 @@ export class SandboxHost<F extends FrameRef> {
     this.#uploadedRuntime = runtime;
     this.#logger = options.logger;
     this.#capacity = options.cells ?? HOST_CELLS;
+    this.#poolSize = options.poolSize ?? DEFAULT_POOL;
     this.#unused = this.#capacity;
     this.#owners = new Uint8Array(this.#capacity);
     this.#cells = new Array(this.#capacity).fill(null);
@@ -82,10 +94,11 @@ export class SandboxHost<F extends FrameRef> {
       loop: options.loop,
       cells: this.#cells,
       batchEnd: options.batchEnd ?? (() => options.events.batchEnd?.()),
-      release: (index) => this.#keeper.send({ type: 'release', index }),
+      release: (index) => this.#giveBack(index),
+      returned: (index) => this.#isBack(index),
       wrong: (cell, why) => this.#wrong(cell, why),
       distrust: (why) => this.#keeper.kill(why),
-      closeCell: (cell) => this.#closeCell(cell),
+      closeCell: (cell, well) => this.#closeCell(cell, well),
     });
   }
 
@@ -94,9 +107,15 @@ export class SandboxHost<F extends FrameRef> {
     return this.#keeper.pid;
   }
 
-  /** Indexes that nobody has or waits for: it takes so many cells more. 0 while it does not run. */
+  /** Indexes that nobody has or waits for: it takes so many cells more of any kind. 0 while it does not run. */
   get room(): number {
-    return this.#keeper.running ? Math.max(0, this.#unused - this.#shelves.size) : 0;
+    if (!this.#keeper.running) return 0;
+    return Math.max(0, this.#unused + this.#reuse.returning - this.#shelves.size);
+  }
+
+  /** The same, with those that are warm for cells of one kind. */
+  get spare(): number {
+    return this.room + (this.#keeper.running ? this.#stats.warm : 0);
   }
 
   /** Requests for a cell. */
@@ -130,7 +149,7 @@ export class SandboxHost<F extends FrameRef> {
       return;
     }
     const key = shelfKey(kindOf(program, limits));
-    const waiter = { ...request, events, since };
+    const waiter = { ...request, events, since, asked: false };
     const index = this.#keeper.running ? this.#shelves.take(key) : undefined;
     if (index !== undefined) {
       this.#take(index, waiter);
@@ -148,7 +167,15 @@ export class SandboxHost<F extends FrameRef> {
   stats(): SandboxHostStats {
     const waiting = this.#shelves.size;
     const { restarts } = this.#keeper;
-    return { ...this.#stats, waiting, restarts, ended: { ...this.#ended }, ...this.#exchange.counters };
+    const { counters } = this.#exchange;
+    return {
+      ...this.#stats,
+      waiting,
+      restarts,
+      ended: { ...this.#ended },
+      ...this.#reuse.counters,
+      ...counters,
+    };
   }
 
   /** Ends the process and every cell ('closed'). Views on the host's memory become empty. */
@@ -162,8 +189,8 @@ export class SandboxHost<F extends FrameRef> {
   }
 
   /** Ends a cell at the agent's wish (CellHandle.close). */
-  #closeCell(cell: HostCell<F>): void {
-    this.#endCell(cell, 'closed', '');
+  #closeCell(cell: HostCell<F>, well = false): void {
+    this.#endCell(cell, 'closed', '', well && cell.program.trusted);
   }
 
   #refusal(program: ProgramImage, limits: CellLimits): SandboxError | null {
@@ -202,22 +229,30 @@ export class SandboxHost<F extends FrameRef> {
   }
 
   #started(): void {
+    clearInterval(this.#trimmer);
+    this.#trimmer = setInterval(() => this.#trim(), TRIM_MS);
+    this.#trimmer.unref();
     for (const program of this.#options.programs) this.#sendProgram(program, true);
     for (const waiter of this.#shelves.waiting) this.#request(waiter);
   }
 
   #sendProgram(program: ProgramImage, pooled: boolean): void {
     const { hash, code, trusted } = program;
-    const target = pooled ? (this.#options.poolSize ?? DEFAULT_POOL) : 0;
+    const target = pooled ? this.#poolSize : 0;
     const memoryMiB = DEFAULT_LIMITS.memoryMiB;
+    if (pooled) this.#pooled.add(shelfKey({ hash, memoryMiB, shared: false }));
     this.#known.add(hash);
     const runtime = trusted ? code : this.#uploadedRuntime;
     const uploaded = trusted ? null : code;
     this.#keeper.send({ type: 'program', hash, runtime, uploaded, target, memoryMiB });
   }
 
-  #request({ program, limits }: Waiter<F>): void {
+  #request(waiter: Waiter<F>): void {
     if (!this.#keeper.running) return;
+    // What is to be had is on its way back, or will be free.
+    if (this.#unused === 0 && this.#reuse.returning > 0) return;
+    waiter.asked = true;
+    const { program, limits } = waiter;
     if (!this.#known.has(program.hash)) this.#sendProgram(program, false);
     this.#keeper.send({ type: 'make', ...kindOf(program, limits) });
   }
@@ -228,11 +263,28 @@ export class SandboxHost<F extends FrameRef> {
     this.#cells[index] = cell;
     this.#owners[index] = OWNER.CELL;
     this.#pages.take(index, id, limits.runMs);
-    this.#pages.wake();
+    // With what it is told now, which is one run instead of two.
+    this.#exchange.dirty(cell);
     this.#stats.warm--;
     this.#stats.live++;
     this.#stats.opened++;
     callback(null, cell, (performance.now() - since) * 1000);
+  }
+
+  /** An isolate is no longer being reset, whatever came of it. */
+  #hasReturned(): void {
+    if (this.#shelves.size === 0) return;
+    for (const waiter of this.#shelves.waiting) if (!waiter.asked) this.#request(waiter);
+  }
+
+  /** Nobody looks at the memory of an index any more: its isolate is reset, or disposed. */
+  #giveBack(index: number): void {
+    if (this.#owners[index] !== OWNER.BACK) {
+      this.#keeper.send({ type: 'release', index });
+      return;
+    }
+    this.#pages.giveBack(index);
+    this.#pages.wake();
   }
 
   #wrong(cell: HostCell<F>, why: string): void {
@@ -250,11 +302,12 @@ export class SandboxHost<F extends FrameRef> {
       if (foreign && code === 'FC_BAD_PROGRAM') this.#bans.add(key, why);
       this.#failWaiting(new SandboxError(code, why), key);
     } else if (message.type === 'ended') this.#endedByHost(message.index, message.end, message.detail);
-    else if (message.type === 'released') this.#released(message.index);
+    else if (message.type === 'released') this.#released(message.index, message.why);
     else if (message.type === 'usage') {
-      for (const [index, cpuUs, heapBytes] of message.cells) {
+      for (const [index, id, cpuUs, heapBytes] of message.cells) {
         const cell = this.#cells[index];
-        if (!cell?.alive) continue;
+        // Another may have its place by now.
+        if (!cell?.alive || cell.id !== id) continue;
         cell.usage.cpuUs = Number(cpuUs);
         cell.usage.heapBytes = Number(heapBytes);
       }
@@ -267,19 +320,41 @@ export class SandboxHost<F extends FrameRef> {
       this.#keeper.kill(`index ${index} is announced as warm`);
       return;
     }
-    this.#owners[index] = OWNER.WARM;
     this.#unused--;
+    this.#isWarmNow(index, key);
+  }
+
+  #isWarmNow(index: number, key: string): void {
+    this.#owners[index] = OWNER.WARM;
     this.#stats.warm++;
+    this.#reuse.isWarm(index, key);
     const waiter = this.#shelves.next(key);
     if (waiter) this.#take(index, waiter);
     else this.#shelves.put(key, index);
   }
 
+  /** True when the isolate of a cell that ended is as new: then it is warm. */
+  #isBack(index: number): boolean {
+    if (this.#owners[index] !== OWNER.BACK || !this.#pages.isBack(index)) return false;
+    this.#isWarmNow(index, this.#reuse.done(index));
+    this.#hasReturned();
+    return true;
+  }
+
   #endedByHost(index: number, end: CellEnd, detail: string): void {
     // Both sides ended it at the same time.
-    if (this.#owners[index] === OWNER.RELEASED) return;
-    if (this.#owners[index] === OWNER.WARM) {
-      this.#dropWarm(index);
+    const owner = this.#owners[index];
+    if (owner === OWNER.RELEASED) return;
+    if (owner === OWNER.BACK) {
+      this.#reuse.refused('ended');
+      this.#letGo(index);
+      this.#hasReturned();
+      return;
+    }
+    if (owner === OWNER.WARM) {
+      this.#shelves.drop(index);
+      this.#stats.warm--;
+      this.#letGo(index);
       return;
     }
     const cell = this.#cells[index];
@@ -292,31 +367,43 @@ export class SandboxHost<F extends FrameRef> {
     this.#endCell(cell, end in this.#ended ? end : 'exception', String(detail));
   }
 
-  /** It was in a shared isolate that has ended. */
-  #dropWarm(index: number): void {
-    this.#shelves.drop(index);
-    this.#stats.warm--;
+  /** Gives an index back, and whatever is in it. */
+  #letGo(index: number): void {
     this.#owners[index] = OWNER.RELEASED;
     this.#keeper.send({ type: 'release', index });
   }
 
-  #released(index: number): void {
-    if (this.#owners[index] !== OWNER.RELEASED) {
+  #released(index: number, why: string | undefined): void {
+    const owner = this.#owners[index];
+    if (owner !== OWNER.RELEASED && owner !== OWNER.BACK) {
       this.#keeper.kill(`index ${index} is reported as released`);
       return;
     }
     this.#owners[index] = OWNER.HOST;
     this.#unused++;
+    if (owner !== OWNER.BACK) return;
+    this.#reuse.refused(why);
+    this.#hasReturned();
+  }
+
+  /** Gives up what is warm beyond what was needed since the last time, or is to be kept in any case. */
+  #trim(): void {
+    for (const index of this.#shelves.surplus(this.#pooled, this.#poolSize)) {
+      this.#stats.warm--;
+      this.#reuse.trimmed++;
+      this.#letGo(index);
+    }
   }
 
   /** Ends a cell on this side and gives its region back; `lost` and `ended` are told before this returns. */
-  #endCell(cell: HostCell<F>, end: CellEnd, detail: string): void {
+  #endCell(cell: HostCell<F>, end: CellEnd, detail: string, reuse = false): void {
     if (!cell.alive) return;
     cell.alive = false;
     this.#cells[cell.index] = null;
     this.#stats.live--;
     this.#ended[end]++;
-    this.#owners[cell.index] = OWNER.RELEASED;
+    this.#owners[cell.index] = reuse ? OWNER.BACK : OWNER.RELEASED;
+    if (reuse) this.#reuse.begin();
     cell.lose();
     this.#exchange.release(cell.index);
     cell.events.ended(cell, end, detail);
@@ -364,9 +451,11 @@ export class SandboxHost<F extends FrameRef> {
     this.#shelves.clear();
     this.#known.clear();
     this.#stats.warm = 0;
+    this.#reuse.clear();
   }
 
   #release(): void {
+    clearInterval(this.#trimmer);
     this.#exchange.close();
     this.#pages.release();
   }

@@ -12,6 +12,7 @@ import {
   DONE_RING,
   READY_RING,
   RING_SIZE,
+  TAKEN,
 } from '../channel/control.ts';
 import { REGION_BYTES } from '../channel/layout.ts';
 import { closeFd, EventFd, memfdCreate, punchHole } from '../sys/libc.ts';
@@ -62,12 +63,22 @@ export class SharedPages {
     return Atomics.load(this.words, C.DONE_HEAD) !== this.#doneTail;
   }
 
-  /** Makes a cell of a warm isolate. */
+  /** Makes a cell of a warm isolate, from its next run on. */
   take(index: number, id: number, runMs: number): void {
     this.words[CELL_ID + index] = id | 0;
     this.words[CELL_RUN_MS + index] = runMs;
-    Atomics.store(this.words, CELL_TAKEN + index, 1);
+    Atomics.store(this.words, CELL_TAKEN + index, TAKEN.CELL);
+  }
+
+  /** Ends a cell whose isolate is to be used again. */
+  giveBack(index: number): void {
+    Atomics.store(this.words, CELL_TAKEN + index, TAKEN.BACK);
     this.ready(index);
+  }
+
+  /** An isolate that was given back is warm. */
+  isBack(index: number): boolean {
+    return Atomics.load(this.words, CELL_TAKEN + index) === TAKEN.AGAIN;
   }
 
   /** The cell has something to do. Tell the host by wake() when all are marked. */

@@ -6,6 +6,8 @@ import type { CellEvents, CellLimits, CellRequest, FrameRef, ProgramImage } from
 export interface Waiter<F extends FrameRef> extends CellRequest<F> {
   readonly events: CellEvents<F>;
   readonly since: number;
+  /** The host was asked for an isolate. */
+  asked: boolean;
 }
 
 export const kindOf = ({ hash }: ProgramImage, { memoryMiB, wall }: CellLimits): CellKind => ({
@@ -16,28 +18,58 @@ export const kindOf = ({ hash }: ProgramImage, { memoryMiB, wall }: CellLimits):
 
 export const shelfKey = ({ hash, memoryMiB, shared }: CellKind): string => `${hash}/${memoryMiB}/${shared}`;
 
+/** Kept of a kind that is not pooled: as many as a host makes of contexts, once one was asked for. */
+const KEPT = 16;
+/** So many are given up at once: disposing of them is work for the host's thread, which has packets to handle. */
+const MOST_SURPLUS = 64;
+
+interface Warm {
+  /** Cell indexes, the last used on top: its memory is in the caches. */
+  readonly indexes: number[];
+  /** The fewest there were since the surplus was last taken: so many were not needed. */
+  fewest: number;
+}
+
 export class Shelves<F extends FrameRef> {
-  /** Cell indexes. */
-  readonly #warm = new Map<string, number[]>();
+  readonly #warm = new Map<string, Warm>();
   readonly #waiting = new Map<string, Waiter<F>[]>();
 
   /** A warm isolate's index, if there is one. */
   take(key: string): number | undefined {
-    return this.#warm.get(key)?.pop();
+    const warm = this.#warm.get(key);
+    const index = warm?.indexes.pop();
+    if (index !== undefined && warm!.indexes.length < warm!.fewest) warm!.fewest = warm!.indexes.length;
+    return index;
   }
 
   put(key: string, index: number): void {
     const warm = this.#warm.get(key);
-    if (warm !== undefined) warm.push(index);
-    else this.#warm.set(key, [index]);
+    if (warm !== undefined) warm.indexes.push(index);
+    else this.#warm.set(key, { indexes: [index], fewest: 0 });
   }
 
   /** A warm isolate is there no longer. */
   drop(index: number): void {
-    for (const warm of this.#warm.values()) {
-      const at = warm.indexOf(index);
-      if (at !== -1) warm.splice(at, 1);
+    for (const { indexes } of this.#warm.values()) {
+      const at = indexes.indexOf(index);
+      if (at !== -1) indexes.splice(at, 1);
     }
+  }
+
+  /**
+   * Takes out those that nobody has needed since the last call, the longest unused first, but for `kept` of each `pooled`
+   * kind and KEPT of the others.
+   */
+  surplus(pooled: ReadonlySet<string>, kept: number): number[] {
+    const found: number[] = [];
+    for (const [key, warm] of this.#warm) {
+      const { indexes } = warm;
+      const most = Math.min(warm.fewest, indexes.length) - (pooled.has(key) ? kept : KEPT);
+      const now = Math.min(most, MOST_SURPLUS - found.length);
+      if (now > 0) found.push(...indexes.splice(0, now));
+      warm.fewest = indexes.length;
+    }
+    return found;
   }
 
   /** The process is gone, and its isolates with it; who waits goes on waiting. */
@@ -66,7 +98,7 @@ export class Shelves<F extends FrameRef> {
 
   /** A warm isolate is there. */
   has(key: string): boolean {
-    return (this.#warm.get(key)?.length ?? 0) > 0;
+    return (this.#warm.get(key)?.indexes.length ?? 0) > 0;
   }
 
   /** How many wait. */

@@ -187,7 +187,7 @@ export class TenantHosts<F extends FrameRef> {
   /** Cells that fit into what is there; a host that has just died is empty when it is back. */
   #room(): number {
     let room = 0;
-    for (const { host } of this.#members) room += host.pid === -1 ? this.#capacity : host.room;
+    for (const { host } of this.#members) room += host.pid === -1 ? this.#capacity : host.spare;
     return room;
   }
 
@@ -321,7 +321,7 @@ export class TenantHosts<F extends FrameRef> {
       else if (member.emptySince === Infinity) member.emptySince = now;
     }
     const idle = this.#members.slice(1).findLast(({ emptySince }) => now - emptySince >= this.#idleMs);
-    if (idle === undefined || this.#room() - idle.host.room < this.#capacity * 2 * LOW) return;
+    if (idle === undefined || this.#room() - idle.host.spare < this.#capacity * 2 * LOW) return;
     this.#members = this.#members.filter((member) => member !== idle);
     this.#end(idle.host);
   }

@@ -114,8 +114,11 @@ export interface CellHandle<F extends FrameRef> {
   send(message: Uint8Array): boolean;
   /** Latest figures the host reported (about once a second). */
   readonly usage: CellUsage;
-  /** Ends the cell; `ended` follows with 'closed'. */
-  close(): void;
+  /**
+   * Ends the cell; `ended` follows with 'closed'. `well`: nothing is wrong with it, so that its isolate may be reset and
+   * become another cell of the tenant.
+   */
+  close(well?: boolean): void;
 }
 
 /** `setupUs`: from the request to the cell's being there. Errors are SandboxErrors. */

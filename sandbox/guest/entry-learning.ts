@@ -10,6 +10,11 @@ const warmUp = {
   packets: 32,
 };
 
-defineCell(new LearningSwitch(), warmUp, (error) => {
-  throw error;
+defineCell({
+  program: new LearningSwitch(),
+  warmUp,
+  renew: () => new LearningSwitch(),
+  onFailure: (error) => {
+    throw error;
+  },
 });

@@ -1,4 +1,5 @@
 /** Bundle entry of the built-in program `openflow`. */
+import { forgetEncoded } from '../../openflow/index.ts';
 import { defineCell } from './cell-globals.ts';
 import { OpenFlowProgram } from './openflow/program.ts';
 import { flowSetUp } from './openflow/warm-messages.ts';
@@ -13,7 +14,15 @@ const warmUp = {
   packets: 32,
 };
 
-// What our own code throws is safe to show: the host logs it.
-defineCell(new OpenFlowProgram(), warmUp, (error) => {
-  throw error;
+defineCell({
+  program: new OpenFlowProgram(),
+  warmUp,
+  renew() {
+    forgetEncoded();
+    return new OpenFlowProgram();
+  },
+  // What our own code throws is safe to show: the host logs it.
+  onFailure(error) {
+    throw error;
+  },
 });

@@ -40,12 +40,15 @@ class Forward implements Program {
 }
 
 const uploaded = new Uploaded();
-defineCell(uploaded, {
-  makeProgram: () => new Forward(),
-  messages: () => [],
-  startsAhead: false,
-  rounds: 2,
-  packets: 32,
+defineCell({
+  program: uploaded,
+  warmUp: {
+    makeProgram: () => new Forward(),
+    messages: () => [],
+    startsAhead: false,
+    rounds: 2,
+    packets: 32,
+  },
 });
 
 const flowcell = {

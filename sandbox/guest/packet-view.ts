@@ -5,13 +5,10 @@ import {
   DATA_OFFSET,
   H,
   HEADROOM_OFFSET,
-  KEY_WORDS,
   NO_QUEUE,
   RX_OFFSET,
-  RX_SLOTS,
   SCRATCH_BYTES,
   SLOT,
-  SLOT_BYTES,
   SLOT_FLAG,
   SLOT_WORDS,
   TX,
@@ -19,6 +16,7 @@ import {
   TX_KIND,
 } from '../channel/layout.ts';
 import type { Packet } from './program.ts';
+import type { RegionViews } from './region-views.ts';
 import { type HeadBuffer, slotHead, type Transmit } from './transmit.ts';
 
 /**
@@ -44,7 +42,7 @@ export class PacketView implements Packet {
   private readonly words: Int32Array;
   private readonly region: Uint8Array;
   private readonly transmit: Transmit;
-  private readonly keys: Uint32Array[];
+  private readonly keys: readonly Uint32Array[];
   private readonly head: HeadBuffer;
   /** Bytes of the head as received: what a record's head stands for. */
   private consumed = 0;
@@ -60,17 +58,14 @@ export class PacketView implements Packet {
   private slotEdited = false;
   private slotHead = 0;
 
-  constructor(words: Int32Array, region: Uint8Array, transmit: Transmit) {
+  constructor({ words, bytes, keys }: RegionViews, transmit: Transmit) {
     this.words = words;
-    this.region = region;
+    this.region = bytes;
     this.transmit = transmit;
-    this.bytes = region;
-    this.head = { bytes: region, base: 0 };
-    this.keys = Array.from({ length: RX_SLOTS }, (_, slot) => {
-      const start = region.byteOffset + RX_OFFSET + slot * SLOT_BYTES + SLOT.KEY * 4;
-      return new Uint32Array(region.buffer, start, KEY_WORDS);
-    });
-    this.key = this.keys[0];
+    this.bytes = bytes;
+    this.head = { bytes, base: 0 };
+    this.keys = keys;
+    this.key = keys[0];
   }
 
   /** Moves to the packet in a receive slot. */

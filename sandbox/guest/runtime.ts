@@ -3,12 +3,13 @@
  * program, publishes what it decides. Works on any SharedArrayBuffer, so it runs in plain Node as well.
  */
 
-import { H, REGION_BYTES, RUN, RX_SLOTS } from '../channel/layout.ts';
+import { H, RUN, RX_SLOTS } from '../channel/layout.ts';
 import { mayChangeVerdicts } from '../channel/modifications.ts';
 import { answerFor } from './answer.ts';
 import { ControlIn, ControlOut } from './control.ts';
 import { PacketView } from './packet-view.ts';
 import type { Cell, Program } from './program.ts';
+import type { RegionViews } from './region-views.ts';
 import { Transmit } from './transmit.ts';
 
 /** Captured before any foreign code can replace it. */
@@ -53,18 +54,17 @@ export class Runtime {
    */
   constructor(
     program: Program,
-    buffer: SharedArrayBuffer,
-    offset: number,
+    region: RegionViews,
     onFailure?: (error: unknown) => void,
     time = systemTime,
   ) {
-    const bytes = new Uint8Array(buffer, offset, REGION_BYTES);
+    const { words, bytes } = region;
     this.program = program;
-    this.words = new Int32Array(buffer, offset, REGION_BYTES / 4);
-    this.transmit = new Transmit(this.words, bytes);
-    this.packet = new PacketView(this.words, bytes, this.transmit);
-    this.controlIn = new ControlIn(this.words, bytes);
-    this.controlOut = new ControlOut(this.words, bytes);
+    this.words = words;
+    this.transmit = new Transmit(words, bytes);
+    this.packet = new PacketView(region, this.transmit);
+    this.controlIn = new ControlIn(words, bytes);
+    this.controlOut = new ControlOut(words, bytes);
     this.onFailure = onFailure;
     this.time = time;
     this.cell = {

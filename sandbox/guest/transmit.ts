@@ -56,8 +56,8 @@ export class Transmit {
   /** Next scratch head to use; heads are used in turn and come free in turn. */
   private nextScratch = 0;
   /** Per scratch head: TX position after which it is free again, valid where busy. */
-  private readonly scratchUntil = new Int32Array(SCRATCH_COUNT);
-  private readonly scratchBusy = new Uint8Array(SCRATCH_COUNT);
+  private readonly scratchUntil = new Array<number>(SCRATCH_COUNT).fill(0);
+  private readonly scratchBusy = new Array<boolean>(SCRATCH_COUNT).fill(false);
   private versions = 0;
   private cut = false;
 
@@ -145,7 +145,7 @@ export class Transmit {
     if (this.spilled === 0 && this.scratchFree(this.nextScratch)) {
       const index = this.nextScratch;
       this.nextScratch = (index + 1) % SCRATCH_COUNT;
-      this.scratchBusy[index] = 1;
+      this.scratchBusy[index] = true;
       this.scratchUntil[index] = this.head;
       into.bytes = this.region;
       into.base = SCRATCH_OFFSET + index * SCRATCH_BYTES;
@@ -218,7 +218,7 @@ export class Transmit {
     const scratch = this.nextScratch;
     if (!this.scratchFree(scratch)) return false;
     this.nextScratch = (scratch + 1) % SCRATCH_COUNT;
-    this.scratchBusy[scratch] = 1;
+    this.scratchBusy[scratch] = true;
     this.copiedFrom = index;
     this.copiedTo = SCRATCH_OFFSET + scratch * SCRATCH_BYTES;
     const from = index * SCRATCH_BYTES;
@@ -250,10 +250,10 @@ export class Transmit {
   }
 
   private scratchFree(index: number): boolean {
-    if (this.scratchBusy[index] === 0) return true;
+    if (!this.scratchBusy[index]) return true;
     if (((this.tail - this.scratchUntil[index]) | 0) < 0) this.tail = Atomics.load(this.words, H.TX_TAIL);
     if (((this.tail - this.scratchUntil[index]) | 0) < 0) return false;
-    this.scratchBusy[index] = 0;
+    this.scratchBusy[index] = false;
     return true;
   }
 }

@@ -20,6 +20,7 @@ import {
   SLOT_WORDS,
 } from '../channel/layout.ts';
 import type { Program } from './program.ts';
+import { regionViews } from './region-views.ts';
 import { Runtime } from './runtime.ts';
 
 const BATCH = 32;
@@ -44,7 +45,7 @@ export function warm({ makeProgram, messages, rounds, packets }: WarmUp): void {
   const bytes = new Uint8Array(memory);
   const words = new Int32Array(memory);
   // Cold code is slow: a round is one run all the same.
-  const runtime = new Runtime(makeProgram(), memory, 0, undefined, () => 0);
+  const runtime = new Runtime(makeProgram(), regionViews(memory, 0), undefined, () => 0);
   const controlIn = new ByteRing(words, H.CTL_IN_HEAD, H.CTL_IN_TAIL, bytes, CTL_IN_OFFSET, CTL_IN_BYTES);
   const controlOut = new ByteRing(
     words,

@@ -14,14 +14,16 @@ import {
   READY_RING,
   RING_SIZE,
   regionOffset,
+  TAKEN,
   type ToAgent,
 } from '../channel/control.ts';
 import { H, REGION_BYTES, RUN } from '../channel/layout.ts';
 import { type EventFd, punchHole } from '../sys/libc.ts';
 import type { PollLoop } from '../sys/loop.ts';
 import type { Built } from './builder.ts';
-import { Collector } from './collector.ts';
+import { type Collectable, Collector } from './collector.ts';
 import { kindOf, type Pool, type Shelf } from './pool.ts';
+import { emptied, isFull, RENEW_ARGUMENTS, refusesReuse } from './recycling.ts';
 import { HEAP_SHARE, leave, type SharedIsolate } from './shared-isolates.ts';
 import { Trimmer } from './trimmer.ts';
 import type { Watchdog } from './watchdog.ts';
@@ -42,15 +44,17 @@ interface Cell extends Built {
   readonly shelf: Shelf;
   /** First word of its region. */
   readonly base: number;
-  state: 'warm' | 'live' | 'ended';
+  /** resting: given back, and not yet fit for another flow. */
+  state: 'warm' | 'live' | 'resting' | 'ended';
   runMs: number;
-  /** CPU time it took to make the isolate, ns. */
-  readonly cpuStart: bigint;
+  /** CPU time the isolate had used before the cell, ns. */
+  cpuStart: bigint;
   /** In an isolate that others share: the time its own runs took, ms. */
   ranMs: number;
   /** When it ran last (performance.now() clock). */
   ranAt: number;
   ran: boolean;
+  collectable?: Collectable;
 }
 
 export interface CellsOptions {
@@ -116,31 +120,33 @@ export class Cells {
     this.#options.send({ type: 'warm', index, ...kindOf(shelf) });
   }
 
-  /** The agent is done with the region. */
-  release(index: number): void {
+  /** The agent is done with the region. `why`: it would have had the isolate used again. */
+  release(index: number, why?: string): void {
     const cell = this.#cells[index];
     if (!cell) throw new Error(`the agent released index ${index}, which is no cell`);
+    // Thousands may end at once: this thread gets on all the same.
+    this.#beat();
     if (cell.state === 'warm') this.#pool.taken(cell.shelf);
     this.#discard(index, cell);
     this.#cells[index] = null;
     this.#timers[index] = Infinity;
     this.#wipe(index);
-    for (const flag of [CELL_BLOCKED, CELL_WANT, CELL_TAKEN]) Atomics.store(this.#words, flag + index, 0);
+    this.#clearFlags(index, TAKEN.NO);
     this.#trimmer.ended();
-    this.#options.send({ type: 'released', index });
+    this.#options.send({ type: 'released', index, why });
     this.#pool.recycle(index);
   }
 
   /** Figures of cells that ran since the last time, a batch of them. */
-  usage(): [number, number, number][] {
-    const found: [number, number, number][] = [];
+  usage(): [number, number, number, number][] {
+    const found: [number, number, number, number][] = [];
     let index = this.#usageNext;
     for (let seen = 0; seen < MAX_INDEX && found.length < USAGE_BATCH; seen++) {
       const cell = this.#cells[index];
       if (cell?.state === 'live' && cell.ran && !cell.isolate.isDisposed) {
         cell.ran = false;
         const figures = this.#figures(cell);
-        if (figures) found.push([index, ...figures]);
+        if (figures) found.push([index, this.#words[CELL_ID + index]! >>> 0, ...figures]);
       }
       index = (index + 1) % MAX_INDEX;
     }
@@ -228,10 +234,15 @@ export class Cells {
 
   #serve(index: number): void {
     const cell = this.#cells[index];
-    if (!cell || cell.state === 'ended') return;
+    if (!cell || cell.state === 'ended' || cell.state === 'resting') return;
     const words = this.#words;
+    const taken = Atomics.load(words, CELL_TAKEN + index);
+    if (taken === TAKEN.BACK) {
+      this.#reuse(index, cell);
+      return;
+    }
     if (cell.state === 'warm') {
-      if (Atomics.load(words, CELL_TAKEN + index) !== 1) return;
+      if (taken !== TAKEN.CELL) return;
       this.#adopt(index, cell);
     }
     const result = this.#call(index, cell, this.#runArguments);
@@ -243,6 +254,47 @@ export class Cells {
     if (result & RUN.BLOCKED) Atomics.store(words, CELL_BLOCKED + index, 1);
     else if (result & RUN.MORE) this.#enqueue(index);
     if (wanted || result & (RUN.PRODUCED | RUN.BLOCKED)) this.#done(index);
+  }
+
+  /** The agent has given the cell back: its isolate, reset, is warm again, unless something speaks against it. */
+  #reuse(index: number, cell: Cell): void {
+    // One that was never run has nothing to forget; but it has been counted as taken by then, as all others have.
+    if (cell.state === 'warm') this.#adopt(index, cell);
+    const refused = refusesReuse(cell, cell.shelf.program);
+    if (refused !== undefined) {
+      this.release(index, refused);
+      return;
+    }
+    const result = this.#call(index, cell, RENEW_ARGUMENTS);
+    if (result === -1) return;
+    this.#timers[index] = Infinity;
+    cell.state = 'resting';
+    if (result !== RUN.RENEWED) this.release(index, 'program');
+    else if (isFull(cell, cell.shelf.memoryMiB)) void this.#reuseEmptied(index, cell);
+    else this.#reused(index, cell);
+  }
+
+  async #reuseEmptied(index: number, cell: Cell): Promise<void> {
+    const fit = await emptied(cell, cell.shelf.memoryMiB);
+    // The agent may have released it meanwhile.
+    if (this.#cells[index] !== cell || cell.state !== 'resting') return;
+    if (fit) this.#reused(index, cell);
+    else this.release(index, 'heap');
+  }
+
+  #reused(index: number, cell: Cell): void {
+    this.#words.fill(0, cell.base, cell.base + REGION_BYTES / 4);
+    cell.state = 'warm';
+    cell.ran = false;
+    cell.cpuStart = cell.isolate.cpuTime;
+    this.#pool.returned(cell.shelf);
+    this.#clearFlags(index, TAKEN.AGAIN);
+    this.#done(index);
+  }
+
+  #clearFlags(index: number, taken: number): void {
+    for (const flag of [CELL_BLOCKED, CELL_WANT]) Atomics.store(this.#words, flag + index, 0);
+    Atomics.store(this.#words, CELL_TAKEN + index, taken);
   }
 
   /** Makes a cell of a warm isolate that the agent has taken: its first run attaches it. */
@@ -258,11 +310,12 @@ export class Cells {
     const { shared, isolate } = cell;
     // Collecting a heap of many takes longer than one of them may be kept waiting.
     if (shared !== undefined) return;
-    this.#collector.add({
+    cell.collectable ??= {
       alive: () => this.#cells[index] === cell && !isolate.isDisposed,
       lastRun: () => cell.ranAt,
       collect: () => cell.collect.apply(undefined, []),
-    });
+    };
+    this.#collector.add(cell.collectable);
   }
 
   /** Enters the isolate under the watchdog. RUN bits, or -1 if that was its end. */

@@ -1,7 +1,8 @@
 /**
  * Collects the garbage of cells that have nothing to do. Making a cell and setting its flow up leaves a third of its memory
  * behind, and V8 has no reason to collect it as long as nothing is allocated any more: with thousands of idle cells that
- * is most of what they take. Each is collected once, one at a time, on isolated-vm's thread pool.
+ * is most of what they take. Each is collected once, one at a time, on isolated-vm's thread pool; while flows are being set
+ * up only now and then, since those need the processor more.
  */
 
 /** A cell is idle when it did not run for so long, ms. */
@@ -9,6 +10,10 @@ const IDLE_MS = 500;
 /** How many are looked at in a tick, and how often that is, ms. */
 const LOOKS = 16;
 const TICK_MS = 20;
+
+/** After a cell began a new flow, for so long there is a pause after each, so many times as long as it took. */
+const BUSY_MS = 100;
+const PAUSES = 9;
 
 export interface Collectable {
   /** It is still there. */
@@ -22,6 +27,9 @@ export interface Collectable {
 export class Collector {
   readonly #waiting = new Set<Collectable>();
   #collecting = false;
+  #addedAt = -Infinity;
+  /** Not before (performance.now() clock). */
+  #resumeAt = -Infinity;
 
   constructor() {
     setInterval(() => this.#tick(), TICK_MS);
@@ -29,12 +37,14 @@ export class Collector {
 
   /** Something has begun to live: it is collected when it comes to rest. */
   add(cell: Collectable): void {
+    this.#addedAt = performance.now();
     this.#waiting.add(cell);
   }
 
   #tick(): void {
-    if (this.#collecting) return;
-    const idleSince = performance.now() - IDLE_MS;
+    const now = performance.now();
+    if (this.#collecting || now < this.#resumeAt) return;
+    const idleSince = now - IDLE_MS;
     let looks = LOOKS;
     for (const cell of this.#waiting) {
       if (looks-- === 0) return;
@@ -51,6 +61,7 @@ export class Collector {
 
   async #collect(cell: Collectable): Promise<void> {
     this.#collecting = true;
+    const start = performance.now();
     try {
       await cell.collect();
     } catch (error) {
@@ -58,6 +69,8 @@ export class Collector {
     } finally {
       this.#collecting = false;
     }
+    const end = performance.now();
+    if (end - this.#addedAt < BUSY_MS) this.#resumeAt = end + PAUSES * (end - start);
     // The next one at once: a tick is for when there is none.
     this.#tick();
   }

@@ -21,6 +21,8 @@ export interface Shelf {
   warm: number;
   /** Isolates asked for by name. */
   wanted: number;
+  /** When a cell's isolate was last warm again (performance.now() clock). */
+  returnedAt: number;
 }
 
 export const kindOf = ({ program, memoryMiB, shared }: Shelf): CellKind => ({
@@ -35,6 +37,8 @@ const CONTEXTS_WARM = 16;
 const LOW = 0.25;
 /** Above it, refilling waits until no isolate was taken for so long: new flows need the processor more, ms. */
 const QUIET_MS = 50;
+/** Nor is it urgent while isolates come back from cells that ended: for so long after the last, ms. */
+const RETURNS_MS = 200;
 
 export class Pool {
   readonly #builder: Builder;
@@ -81,6 +85,13 @@ export class Pool {
     this.#next();
   }
 
+  /** A cell's isolate is warm again. Who waits gets it, so one less need be built. */
+  returned(shelf: Shelf): void {
+    shelf.warm++;
+    if (shelf.wanted > 0) shelf.wanted--;
+    shelf.returnedAt = performance.now();
+  }
+
   /** The region is clean: the index can be used again. */
   recycle(index: number): void {
     this.#free.push(index);
@@ -92,7 +103,7 @@ export class Pool {
     const program = this.#programs.get(hash);
     let shelf = this.#shelves.get(key);
     if (!shelf && program) {
-      shelf = { program, memoryMiB, shared, target: 0, warm: 0, wanted: 0 };
+      shelf = { program, memoryMiB, shared, target: 0, warm: 0, wanted: 0, returnedAt: -Infinity };
       this.#shelves.set(key, shelf);
     }
     return shelf;
@@ -117,7 +128,7 @@ export class Pool {
 
   /** True if refilling this shelf can wait, and will go on by itself. */
   #waitForQuiet(shelf: Shelf): boolean {
-    if (shelf.wanted > 0 || shelf.warm < shelf.target * LOW) return false;
+    if (this.#isUrgent(shelf)) return false;
     const wait = this.#lastTaken + QUIET_MS - performance.now();
     if (wait <= 0) return false;
     this.#quiet ??= setTimeout(() => {
@@ -125,6 +136,11 @@ export class Pool {
       this.#next();
     }, wait);
     return true;
+  }
+
+  #isUrgent({ wanted, warm, target, returnedAt }: Shelf): boolean {
+    if (wanted > 0) return true;
+    return warm < target * LOW && performance.now() - returnedAt > RETURNS_MS;
   }
 
   #neediest(): Shelf | undefined {
@@ -141,8 +157,7 @@ export class Pool {
     try {
       // Whoever waits, or will if this goes on, is served sooner by an isolate that still has to warm up. The first is
       // warmed in any case: all others are loaded with the code that was compiled for it.
-      const relaxed = shelf.wanted === 0 && shelf.warm >= shelf.target * LOW;
-      const warm = relaxed || !shelf.program.runtime.warmed;
+      const warm = !this.#isUrgent(shelf) || !shelf.program.runtime.warmed;
       const { program, memoryMiB, shared } = shelf;
       const built = shared
         ? await this.#sharedIsolates.build(program, memoryMiB, index)
@@ -162,7 +177,7 @@ export class Pool {
       this.#free.push(index);
     }
     // Refilling takes at most half of a core while there is enough on the shelf.
-    const gentle = shelf.wanted === 0 && shelf.warm >= shelf.target * LOW;
+    const gentle = !this.#isUrgent(shelf);
     setTimeout(
       () => {
         this.#building = false;

@@ -58,6 +58,8 @@ export class FakeCell implements CellHandle<Frame> {
   alive = true;
   room = 64;
   takesMessages = true;
+  /** It was closed, and its isolate may be used again. */
+  endedWell = false;
   readonly #host: FakeHost;
 
   constructor(host: FakeHost, id: number, program: ProgramImage, limits: CellLimits) {
@@ -83,7 +85,8 @@ export class FakeCell implements CellHandle<Frame> {
     return true;
   }
 
-  close(): void {
+  close(well = false): void {
+    this.endedWell = well;
     this.end('closed');
   }
 

@@ -30,6 +30,7 @@ import {
 } from '../../sandbox/channel/layout.ts';
 import { OpenFlowProgram } from '../../sandbox/guest/openflow/program.ts';
 import type { Program } from '../../sandbox/guest/program.ts';
+import { regionViews } from '../../sandbox/guest/region-views.ts';
 import { Runtime } from '../../sandbox/guest/runtime.ts';
 
 /** A transmit record with the frame it stands for. */
@@ -97,7 +98,7 @@ export class GuestHarness {
     const fail = (error: unknown) => {
       throw error;
     };
-    this.runtime = new Runtime(program, memory, offset, fail, time);
+    this.runtime = new Runtime(program, regionViews(memory, offset), fail, time);
     this.runtime.attach();
   }
 

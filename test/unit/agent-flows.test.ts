@@ -361,6 +361,23 @@ describe('a flow ends', () => {
   });
 });
 
+test('an isolate may be used again after a timeout and a deletion, not when its cell was killed', () => {
+  const world = new World();
+  const begin = (port: number) => {
+    world.receive(packet(port));
+    return answer(world, port, { idle_timeout: 10 });
+  };
+  const timedOut = begin(5);
+  world.clock.now += 10_000;
+  world.flows.sweep();
+  const deleted = begin(6);
+  world.flows.delete(world.rule({ match: {}, cell: deleted.id }));
+  const killed = begin(7);
+  world.cells.kill(world.cells.get(killed.id)!);
+  expect([timedOut, deleted, killed].map(({ alive }) => alive)).toEqual([false, false, false]);
+  expect([timedOut, deleted, killed].map(({ endedWell }) => endedWell)).toEqual([true, true, false]);
+});
+
 describe('the sandbox host dies', () => {
   test('the cell comes back under a new number with its entries; packets wait meanwhile', () => {
     const world = new World();

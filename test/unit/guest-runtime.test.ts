@@ -12,6 +12,7 @@ import {
   TX_RECORDS,
 } from '../../sandbox/channel/layout.ts';
 import type { Cell, Packet, Program } from '../../sandbox/guest/program.ts';
+import { regionViews } from '../../sandbox/guest/region-views.ts';
 import { Runtime } from '../../sandbox/guest/runtime.ts';
 import { MAX_HEADS } from '../../sandbox/guest/transmit.ts';
 import { GuestHarness } from '../support/guest-harness.ts';
@@ -350,8 +351,7 @@ describe('a program that throws', () => {
           throw trap;
         },
       },
-      memory,
-      0,
+      regionViews(memory, 0),
     );
     expect(runtime.attach()).toBe(0);
     words[H.RX_HEAD] = 1;

@@ -17,7 +17,7 @@ interface Saved {
 
 export class PacketState {
   /** The slot's, or, once anything was changed, `ownKey`: the slot's belongs to the agent. */
-  key: Uint32Array = new Uint32Array(KEY_WORDS);
+  key: Uint32Array;
   /** The packet was edited since the key was extracted. */
   stale = false;
   metadataHi = 0;
@@ -30,6 +30,10 @@ export class PacketState {
   /** States saved, one inside the other; each is made when first needed. */
   private readonly saved: Saved[] = [];
   private depth = 0;
+
+  constructor() {
+    this.key = this.ownKey;
+  }
 
   begin({ key }: PacketView): void {
     this.key = key;

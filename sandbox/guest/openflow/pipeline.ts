@@ -41,7 +41,7 @@ export class Pipeline {
   private readonly clock: Clock;
   private readonly groups: Groups;
   private readonly meters: Meters;
-  private readonly missToController: Uint8Array;
+  private readonly missToController: readonly boolean[];
   private readonly paths: Paths;
 
   /** The packet in hand. */
@@ -101,6 +101,7 @@ export class Pipeline {
     for (let tableId = 0; ; ) {
       this.tableId = tableId;
       if (state.stale) state.extract(packet);
+      if (tableId >= tables.lookups.length) tables.reach(tableId);
       tables.lookups[tableId]++;
       if (tables.readsFlowLabel(tableId)) this.cacheable = false;
       const entry = this.lookup(tableId);
@@ -141,7 +142,7 @@ export class Pipeline {
    * OpenFlow 1.0 does.
    */
   protected miss(packet: PacketView): void {
-    if (this.missToController[this.tableId] === 0) return;
+    if (this.missToController[this.tableId] !== true) return;
     this.cookieHi = -1;
     this.cookieLo = -1;
     this.toController(packet, PacketInReason.NO_MATCH);

@@ -103,8 +103,8 @@ export class Statistics {
     const all = Array.from({ length: TABLES }, (_, tableId) => ({
       table_id: tableId,
       active_count: tables.activeCount(tableId),
-      lookup_count: BigInt(tables.lookups[tableId]),
-      matched_count: BigInt(tables.matches[tableId]),
+      lookup_count: BigInt(tables.lookups[tableId] ?? 0),
+      matched_count: BigInt(tables.matches[tableId] ?? 0),
     }));
     return { type: 'table', tables: all };
   }

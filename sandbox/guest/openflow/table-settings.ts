@@ -26,7 +26,7 @@ const DEFAULT: Setting = { flags: 0, vacancyDown: 0, vacancyUp: 0, evictionFlags
 
 export class TableSettings {
   /** 1: packets that match nothing in the table go to the controller; 0: they are dropped. */
-  readonly missToController = new Uint8Array(TABLES);
+  readonly missToController: boolean[] = [];
   private readonly journal: Journal;
   /** Where they are not DEFAULT. */
   private readonly settings = new Map<number, Setting>();
@@ -105,7 +105,7 @@ export class TableSettings {
 
   private set(tableId: number, setting: Setting): void {
     this.settings.set(tableId, setting);
-    this.missToController[tableId] = setting.flags & TableConfigFlag.MISS_TO_CONTROLLER ? 1 : 0;
+    this.missToController[tableId] = (setting.flags & TableConfigFlag.MISS_TO_CONTROLLER) !== 0;
     if ((setting.flags & TableConfigFlag.VACANCY_EVENTS) === 0) this.watched.delete(tableId);
     else if (!this.watched.has(tableId)) this.watched.set(tableId, false);
   }

@@ -115,10 +115,10 @@ export interface Filter {
 
 export class Tables {
   /** Made when first used. */
-  private readonly tables = new Array<Table | undefined>(TABLES).fill(undefined);
-  /** Packets looked up and matched, per table. */
-  readonly lookups = new Float64Array(TABLES);
-  readonly matches = new Float64Array(TABLES);
+  private readonly tables: (Table | undefined)[] = [];
+  /** Packets looked up and matched, of the tables up to the last that any has reached. (Few are used, and cells are many.) */
+  readonly lookups: number[] = [0];
+  readonly matches: number[] = [0];
   size = 0;
   readonly limit: number;
   private readonly compileAfter: number;
@@ -126,6 +126,14 @@ export class Tables {
   constructor(compileAfter = COMPILE_AFTER, limit = MAX_ENTRIES) {
     this.compileAfter = compileAfter;
     this.limit = limit;
+  }
+
+  /** A packet has come to this table: it is counted from now on. */
+  reach(tableId: number): void {
+    while (this.lookups.length <= tableId) {
+      this.lookups.push(0);
+      this.matches.push(0);
+    }
   }
 
   at(tableId: number): Table | undefined {
