@@ -96,10 +96,25 @@ export interface FlowcellOptions {
   idleTimeout?: number;
   /** TCP port on the loopback of a further controller; somebody must listen there. */
   secondController?: number;
+  /** In place of the learning switch: so many entries in the default cell (entries-controller.ts). */
+  entries?: number;
 }
 
 /** Where the controllers listen, in the switch's namespace. */
 export const CONTROLLER_PORT = 6653;
+
+const bundledNode = new URL('../../bin/node', import.meta.url).pathname;
+
+/** A table must be full by then, ms. */
+const FILL_MS = 30_000;
+
+/** A controller that fills the switch's table; `filled`: when that is done. */
+function fillTable(node: Switch, entries: number) {
+  const script = new URL('./entries-controller.ts', import.meta.url).pathname;
+  const argv = [bundledNode, script, String(CONTROLLER_PORT), String(entries)];
+  const controller = node.spawn(argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+  return { controller, filled: once(controller.stdout!, 'data', { signal: AbortSignal.timeout(FILL_MS) }) };
+}
 
 /** Our agent and controller, as the command line starts them. */
 export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
@@ -111,6 +126,7 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
       const spawnOptions = { stdio: ['ignore', 'ignore', 'inherit'] satisfies StdioOptions, env };
       const common = ['--log-level', 'error'];
       const controllerArgs = [
+        flowcell,
         'controller',
         '--port',
         String(CONTROLLER_PORT),
@@ -119,7 +135,8 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
         ...(options.wall === undefined ? [] : ['--wall', options.wall]),
         ...(options.idleTimeout === undefined ? [] : ['--idle-timeout', String(options.idleTimeout)]),
       ];
-      const controller = node.spawn([flowcell, ...controllerArgs, ...common], spawnOptions);
+      const filler = options.entries === undefined ? undefined : fillTable(node, options.entries);
+      const controller = filler?.controller ?? node.spawn([...controllerArgs, ...common], spawnOptions);
       const controllers = [CONTROLLER_PORT, options.secondController].filter((port) => port !== undefined);
       const agentArgs = ['agent', '--datapath-id', '1'];
       for (const port of controllers) agentArgs.push('--controller', `127.0.0.1:${port}`);
@@ -128,9 +145,11 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
       const agent = node.spawn([flowcell, ...agentArgs, ...ports, ...poolArgs, ...common], spawnOptions);
       const socketPath = join(runDir, `agent-${(1).toString(16).padStart(16, '0')}.sock`);
       const state = (path: string) => getJson(socketPath, path);
+      await filler?.filled;
       await until('the agent connecting', async () => {
         const status = await state('/status').catch(() => undefined);
-        return (status as { mode?: string } | undefined)?.mode === 'flow';
+        const mode = (status as { mode?: string } | undefined)?.mode;
+        return mode === 'flow' || (mode === 'plain' && filler !== undefined);
       });
       const pool = options.poolSize ?? DEFAULT_POOL;
       const isFull = async () => ((await state('/hosts')) as { warm: number }[])[0].warm >= pool;
@@ -153,13 +172,17 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
   };
 }
 
-/** Open vSwitch's user-space datapath with a controller: its own test controller, os-ken's, or none (a learning bridge). */
+/**
+ * Open vSwitch's user-space datapath with a controller: its own test controller, os-ken's, none (a learning bridge), or one that
+ * puts so many entries in.
+ */
 export function ovsDatapath(
-  controller: 'testcontroller' | 'os-ken' | 'none',
+  controller: 'testcontroller' | 'os-ken' | 'none' | { entries: number },
   secondController?: number,
 ): Datapath {
+  const named = typeof controller === 'string' ? controller : 'entries';
   return {
-    name: controller === 'none' ? 'ovs-userspace' : `ovs-userspace + ${controller}`,
+    name: named === 'none' || named === 'entries' ? 'ovs-userspace' : `ovs-userspace + ${named}`,
     async start(node) {
       const dir = mkdtempSync(join(tmpdir(), 'fc-ovs-'));
       const env = { ...process.env, OVS_RUNDIR: dir, OVS_LOGDIR: dir, OVS_DBDIR: dir, OVS_SYSCONFDIR: dir };
@@ -190,7 +213,12 @@ export function ovsDatapath(
         await vsctl('add-port', 'br0', name, '--', 'set', 'interface', name, `ofport_request=${index + 1}`);
       }
       const peers = [daemon, server];
-      if (controller !== 'none') {
+      if (typeof controller === 'object') {
+        const filler = fillTable(node, controller.entries);
+        peers.unshift(filler.controller);
+        await vsctl('set-controller', 'br0', `tcp:127.0.0.1:${CONTROLLER_PORT}`);
+        await filler.filled;
+      } else if (controller !== 'none') {
         const app = new URL('../peers/osken_learning_switch.py', import.meta.url).pathname;
         const argv =
           controller === 'os-ken'
@@ -228,13 +256,12 @@ export function ovsDatapath(
 }
 
 const forwarder = new URL('./forwarder.ts', import.meta.url).pathname;
-const node = new URL('../../bin/node', import.meta.url).pathname;
 
 /** Our own ports without cells: what is left when the isolates are taken away. Two ports. */
 export const plainForwarder: Datapath = {
   name: 'no-cells',
   async start(namespace) {
-    const child = namespace.spawn([node, forwarder, ...namespace.ports], {
+    const child = namespace.spawn([bundledNode, forwarder, ...namespace.ports], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await once(child.stdout!, 'data');

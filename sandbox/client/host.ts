@@ -36,7 +36,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
   readonly bytes: Uint8Array;
   readonly address: bigint;
   readonly verdict: Verdict<F>;
-  readonly counters = { frames: 0, records: 0, messages: 0 };
+  readonly counters = { frames: 0, records: 0, messages: 0, batches: 0 };
   readonly #options: SandboxHostOptions<F>;
   /** How many cells it takes. */
   readonly #capacity: number;
@@ -321,6 +321,7 @@ export class SandboxHost<F extends FrameRef> implements CellOwner<F> {
       this.#distrust('its done ring makes no sense');
       return false;
     }
+    this.counters.batches += count;
     this.#inBatch = true;
     for (let i = 0; i < count; i++) {
       const cell = this.#cells[this.#taken[i]!];
