@@ -39,7 +39,7 @@ export interface Bench {
 const benches: readonly Bench[] = [cells, setup, scale, controller, overload, codec, mininet];
 
 const PACKAGES = 'openvswitch-switch openvswitch-testcontroller python3-os-ken mininet util-linux';
-/** `--cells=` belongs to `scale`, `--part=` to `overload`. */
+/** `--cells=` belongs to `scale`, `--part=` to `overload` and `cells`. */
 const FLAGS = ['--json', '--quick', '--cells=', '--part='];
 
 const matches = (word: string, known: string) =>
