@@ -5,16 +5,21 @@ import type { HostShare } from '../sandbox/client/share.ts';
 import { TenantHosts } from '../sandbox/client/tenant-hosts.ts';
 import type { CellEvents, ProgramImage } from '../sandbox/client/types.ts';
 import { PollLoop } from '../sandbox/sys/loop.ts';
-import type { ConnectionLimits } from './channel/connection.ts';
+import type { ConnectionLimits } from './channel/connection-options.ts';
 import type { FailMode } from './channel/switch.ts';
 import { Clock } from './clock.ts';
 import { AgentCore, version } from './core.ts';
+import { BpfError } from './fastpath/bpf.ts';
+import type { FastPathLimits } from './fastpath/fast-path.ts';
+import { KernelPorts, wireOf } from './fastpath/kernel-ports.ts';
 import { LocalServer, socketPathOf } from './local/server.ts';
 import { viewCell, viewFlows, viewPort, viewRules } from './local/views.ts';
 import { mapFrames } from './ports/frame-memory.ts';
 import { type Frame, FramePool } from './ports/frames.ts';
+import type { InterfacePort } from './ports/interface-port.ts';
 import { Ports } from './ports/ports.ts';
 import type { QueueSpec } from './ports/queues.ts';
+import { PortError } from './ports/socket.ts';
 import { Programs } from './programs.ts';
 
 export interface AgentOptions {
@@ -45,6 +50,8 @@ export interface AgentOptions {
   tenantFlowsPerSec?: number;
   /** Folder of the socket with the local state (local/server.ts); absent: none is offered. */
   runDir?: string;
+  /** Flows that the kernel forwards (docs/fast-path.md). Default false: every packet goes through its cell. */
+  fastPath?: boolean | (Partial<FastPathLimits> & { clsact?: boolean });
   description?: string;
   connection?: Partial<ConnectionLimits>;
   /**
@@ -81,6 +88,7 @@ export class Agent {
   readonly startedAt = Date.now();
   readonly #surroundings: AgentSurroundings | undefined;
   readonly #hosts = new Map<number, TenantHosts<Frame> | HostShare<Frame>>();
+  readonly #kernelPorts: KernelPorts;
   #local: LocalServer | undefined;
   readonly #each = (): void => {
     this.core.clock.tick();
@@ -115,6 +123,8 @@ export class Agent {
     this.loop = surroundings?.loop ?? new PollLoop();
     const { runDir } = options;
     this.socketPath = runDir === undefined ? undefined : socketPathOf(options.datapathId, runDir);
+    const { fastPath = false } = options;
+    this.#kernelPorts = new KernelPorts(typeof fastPath === 'object' && fastPath.clsact === true);
     const clock = new Clock();
     const frames = options.frames ?? DEFAULT_FRAMES;
     const pool = new FramePool(frames, mapFrames(frames));
@@ -130,6 +140,9 @@ export class Agent {
       sink: (frame) => this.core.dispatcher.receive(frame),
       busy: () => this.core.inCells >= ENOUGH_IN_CELLS,
       changed: (port, change) => this.core.portChanged(port, change),
+      opened: (port) => this.#portOpened(port),
+      closing: (port) => this.#kernelPorts.detach(port),
+      resized: () => this.core.fastPath?.flush(),
       logger,
     });
     const { datapathId, controllers, protocols, failMode, maxRules, tenantFlowsPerSec } = options;
@@ -149,8 +162,27 @@ export class Agent {
       ports: this.ports,
       hostOf: (tenant) => this.#hosts.get(tenant),
       programs: this.programs,
+      fastPath:
+        fastPath === false
+          ? undefined
+          : {
+              limits: fastPath === true ? undefined : fastPath,
+              wireOf,
+              open: (flows) => this.#kernelPorts.open(flows, this.ports.list),
+            },
       logger,
     });
+    for (const port of this.ports.list) port.onRefresh = () => this.core.fastPath?.fold();
+  }
+
+  #portOpened(port: InterfacePort): void {
+    port.onRefresh = () => this.core.fastPath?.fold();
+    try {
+      this.#kernelPorts.attach(port);
+    } catch (error) {
+      if (!(error instanceof BpfError) && !(error instanceof PortError)) throw error;
+      this.options.logger.error({ port: port.name, err: error }, 'no kernel fast path from this port');
+    }
   }
 
   /** Ends everything this agent started; cells get no chance to say anything more. */
@@ -261,11 +293,14 @@ export class Agent {
       flows,
       controllers,
       channel,
+      fastPath,
     } = this.core;
+    fastPath?.fold();
     return {
       dispatcher: dispatcher.counters,
       hold: { held: holding.held, refused: holding.refused },
       admission: admission.counters,
+      fast_path: fastPath && { state: fastPath.state, flows: fastPath.size, ...fastPath.counters },
       setups: { waiting: setups.waiting, ...setups.counters },
       rules: {
         size: rules.size,

@@ -7,11 +7,15 @@ import {
   decode,
   encode,
   type Message,
+  type MessageOf,
   MultipartFlag,
   messageType,
   OpenFlowError,
+  PathFlag,
+  PathMessageFlag,
   TransactionPhase,
 } from '../openflow/index.ts';
+import { mayChangeVerdicts } from '../sandbox/channel/modifications.ts';
 import type { CellHandle } from '../sandbox/client/types.ts';
 import type { Frame } from './ports/frames.ts';
 
@@ -42,6 +46,28 @@ export interface Request {
   readonly refused?: () => void;
 }
 
+/** Who else takes part in the conversation (fastpath/cell-watch.ts). */
+export interface ControlWatch {
+  /** A message that may change verdicts is about to be sent. */
+  changing(message: Uint8Array): void;
+  /** Statistics are about to be asked for. */
+  asking(): void;
+  /** The cell wants paths forgotten. */
+  released(message: MessageOf<'path_release'>): void;
+  /** There will be no further conversation. */
+  ended(): void;
+}
+
+/** Packets of a path that the cell has not seen, to be told to it. */
+export interface PathCredit {
+  readonly path: number;
+  readonly cached: boolean;
+  readonly credit: { readonly packets: number; readonly bytes: number; readonly lastMs: number } | undefined;
+}
+
+/** Credits told in one message. */
+const CREDITS_PER_MESSAGE = 1024;
+
 /** How much of a refused request goes into an error, bytes; the specification asks for at least 64. */
 const HEAD_BYTES = 128;
 
@@ -68,8 +94,17 @@ export interface ControlCounters {
   overflow: number;
 }
 
-const OFPT = { ERROR: 1, EXPERIMENTER: 4, FLOW_REMOVED: 11, MULTIPART_REPLY: 19, BARRIER_REPLY: 21 } as const;
-const ALLOWED = new Set<number>(Object.values(OFPT));
+const OFPT = {
+  ERROR: 1,
+  EXPERIMENTER: 4,
+  FLOW_REMOVED: 11,
+  MULTIPART_REQUEST: 18,
+  MULTIPART_REPLY: 19,
+  BARRIER_REPLY: 21,
+} as const;
+/** What cells may send. */
+const { MULTIPART_REQUEST, ...FROM_CELLS } = OFPT;
+const ALLOWED = new Set<number>(Object.values(FROM_CELLS));
 
 /** Messages that wait because the cell's queue is full or the cell is still starting. */
 const MAX_BACKLOG = 4096;
@@ -100,6 +135,9 @@ export class CellControl {
   #lastXid = 0;
   #sinceBarrier = 0;
   #inTransaction = false;
+  /** Messages sent that may change verdicts, as the cell counts them, 32 bits. */
+  modifications = 0;
+  watch: ControlWatch | undefined;
   #ended = false;
 
   /**
@@ -204,6 +242,33 @@ export class CellControl {
     this.#barrier(done, Number.POSITIVE_INFINITY);
   }
 
+  /** From now on the cell is to name the paths of its verdicts. */
+  namePaths(): void {
+    this.tell(encode({ type: 'path_credit', flags: PathMessageFlag.NAME_PATHS }));
+  }
+
+  /** Tells the cell of packets that were forwarded without it; `token` of the path_release that this answers, or 0. */
+  credit(token: number, credits: readonly PathCredit[]): void {
+    let at = 0;
+    do {
+      const part = credits.slice(at, at + CREDITS_PER_MESSAGE);
+      at += CREDITS_PER_MESSAGE;
+      this.tell(
+        encode({
+          type: 'path_credit',
+          token,
+          credits: part.map(({ path, cached, credit }) => ({
+            path,
+            flags: cached ? PathFlag.CACHED : 0,
+            packet_count: BigInt(credit?.packets ?? 0),
+            byte_count: BigInt(credit?.bytes ?? 0),
+            last_seen_ms: Math.floor(credit?.lastMs ?? 0) >>> 0,
+          })),
+        }),
+      );
+    } while (at < credits.length);
+  }
+
   /** A request of the agent's own. `done` is called once per part of the reply, with undefined when there is none. */
   request(message: Uint8Array, done: (reply: OwnReply | undefined) => void): void {
     if (this.#send(message.slice(), { kind: 'request', done }) === 0) done(undefined);
@@ -227,6 +292,11 @@ export class CellControl {
       this.#hand({ ...message, xid: 0, match: this.#stamp(message.match) }, undefined);
       return;
     }
+    if (message.type === 'path_release') {
+      if (this.watch === undefined) this.#counters.refused++;
+      else this.watch.released(message);
+      return;
+    }
     if (message.type === 'table_status') {
       this.#hand({ ...message, xid: 0 }, undefined);
       return;
@@ -245,6 +315,7 @@ export class CellControl {
 
   /** The cell is gone: nobody waits any longer. */
   ended(): void {
+    this.watch?.ended();
     this.#ended = true;
     this.#handle = undefined;
     this.#backlog = [];
@@ -270,6 +341,12 @@ export class CellControl {
     if (this.#backlog.length >= limit) {
       this.#counters.overflow++;
       return 0;
+    }
+    if (mayChangeVerdicts(message)) {
+      this.watch?.changing(message);
+      this.modifications = (this.modifications + 1) | 0;
+    } else if (messageType(message) === MULTIPART_REQUEST) {
+      this.watch?.asking();
     }
     this.#lastXid = (this.#lastXid + 1) >>> 0 || 1;
     const xid = this.#lastXid;

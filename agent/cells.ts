@@ -6,6 +6,7 @@ import type {
   CellEvents,
   CellHandle,
   CellLimits,
+  CellRequest,
   ProgramImage,
   Verdict,
 } from '../sandbox/client/types.ts';
@@ -18,6 +19,9 @@ import type { Clock } from './clock.ts';
 import type { FrameQueue, Holding } from './dispatcher/hold.ts';
 import type { Output } from './dispatcher/output.ts';
 import type { Rule } from './dispatcher/rules.ts';
+import type { CellFlows } from './fastpath/cached-flow.ts';
+import { CellWatch } from './fastpath/cell-watch.ts';
+import type { FastPath } from './fastpath/fast-path.ts';
 import type { Frame, FramePool } from './ports/frames.ts';
 
 /** Number of the default cell, and of the one that switches while no controller is there. */
@@ -26,14 +30,7 @@ export const STANDALONE_CELL = 0xffffffff;
 
 /** A sandbox host as the agent uses it (sandbox/client). */
 export interface CellHost {
-  open(
-    id: number,
-    program: ProgramImage,
-    limits: CellLimits,
-    callback: (error: Error | null, cell: CellHandle<Frame> | null, setupUs: number) => void,
-    /** Asked when it is there: false when the cell is not needed any more, and the callback is not to be called. */
-    wanted?: () => boolean,
-  ): void;
+  open(request: CellRequest<Frame>): void;
   kick(): void;
 }
 
@@ -63,6 +60,8 @@ export class CellRecord {
   /** Packets handed to it. */
   packets = 0;
   bytes = 0;
+  /** Flows of it that the kernel forwards. */
+  flows: CellFlows | undefined;
   /** Set when the operator ends the cell. */
   killed = false;
   /** The query it is the answer to, 0: none. */
@@ -139,6 +138,8 @@ export class Cells implements CellEvents<Frame> {
   };
   /** Set before the first cell is opened. */
   listener: CellListener | undefined;
+  /** Set before the first cell is opened, if there is one. */
+  fastPath: FastPath | undefined;
   readonly #options: CellsOptions;
   readonly #records = new Map<number, CellRecord>();
   /** Those of cells that messages wait for. */
@@ -189,17 +190,17 @@ export class Cells implements CellEvents<Frame> {
     const queue = init.queue ?? holding.queueFor(init.tenant);
     const record: CellRecord = new CellRecord(id, init, { control, log, queue, openedAt: clock.now });
     this.#records.set(id, record);
+    if (this.fastPath !== undefined) control.watch = new CellWatch(this.fastPath, record);
     if (init.rule !== undefined) init.rule.cell = record;
     const host = this.#options.hostOf(init.tenant);
     if (host === undefined) this.#failed(record, 'FC_NO_HOST', `tenant ${init.tenant} has no sandbox host`);
     else {
-      host.open(
-        id,
-        init.program,
-        init.limits,
-        (error, cell, us) => this.#opened(record, error, cell, us),
-        () => record.phase === 'opening',
-      );
+      const { program, limits } = init;
+      host.open({
+        ...{ id, program, limits },
+        callback: (error, cell, us) => this.#opened(record, error, cell, us),
+        wanted: () => record.phase === 'opening',
+      });
     }
     return record;
   }
@@ -220,11 +221,10 @@ export class Cells implements CellEvents<Frame> {
   }
 
   verdict(handle: CellHandle<Frame>, verdict: Verdict<Frame>): void {
+    const record = this.#records.get(handle.id);
     if (verdict.kind === TX_KIND.DONE) this.counters.done++;
-    else {
-      const record = this.#records.get(handle.id);
-      if (record !== undefined) this.#options.output.handle(record.id, record.tenant, verdict);
-    }
+    else if (record !== undefined) this.#options.output.handle(record.id, record.tenant, verdict);
+    if (this.fastPath !== undefined && record !== undefined) this.fastPath.observe(record, verdict);
     if (verdict.last) this.#options.pool.release(verdict.frame);
   }
 

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import type { Logger } from 'pino';
 import { type CellHost, Cells, DEFAULT_CELL, STANDALONE_CELL } from './cells.ts';
-import type { Connect, ConnectionLimits } from './channel/connection.ts';
+import type { Connect, ConnectionLimits } from './channel/connection-options.ts';
 import { Controllers } from './channel/controllers.ts';
 import { defaultDispatchConfig, holdLimits } from './channel/dispatch-settings.ts';
 import { Extension } from './channel/extension.ts';
@@ -23,6 +23,7 @@ import { Holding } from './dispatcher/hold.ts';
 import { Output, type PortSet } from './dispatcher/output.ts';
 import { RuleTable } from './dispatcher/rules.ts';
 import { Setups } from './dispatcher/setups.ts';
+import { FastPath, type FastPathOptions } from './fastpath/fast-path.ts';
 import { Liveness } from './liveness.ts';
 import type { FramePool } from './ports/frames.ts';
 import type { Port } from './ports/port.ts';
@@ -53,6 +54,8 @@ export interface CoreOptions {
   /** The sandbox host of a tenant; undefined when there is none. */
   hostOf: (tenant: number) => CellHost | undefined;
   programs: Programs;
+  /** Flows forwarded by the kernel; left out: every packet goes through its cell. */
+  fastPath?: Pick<FastPathOptions, 'limits' | 'wireOf' | 'open'>;
   time?: Time;
   /** How to reach controllers. Default: over TCP. */
   connect?: Connect;
@@ -79,6 +82,7 @@ export class AgentCore {
   readonly cells: Cells;
   readonly liveness: Liveness;
   readonly flows: Flows;
+  readonly fastPath: FastPath | undefined;
   readonly extension: Extension;
   readonly sessions = new Sessions();
   readonly channel: Switch;
@@ -108,6 +112,18 @@ export class AgentCore {
       isPromised: (id) => this.dispatcher.pending.get(id) !== undefined,
       logger,
     });
+    this.fastPath =
+      options.fastPath &&
+      new FastPath({
+        ...options.fastPath,
+        rules: this.rules,
+        ports,
+        clock,
+        cellWithoutRule: () => this.dispatcher.cellWithoutRule,
+        mayUse: (tenant, port) => this.output.mayUse(tenant, port),
+        logger,
+      });
+    this.cells.fastPath = this.fastPath;
     this.liveness = new Liveness({ ports, cells: () => this.cells.all() });
     this.dispatcher = new Dispatcher({
       rules: this.rules,
@@ -119,6 +135,7 @@ export class AgentCore {
       fields: config.fields,
       ask: (flow, frame, key) => this.sessions.ask(flow, frame, key, this.extension.config),
       retire: (rule) => this.flows.retire(rule),
+      rerouted: () => this.fastPath?.flush(),
       nextNumber: () => this.cells.nextNumber(),
     });
     this.flows = new Flows({
@@ -132,6 +149,7 @@ export class AgentCore {
       send: (message) => this.sessions.cellStatus(message),
       firstBarrierMs: () => this.extension.config.query_timeout_ms,
       reply: (cell, reply, asker) => this.channel.reply(cell, reply, asker),
+      fastPath: this.fastPath,
       logger,
     });
     this.cells.listener = this.flows;
@@ -154,6 +172,7 @@ export class AgentCore {
         ports,
         clock: this.clock,
         dispatcher: this.dispatcher,
+        portModified: () => this.fastPath?.flush(),
       }),
       extension: this.extension,
       tableSettings: new TableSettings(this.cells, this.sessions),
@@ -202,6 +221,7 @@ export class AgentCore {
   startSweep(): void {
     this.#endSweep = (this.#options.time ?? SYSTEM_TIME).every(SWEEP_MS, () => {
       this.clock.tick();
+      this.fastPath?.sweep(this.clock.now);
       this.flows.sweep();
       this.dispatcher.expire(this.clock.now, this.extension.config.query_timeout_ms);
     });
@@ -209,6 +229,7 @@ export class AgentCore {
 
   /** A port has come, gone or changed. */
   portChanged(port: Port, change: PortChange): void {
+    this.fastPath?.flush();
     this.liveness.changed(port);
     this.sessions.portChanged(port, change);
   }
@@ -218,5 +239,6 @@ export class AgentCore {
     this.#endSweep?.();
     this.channel.stop();
     this.controllers.stop();
+    this.fastPath?.stop();
   }
 }

@@ -132,8 +132,10 @@ async function tcp(net: Net): Promise<number> {
     await once(server.stdout!, 'data');
     const argv = ['timeout', '5', 'iperf3', '-c', h2.ip, '-t', '1', '-J', '--connect-timeout', '1000'];
     const { code, stdout } = await h1.exec(argv, { anyExit: true });
-    // What was begun and never got on has no end, or one without sums.
-    return code === 0 ? (JSON.parse(stdout).end?.sum_received?.bits_per_second ?? 0) / 1e9 : 0;
+    if (code !== 0) return 0;
+    // A test that got no further than connecting has no sums.
+    const { end } = JSON.parse(stdout) as { end: { sum_received?: { bits_per_second: number } } };
+    return (end.sum_received?.bits_per_second ?? 0) / 1e9;
   } finally {
     await stop(server);
   }

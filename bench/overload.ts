@@ -6,7 +6,7 @@
  */
 import { type ControllerName, measure } from './lib/controllers.ts';
 import { type Datapath, flowcellDatapath, ovsDatapath } from './lib/datapaths.ts';
-import { FloodedDevice, type FloodKind, PROBE_PORT } from './lib/flood.ts';
+import { FloodedDevice, type FloodKind, PROBE_PORT, RECOVERY_LIMIT_MS } from './lib/flood.ts';
 import { floodController } from './lib/flood-controller.ts';
 import type { ProbeResult, Trips } from './lib/probes.ts';
 import { median, round } from './lib/report.ts';
@@ -92,6 +92,9 @@ async function floodControllers(name: ControllerName): Promise<Map<number, Sampl
 const shown = (trips: Trips | undefined, of: 'p50' | 'p99'): number | string =>
   trips === undefined ? '-' : round(trips[of], 2);
 
+const lasting = (ms: number): number | string =>
+  Number.isFinite(ms) ? Math.round(ms) : `more than ${RECOVERY_LIMIT_MS}`;
+
 /** The run in the middle by goodput stands for all in what is not a rate. */
 function row(what: string, who: string, load: number, samples: readonly Sample[]): Row {
   const middle = [...samples].sort((a, b) => a.goodput - b.goodput)[samples.length >> 1];
@@ -106,7 +109,7 @@ function row(what: string, who: string, load: number, samples: readonly Sample[]
     offered_per_s: Math.round(median(samples.map((s) => s.offered))),
     goodput_per_s: Math.round(median(samples.map((s) => s.goodput))),
     of_sustainable: round(median(samples.map((s) => s.goodput / s.sustainable))),
-    recovery_ms: Math.round(median(samples.map((s) => s.recovery))),
+    recovery_ms: lasting(median(samples.map((s) => s.recovery))),
     'other flow lost %': lost,
     'other flow p50 ms': shown(probes.flow, 'p50'),
     'other flow p99 ms': shown(probes.flow, 'p99'),

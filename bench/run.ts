@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { cells } from './cells.ts';
 import { codec } from './codec.ts';
 import { controller } from './controller.ts';
+import { fastpath } from './fastpath.ts';
 import { machine, table } from './lib/report.ts';
 import { type Outcome, writeResults } from './lib/results.ts';
 import { mininet } from './mininet.ts';
@@ -36,16 +37,17 @@ export interface Bench {
   run(progress: (step: string) => void, quick?: boolean): Promise<BenchResult>;
 }
 
-const benches: readonly Bench[] = [cells, setup, scale, controller, overload, codec, mininet];
+const benches: readonly Bench[] = [cells, fastpath, setup, scale, controller, overload, codec, mininet];
 
 const PACKAGES = 'openvswitch-switch openvswitch-testcontroller python3-os-ken mininet util-linux';
-/** `--cells=` belongs to `scale`, `--part=` to `overload` and `cells`. */
+/** `--cells=` belongs to `scale`, `--part=` to `scale`, `overload` and `cells`. */
 const FLAGS = ['--json', '--quick', '--cells=', '--part='];
 
 const matches = (word: string, known: string) =>
   known.endsWith('=') ? word.startsWith(known) : word === known;
 
 const words = process.argv.slice(2);
+const quick = words.includes('--quick');
 const names = words.filter((word) => !word.startsWith('-'));
 const unknown = names.find((name) => !benches.some((bench) => bench.name === name));
 const flag = words.find((word) => word.startsWith('-') && !FLAGS.some((known) => matches(word, known)));
@@ -76,7 +78,8 @@ function print(title: string, { ratios, rows, more = {} }: BenchResult): void {
 
 const outcomes: Outcome[] = [];
 for (const bench of benches) {
-  const { name, title } = bench;
+  const { name } = bench;
+  const title = quick ? `${bench.title} (quick: fewer runs)` : bench.title;
   if (names.length > 0 && !names.includes(name)) continue;
   process.stderr.write(`${name}: ${title}\n`);
   const why = hindrance(bench);
@@ -87,7 +90,7 @@ for (const bench of benches) {
   }
   try {
     const progress = (step: string) => void process.stderr.write(`  ${step} ...\n`);
-    const result = await bench.run(progress, words.includes('--quick'));
+    const result = await bench.run(progress, quick);
     print(title, result);
     outcomes.push({ name, title, result });
   } catch (error) {

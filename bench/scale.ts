@@ -1,12 +1,13 @@
 /**
  * Scale: one device with 100 to 10,000 live cells, 1 to 100,000 dispatch rules, and the walls beside each other.
  * `--cells=N` leaves out more cells than that, as is what would not fit into the memory there is: 10,000
- * isolates take some 25 GiB, and minutes.
+ * isolates take some 25 GiB, and minutes. `--part=NAME` measures one of rules, walls, isolate, context (the last two:
+ * live cells). What live cells have shown by then is in bench/results/scale-WALL.jsonl when a run is cut off.
  */
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { HOT, measureLiveCells, type Scale } from './lib/live-cells.ts';
+import { HOT, type LiveCells, measureLiveCells, type Scale } from './lib/live-cells.ts';
 import { barPlot, linePlot } from './lib/plot.ts';
 import { round, writeResult } from './lib/report.ts';
 import { exactRule, measureLookups, type RuleLookups, wildcardRule } from './lib/rule-lookups.ts';
@@ -26,95 +27,111 @@ export const scale: Bench = {
   name: 'scale',
   title: `Live cells on one device, dispatch rules, and walls; hot: ${HOT} cells among all`,
   needs: [],
-  async run(progress): Promise<BenchResult> {
-    progress('dispatch rules');
-    const lookups = measureRules();
+  async run(progress, quick): Promise<BenchResult> {
+    const [part, most] = [option('part'), Number(option('cells') ?? Infinity)];
+    const chosen = (name: string): boolean => part === undefined || part === name;
     const walls: WallCost[] = [];
-    for (const wall of WALLS) {
+    const devices: Scale[] = [];
+    if (chosen('rules')) progress('dispatch rules');
+    const lookups = chosen('rules') ? measureRules() : undefined;
+    for (const wall of chosen('walls') ? WALLS : []) {
       progress(`wall ${wall}`);
       walls.push(await measureWall(wall));
     }
-    const most = Number(process.argv.find((word) => word.startsWith('--cells='))?.slice(8) ?? Infinity);
-    const devices: Scale[] = [];
-    for (const wall of ['isolate', 'context'] as const) {
+    for (const wall of (['isolate', 'context'] as const).filter(chosen)) {
       const fitting = COUNTS.filter((count) => count <= most && count * MIB[wall] < availableMiB());
-      devices.push(await measureLiveCells(wall, fitting, progress));
+      devices.push(await measureLiveCells(wall, fitting, progress, quick === true ? 1 : undefined));
     }
-    writeResult(
-      'scale-forwarding.svg',
-      linePlot({
-        title: 'CPU per packet by number of live cells (64-byte UDP, flat out)',
-        x: { label: 'live cells', scale: 'log' },
-        y: { label: 'CPU microseconds per packet' },
-        series: devices.flatMap(({ wall, steps }) => [
-          {
-            name: `${wall}: all cells in turn`,
-            points: steps.map((s) => [s.cells, s.us_cpu_per_packet_all]),
-          },
-          { name: `${wall}: ${HOT} of them`, points: steps.map((s) => [s.cells, s.us_cpu_per_packet_hot]) },
-        ]),
-      }),
-    );
-    writeResult(
-      'scale-memory.svg',
-      linePlot({
-        title: 'Memory per live cell',
-        x: { label: 'live cells', scale: 'log' },
-        y: { label: 'MiB per cell' },
-        series: devices.map(({ wall, steps }) => ({
-          name: wall,
-          points: steps.map((s) => [s.cells, s.MiB_per_cell]),
-        })),
-      }),
-    );
-    writeResult(
-      'scale-rules.svg',
-      linePlot({
-        title: 'Finding a dispatch rule',
-        x: { label: 'rules, a 5-tuple each', scale: 'log' },
-        y: { label: 'nanoseconds' },
-        series: [
-          { name: 'packets of 100 flows', points: lookups.exact.map((r) => [r.rules, r.hotNs]) },
-          {
-            name: 'packets of all flows, in random order',
-            points: lookups.exact.map((r) => [r.rules, r.allNs]),
-          },
-        ],
-      }),
-    );
-    writeResult(
-      'scale-walls.svg',
-      barPlot({
-        title: 'Walls: memory of a cell',
-        y: { label: 'MiB', scale: 'log' },
-        names: ['MiB per cell'],
-        groups: walls.map(({ wall, MiB_per_cell }) => ({ name: wall, values: [MiB_per_cell] })),
-      }),
-    );
+    if (walls.length > 0) plotWalls(walls);
+    if (lookups !== undefined) plotLookups(lookups);
     return {
+      ...(devices.length === 0 ? {} : { plot: plotDevices(devices) }),
       ratios: {
         ...Object.fromEntries(devices.flatMap(growth)),
-        'memory, context / isolate': round(walls[0].MiB_per_cell / walls[1].MiB_per_cell),
+        ...memoryRatio(walls),
       },
       rows: devices.flatMap(({ steps }) => steps.map(rounded)),
       more: {
-        disposing: devices.map(({ wall, disposed, disposeSeconds }) => ({
-          ...{ wall, cells: disposed, seconds: round(disposeSeconds, 1) },
-        })),
+        disposing: devices.map(({ wall, disposing }) => rounded({ wall, ...disposing })),
         walls: walls.map(rounded),
-        rules: [
-          ...lookups.exact.map((r) => ({ kind: 'exact', ...r })),
-          { kind: 'wildcard', ...lookups.wild },
-        ].map(rounded),
+        rules: lookups === undefined ? [] : lookupRows(lookups).map(rounded),
       },
     };
   },
 };
 
+const option = (name: string): string | undefined =>
+  process.argv.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
+
+/** The picture of forwarding; that of memory is written. */
+function plotDevices(devices: readonly Scale[]): string {
+  const series = devices.flatMap(({ wall, steps }) => [
+    { name: `${wall}: all cells in turn`, points: points(steps, ({ us_cpu_per_packet_all: us }) => us) },
+    { name: `${wall}: ${HOT} of them`, points: points(steps, ({ us_cpu_per_packet_hot: us }) => us) },
+  ]);
+  const x = { label: 'live cells', scale: 'log' } as const;
+  const title = 'CPU per packet by number of live cells (64-byte UDP, flat out)';
+  const y = { label: 'CPU microseconds per packet' };
+  writeResult(
+    'scale-memory.svg',
+    linePlot({
+      ...{ title: 'Memory per live cell', x, y: { label: 'MiB per cell' } },
+      series: devices.map(({ wall, steps }) => ({
+        name: wall,
+        points: points(steps, ({ MiB_per_cell: MiB }) => MiB),
+      })),
+    }),
+  );
+  return linePlot({ title, x, y, series });
+}
+
+const points = (steps: readonly LiveCells[], value: (step: LiveCells) => number): [number, number][] =>
+  steps.map((step) => [step.cells, value(step)]);
+
+function plotLookups({ exact }: Lookups): void {
+  writeResult(
+    'scale-rules.svg',
+    linePlot({
+      title: 'Finding a dispatch rule',
+      x: { label: 'rules, a 5-tuple each', scale: 'log' },
+      y: { label: 'nanoseconds' },
+      series: [
+        { name: 'packets of 100 flows', points: exact.map((r) => [r.rules, r.hotNs]) },
+        { name: 'packets of all flows, in random order', points: exact.map((r) => [r.rules, r.allNs]) },
+      ],
+    }),
+  );
+}
+
+function plotWalls(walls: readonly WallCost[]): void {
+  writeResult(
+    'scale-walls.svg',
+    barPlot({
+      title: 'Walls: memory of a cell',
+      y: { label: 'MiB', scale: 'log' },
+      names: ['MiB per cell'],
+      groups: walls.map(({ wall, MiB_per_cell }) => ({ name: wall, values: [MiB_per_cell] })),
+    }),
+  );
+}
+
+function memoryRatio(walls: readonly WallCost[]): Record<string, number> {
+  const of = (name: string) => walls.find(({ wall }) => wall === name)?.MiB_per_cell;
+  const [context, isolate] = [of('context'), of('isolate')];
+  if (context === undefined || isolate === undefined) return {};
+  return { 'memory, context / isolate': round(context / isolate) };
+}
+
+const lookupRows = ({ exact, wild }: Lookups): object[] => [
+  ...exact.map((r) => ({ kind: 'exact', ...r })),
+  { kind: 'wildcard', ...wild },
+];
+
 /** How much dearer a packet is with the most cells than with the fewest. */
 function growth({ wall, steps }: Scale): [string, number][] {
   const [few] = steps;
-  const many = steps[steps.length - 1];
+  const many = steps.at(-1);
+  if (few === undefined || many === undefined) return [];
   const name = `CPU per packet, wall ${wall}, ${many.cells} cells / ${few.cells}`;
   return [
     [`${name}, all in turn`, round(many.us_cpu_per_packet_all / few.us_cpu_per_packet_all)],
@@ -125,7 +142,12 @@ function growth({ wall, steps }: Scale): [string, number][] {
 const availableMiB = (): number =>
   Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1] ?? 0) / 1024;
 
-function measureRules(): { exact: RuleLookups[]; wild: RuleLookups } {
+interface Lookups {
+  readonly exact: readonly RuleLookups[];
+  readonly wild: RuleLookups;
+}
+
+function measureRules(): Lookups {
   setFlagsFromString('--expose-gc');
   globalThis.gc = runInNewContext('gc');
   return {

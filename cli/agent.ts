@@ -32,6 +32,7 @@ interface Options {
   poolSize: number;
   ringSlots: number;
   defaultCellMemory: number;
+  fastPath?: boolean;
   logLevel: string;
   runDir?: string;
 }
@@ -87,6 +88,7 @@ export function configure(command: Command): void {
       integer(8, 4096),
       192,
     )
+    .option('--fast-path', 'let the kernel forward the packets of busy flows as their cells decided')
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, oneOf(LOG_LEVELS), 'info')
     .option('--run-dir <folder>', 'folder for the local socket (default: $FLOWCELL_RUN_DIR)')
     .action(run);
@@ -106,6 +108,7 @@ async function run(options: Options): Promise<void> {
     poolSize: options.poolSize,
     ringSlots: options.ringSlots,
     defaultCellMemory: options.defaultCellMemory,
+    fastPath: options.fastPath,
     logger: commandLogger('agent', options.logLevel),
     runDir: options.runDir ?? runDir(),
   });

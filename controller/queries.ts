@@ -156,8 +156,6 @@ export class Queries {
     flow.entries = answer.entries;
     flow.deadline = this.#c.time.now() + this.#c.limits.cellReadyMs;
     this.#flows.addRule(flow);
-    if (flow.numbered) this.#push(flow, flow.queryId);
-    this.#c.apps.notify(app, 'onRule', this.#c.datapath, flow);
     if (this.#report.watched) {
       this.#report.event('rule', {
         query_id: flow.queryId,
@@ -168,6 +166,8 @@ export class Queries {
         both_directions: flow.bothDirections,
       });
     }
+    if (flow.numbered) this.#push(flow, flow.queryId);
+    this.#c.apps.notify(app, 'onRule', this.#c.datapath, flow);
   }
 
   /** Gives a flow up for which there is no rule. */

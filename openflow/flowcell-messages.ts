@@ -30,6 +30,18 @@ export const cellSpec = struct('cell_spec', {
   pad1: pad(4),
 });
 
+/** What the device's flow cache forwarded of one path through a cell's tables. */
+export const pathCredit = struct('path_credit', {
+  path: u32,
+  /** PathFlag bits. */
+  flags: opt(u32, 0),
+  packet_count: opt(u64, 0n),
+  byte_count: opt(u64, 0n),
+  /** When the last of the packets came: the cell's clock, milliseconds, 32 bits. */
+  last_seen_ms: opt(u32, 0),
+  pad1: pad(4),
+});
+
 /** The extension's messages (OFPT_EXPERIMENTER of FLOWCELL_EXPERIMENTER), by name. See docs/protocol.md. */
 export const flowcellMessages = {
   /** Both ways: the controller says how to dispatch, the device answers with what is in force. */
@@ -137,5 +149,17 @@ export const flowcellMessages = {
   transaction: experimenterMessage(FLOWCELL_EXPERIMENTER, 10, {
     phase: u8,
     pad1: pad(7),
+  }),
+  /** Cell to agent: these paths are not to be cached any more, unless they are in use. */
+  path_release: experimenterMessage(FLOWCELL_EXPERIMENTER, 11, {
+    token: u32,
+    flags: opt(u32, 0),
+    paths: opt(list(u32), []),
+  }),
+  /** Agent to cell: what was forwarded without it. Answers a path_release of the same token, if that is not 0. */
+  path_credit: experimenterMessage(FLOWCELL_EXPERIMENTER, 12, {
+    token: opt(u32, 0),
+    flags: opt(u32, 0),
+    credits: opt(list(pathCredit), []),
   }),
 } as const;

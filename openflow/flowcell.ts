@@ -113,3 +113,17 @@ export const TransactionPhase = { BEGIN: 0, COMMIT: 1, ABORT: 2 } as const;
  * A bit of flow_mod.flags that only agent and cell know: a MODIFY that finds no entry adds one, as OpenFlow 1.0 has it.
  */
 export const FLOW_MOD_UPSERT = 0x8000;
+
+/** path_release.flags and path_credit.flags: bits. */
+export const PathMessageFlag = {
+  /** path_release: also those that are in use. */
+  FORCE: 1,
+  /** path_credit: from now on the cell names the path of each verdict that may be cached. */
+  NAME_PATHS: 2,
+} as const;
+
+/** path_credit's credits[].flags: bits. */
+export const PathFlag = {
+  /** Packets of this path are still forwarded without the cell. */
+  CACHED: 1,
+} as const;

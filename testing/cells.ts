@@ -7,7 +7,7 @@ import type { CellHost } from '../agent/cells.ts';
 import type { Frame } from '../agent/ports/frames.ts';
 import { H, NO_QUEUE, REGION_BYTES, RUN, RX_SLOTS } from '../sandbox/channel/layout.ts';
 import { type CellOwner, HostCell } from '../sandbox/client/cell.ts';
-import type { CellEnd, CellEvents, CellLimits, ProgramImage, Verdict } from '../sandbox/client/types.ts';
+import type { CellEnd, CellEvents, CellRequest, ProgramImage, Verdict } from '../sandbox/client/types.ts';
 import { LearningSwitch } from '../sandbox/guest/learning.ts';
 import type { Program } from '../sandbox/guest/program.ts';
 import { Runtime } from '../sandbox/guest/runtime.ts';
@@ -75,12 +75,7 @@ export class InProcessHost implements CellHost {
     this.#options = options;
   }
 
-  open(
-    id: number,
-    program: ProgramImage,
-    _limits: CellLimits,
-    callback: Parameters<CellHost['open']>[3],
-  ): void {
+  open({ id, program, callback }: CellRequest<Frame>): void {
     let behaviour: Program;
     let frame: Frame | undefined;
     const step = (taken: Step): void => {

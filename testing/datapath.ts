@@ -1,6 +1,6 @@
 /** A switch without walls, wires or privileges: the agent's own core and the cells' own programs, in the test's process. */
 
-import type { Connect } from '../agent/channel/connection.ts';
+import type { Connect } from '../agent/channel/connection-options.ts';
 import type { FailMode } from '../agent/channel/switch.ts';
 import { Clock } from '../agent/clock.ts';
 import { AgentCore } from '../agent/core.ts';

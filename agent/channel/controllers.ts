@@ -2,7 +2,8 @@
 import type { Logger } from 'pino';
 import type { DialectContext } from '../../openflow/translate/index.ts';
 import type { Time } from '../clock.ts';
-import { type Connect, Connection, type ConnectionLimits } from './connection.ts';
+import { Connection } from './connection.ts';
+import type { Connect, ConnectionLimits } from './connection-options.ts';
 import type { Session } from './session.ts';
 import type { Switch } from './switch.ts';
 

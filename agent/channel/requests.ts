@@ -26,6 +26,7 @@ export interface RequestsOptions {
   ports: PortSet;
   clock: Clock;
   dispatcher: { dropFragments: boolean };
+  portModified?: () => void;
 }
 
 type Multipart = MessageOf<'multipart_request'>;
@@ -95,7 +96,9 @@ export class Requests {
   }
 
   portMod({ version }: Session, message: MessageOf<'port_mod'>): Port {
-    return modifyPort(this.#options.ports.get(message.port_no), message, version);
+    const port = modifyPort(this.#options.ports.get(message.port_no), message, version);
+    this.#options.portModified?.();
+    return port;
   }
 
   queueConfig(session: Session, { xid, port }: MessageOf<'queue_get_config_request'>): void {

@@ -198,6 +198,8 @@ export class Switch {
       table_config: (session, received) => this.#tableConfig(session, received),
       table_status: notFromControllers,
       transaction: notFromControllers,
+      path_release: notFromControllers,
+      path_credit: notFromControllers,
     };
   }
 

@@ -32,6 +32,8 @@ export interface DispatcherOptions {
   ask: (flow: PendingFlow, frame: Frame, key: Uint32Array) => boolean;
   /** A rule whose cell is gone and whose next packet has come: to be taken out of the table. */
   retire: (rule: Rule) => void;
+  /** Packets without a rule may go another way from now on. */
+  rerouted?: () => void;
   /** The id of a query, which is the number of the cell that the answer opens. */
   nextNumber: () => number;
 }
@@ -63,11 +65,9 @@ export class Dispatcher {
   readonly pending: PendingFlows;
   /** OFPC_FRAG_DROP is in force: IP fragments are dropped, first ones too. */
   dropFragments = false;
-  /** DispatchMiss in force; DEFAULT_CELL is plain mode. */
-  miss: number = DispatchMiss.DEFAULT_CELL;
   defaultCell: CellRecord | undefined;
-  /** Takes packets without a rule while it is set (fail mode standalone). */
-  standaloneCell: CellRecord | undefined;
+  #miss: number = DispatchMiss.DEFAULT_CELL;
+  #standaloneCell: CellRecord | undefined;
   readonly #options: DispatcherOptions;
   readonly #key = new Uint32Array(KEY_WORDS);
   readonly #at = { l3: 0, l4: 0 };
@@ -75,6 +75,32 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.pending = new PendingFlows(options.fields, options.nextNumber);
+  }
+
+  /** DispatchMiss in force; DEFAULT_CELL is plain mode. */
+  get miss(): number {
+    return this.#miss;
+  }
+
+  set miss(miss: number) {
+    this.#miss = miss;
+    this.#options.rerouted?.();
+  }
+
+  /** Takes packets without a rule while it is set (fail mode standalone). */
+  get standaloneCell(): CellRecord | undefined {
+    return this.#standaloneCell;
+  }
+
+  set standaloneCell(cell: CellRecord | undefined) {
+    this.#standaloneCell = cell;
+    this.#options.rerouted?.();
+  }
+
+  /** The cell of packets that no rule matches, if one has them. */
+  get cellWithoutRule(): CellRecord | undefined {
+    if (this.#standaloneCell !== undefined) return this.#standaloneCell;
+    return this.#miss === DispatchMiss.DEFAULT_CELL ? this.defaultCell : undefined;
   }
 
   /** One frame, from a port or taken out of a queue. It is the dispatcher's from here on. */
@@ -219,13 +245,10 @@ export class Dispatcher {
   }
 
   #toMiss(frame: Frame, reason: number): void {
-    const cell = this.standaloneCell ?? this.defaultCell;
-    if (
-      (this.standaloneCell !== undefined || this.miss === DispatchMiss.DEFAULT_CELL) &&
-      cell !== undefined
-    ) {
+    const cell = this.cellWithoutRule;
+    if (cell !== undefined) {
       this.#toCell(cell, frame);
-    } else if (this.miss === DispatchMiss.QUERY) {
+    } else if (this.#miss === DispatchMiss.QUERY) {
       this.#hold(frame, reason);
     } else {
       this.counters.dropped.miss++;

@@ -19,6 +19,7 @@ import {
 import type { Asker } from '../cell-control.ts';
 import { type CellListener, type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';
+import type { FastPath } from '../fastpath/fast-path.ts';
 import type { Liveness } from '../liveness.ts';
 import type { Programs } from '../programs.ts';
 import { TokenBucket } from './admission.ts';
@@ -58,6 +59,7 @@ export interface FlowsOptions {
   reply: (cell: CellRecord, reply: CellReply, asker: Asker | undefined) => void;
   /** How long an openflow cell waits for its first barrier before it runs with the entries it has, ms. */
   firstBarrierMs: () => number;
+  fastPath?: FastPath;
   logger: Logger;
 }
 
@@ -132,6 +134,7 @@ export class Flows implements CellListener {
       return;
     }
     this.counters.added++;
+    this.#options.fastPath?.ruleAdded(rule);
     for (const other of displaced) this.#dispose(other, 'delete');
     const limits: CellLimits = {
       memoryMiB: spec.memory_mib || DEFAULT_LIMITS.memoryMiB,
@@ -179,6 +182,7 @@ export class Flows implements CellListener {
     // Which directions a rule covers is part of what it is, not of what can be changed.
     rule.flags =
       (message.flags & ~DispatchFlag.BOTH_DIRECTIONS) | (rule.flags & DispatchFlag.BOTH_DIRECTIONS);
+    if (rule.cell !== undefined) this.#options.fastPath?.drop(rule.cell);
     if (rule.cell?.handle !== undefined) this.#reports.ready(rule.cell, rule, message.query_id);
   }
 
@@ -252,7 +256,9 @@ export class Flows implements CellListener {
   sweep(): void {
     const { rules, clock, cells } = this.#options;
     const { now } = clock;
-    for (const [rule, why] of rules.expired(now)) this.end(rule, why);
+    // Packets that the kernel has forwarded count as well.
+    const settle = (rule: Rule) => this.#options.fastPath?.foldCell(rule.cell);
+    for (const [rule, why] of rules.expired(now, settle)) this.end(rule, why);
     this.#giveUpLate(now);
     this.#tellRefusals(now);
     const limit = this.#options.firstBarrierMs();

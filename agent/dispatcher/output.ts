@@ -42,6 +42,10 @@ export type OutputVerdict = Pick<
 >;
 
 const FORWARDING_OFF = PortConfig.PORT_DOWN | PortConfig.NO_FWD;
+
+/** Whether packets may leave by the port. */
+export const isForwarding = ({ config }: Port): boolean => (config & FORWARDING_OFF) === 0;
+
 const FLOODING_OFF = FORWARDING_OFF | NO_FLOOD;
 
 export class Output {
@@ -108,7 +112,8 @@ export class Output {
     }
   }
 
-  #mayUse(tenant: number, port: number): boolean {
+  /** Whether the tenant's packets may go to the port. */
+  mayUse(tenant: number, port: number): boolean {
     return tenant === 0 || this.#allowed.get(tenant)?.has(port) === true;
   }
 
@@ -117,7 +122,7 @@ export class Output {
     if (port === undefined) {
       if (number === PortNumber.LOCAL) this.counters.local++;
       else this.counters.noPort++;
-    } else if (!this.#mayUse(tenant, number)) this.counters.notAllowed++;
+    } else if (!this.mayUse(tenant, number)) this.counters.notAllowed++;
     else if (port.config & FORWARDING_OFF) this.counters.portDown++;
     else this.#queue(port, verdict);
   }
@@ -127,7 +132,7 @@ export class Output {
     const { list } = this.#ports;
     for (let i = 0; i < list.length; i++) {
       const port = list[i];
-      if (port.number === inPort || port.config & off || !this.#mayUse(tenant, port.number)) continue;
+      if (port.number === inPort || port.config & off || !this.mayUse(tenant, port.number)) continue;
       this.#queue(port, verdict);
     }
   }

@@ -1,7 +1,7 @@
 /** The dispatch table: which packets are which flow, and which cell that flow has. */
 import type { Match } from '../../openflow/index.ts';
 import { CachedClassifier } from '../../packet/cached-classifier.ts';
-import { KEY_WORDS } from '../../packet/index.ts';
+import { K, KEY_WORDS } from '../../packet/index.ts';
 import { MaskMap } from '../../packet/mask-map.ts';
 import { type CompiledMatch, compileMatch, reverseMatch } from '../../sandbox/match.ts';
 import type { CellRecord } from '../cells.ts';
@@ -149,6 +149,7 @@ export class RuleTable {
   refusedMasks = 0;
   readonly #entries = new CachedClassifier<Rule>();
   readonly #rules = new Set<Rule>();
+  #flowLabels = 0;
   readonly #deadlines = new Deadlines<Rule>();
   readonly #masks = new MaskCounts();
 
@@ -164,6 +165,11 @@ export class RuleTable {
 
   get size(): number {
     return this.#rules.size;
+  }
+
+  /** Whether which rule a packet has may depend on its IPv6 flow label. */
+  get readsFlowLabel(): boolean {
+    return this.#flowLabels > 0;
   }
 
   lookup(key: Uint32Array): Rule | undefined {
@@ -229,10 +235,14 @@ export class RuleTable {
     if (this.#rules.has(rule)) this.#deadlines.set(rule, rule.deadline);
   }
 
-  /** Rules whose time is up, with the reason; they are the caller's to remove, and not told again. Looks at no others. */
-  expired(now: number): [Rule, 'idle' | 'hard'][] {
+  /**
+   * Rules whose time is up, with the reason; they are the caller's to remove, and not told again. Looks at no others.
+   * `settle` is told of each before: it may know of packets that are not counted yet.
+   */
+  expired(now: number, settle?: (rule: Rule) => void): [Rule, 'idle' | 'hard'][] {
     const found: [Rule, 'idle' | 'hard'][] = [];
     for (let rule = this.#deadlines.first(now); rule !== undefined; rule = this.#deadlines.first(now)) {
+      if (rule.expiry(now) !== undefined) settle?.(rule);
       const reason = rule.expiry(now);
       if (reason === undefined) {
         // One whose cell is made yet may be overdue: it is looked at again.
@@ -246,12 +256,14 @@ export class RuleTable {
   }
 
   #leave(rule: Rule): void {
+    if (rule.forward.mask[K.FLABEL] !== 0) this.#flowLabels--;
     this.#deadlines.remove(rule);
     this.#masks.remove(rule);
   }
 
   #insert(rule: Rule): Rule[] {
     this.#rules.add(rule);
+    if (rule.forward.mask[K.FLABEL] !== 0) this.#flowLabels++;
     this.#masks.add(rule);
     this.#deadlines.set(rule, rule.deadline);
     const losers = new Set<Rule>();

@@ -18,12 +18,16 @@ export abstract class InterfacePort implements Port {
   hardwareAddress = '00:00:00:00:00:00';
   medium = NO_MEDIUM;
   config = 0;
+  /** Longest packet behind the Ethernet header, bytes. */
+  mtu = 0;
   /** Interface index, 0 while the interface is away. */
   index = 0;
   /** -1 while the interface is away. */
   fd = -1;
   /** A controller set the interface down: it is set up again when the agent ends. */
   #takenDown = false;
+  /** Called before counters are read: somebody else may have more of them. */
+  onRefresh: (() => void) | undefined;
   protected readonly rtnetlink: Rtnetlink;
 
   constructor(number: number, name: string, rtnetlink: Rtnetlink, now: number) {
@@ -79,6 +83,7 @@ export abstract class InterfacePort implements Port {
     state.running = link.running;
     this.hardwareAddress = link.address;
     this.medium = medium;
+    this.mtu = link.mtu;
     if (link.up) this.config &= ~PortConfig.PORT_DOWN;
     else this.config |= PortConfig.PORT_DOWN;
     return !same;

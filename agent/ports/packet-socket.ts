@@ -186,6 +186,7 @@ export class PacketPort extends InterfacePort {
 
   /** PACKET_STATISTICS counts since the last time it was read. */
   refreshCounters(): void {
+    this.onRefresh?.();
     if (this.fd < 0) return;
     if (sys.getsockopt(this.fd, SOL_PACKET, PACKET_STATISTICS, this.#statistics, [8]) !== 0) return;
     this.counters.rxDropped += new DataView(this.#statistics.buffer).getUint32(4, true);

@@ -40,6 +40,11 @@ export interface PortsOptions {
   /** Enough frames are on their way through cells. */
   busy: () => boolean;
   changed: (port: Port, change: PortChange) => void;
+  /** A port has a socket from now on; it is about to lose it. */
+  opened?: (port: InterfacePort) => void;
+  closing?: (port: InterfacePort) => void;
+  /** Its MTU is another. */
+  resized?: (port: InterfacePort) => void;
   logger: Logger;
 }
 
@@ -253,6 +258,7 @@ export class Ports {
 
   #openPort(port: InterfacePort, link: Interface): void {
     port.open(link);
+    this.#options.opened?.(port);
     if (this.#started) this.#watch(port);
   }
 
@@ -272,6 +278,7 @@ export class Ports {
 
   #closePort(port: InterfacePort): void {
     if (port.fd < 0) return;
+    this.#options.closing?.(port);
     this.#options.loop.unwatch(port.fd);
     port.close();
   }
@@ -296,6 +303,7 @@ export class Ports {
     if (port === undefined) return;
     const { logger, changed } = this.#options;
     const back = !port.link.present;
+    if (port.mtu !== link.mtu) this.#options.resized?.(port);
     const differs = port.apply(link);
     if (back) {
       this.#attempt(port, () => this.#makeQueues(port));

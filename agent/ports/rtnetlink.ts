@@ -21,6 +21,7 @@ const RTM_GETTCLASS = 42;
 
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
 
@@ -41,6 +42,8 @@ export interface Interface {
   address: string;
   up: boolean;
   running: boolean;
+  /** Longest packet behind the Ethernet header, bytes. */
+  mtu: number;
 }
 
 /** An HTB class that packets can be put in (one without classes below it). */
@@ -98,9 +101,11 @@ export const parseLink = (message: DataView): Interface | undefined => {
     address: '00:00:00:00:00:00',
     up: (flags & IFF_UP) !== 0,
     running: (flags & IFF_RUNNING) !== 0,
+    mtu: 0,
   };
   for (const [type, value] of attributes(message, NLMSG_HEADER + IFINFOMSG)) {
     if (type === IFLA_IFNAME) link.name = text(value);
+    if (type === IFLA_MTU && value.byteLength >= 4) link.mtu = value.getUint32(0, true);
     if (type === IFLA_ADDRESS && value.byteLength === 6) {
       const bytes = new Uint8Array(value.buffer, value.byteOffset, 6);
       link.address = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
@@ -196,6 +201,11 @@ export class Rtnetlink {
       if (one !== undefined) found.push(one);
     });
     return found;
+  }
+
+  /** A request that is answered by success alone; `body` from the family's own header on. Throws PortError FC_NETLINK. */
+  change(type: number, flags: number, body: DataView): void {
+    this.#request(type, NLM_F_ACK | flags, body, () => {});
   }
 
   close(): void {

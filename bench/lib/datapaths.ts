@@ -2,7 +2,7 @@
  * What the benchmarks compare: each datapath takes over the switch namespace of a topology, with every port
  * of it, and gives back the processes whose CPU time and memory are its cost.
  */
-import type { StdioOptions } from 'node:child_process';
+import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Switch, stop } from '../../mininet/topology.ts';
 import type { CellWall } from '../../sandbox/index.ts';
+import { inside, OpenVSwitch } from '../peers/open-vswitch.ts';
 
 export interface Running {
   /** The processes on the data path, children included. */
@@ -94,6 +95,7 @@ export interface FlowcellOptions {
   wall?: CellWall;
   /** Of its flows, seconds; default the app's. */
   idleTimeout?: number;
+  fastPath?: boolean;
   /** TCP port on the loopback of a further controller; somebody must listen there. */
   secondController?: number;
   /** In place of the learning switch: so many entries in the default cell (entries-controller.ts). */
@@ -119,7 +121,7 @@ function fillTable(node: Switch, entries: number) {
 /** Our agent and controller, as the command line starts them. */
 export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
   return {
-    name: 'flowcell',
+    name: options.fastPath ? 'flowcell, fast path' : 'flowcell',
     async start(node) {
       const runDir = mkdtempSync(join(tmpdir(), 'fc-bench-'));
       const env = { ...process.env, FLOWCELL_RUN_DIR: runDir };
@@ -140,6 +142,7 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
       const controllers = [CONTROLLER_PORT, options.secondController].filter((port) => port !== undefined);
       const agentArgs = ['agent', '--datapath-id', '1'];
       for (const port of controllers) agentArgs.push('--controller', `127.0.0.1:${port}`);
+      if (options.fastPath) agentArgs.push('--fast-path');
       const ports = node.ports.flatMap((name) => ['--port', name]);
       const poolArgs = ['--pool-size', String(options.poolSize ?? DEFAULT_POOL)];
       const agent = node.spawn([flowcell, ...agentArgs, ...ports, ...poolArgs, ...common], spawnOptions);
@@ -172,6 +175,17 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
   };
 }
 
+/** Command lines of its controllers; `dir` is a folder for what they leave behind. */
+const CONTROLLERS = {
+  testcontroller: (dir: string) => [
+    ...['ovs-testcontroller', `ptcp:${CONTROLLER_PORT}:127.0.0.1`, `--unixctl=${dir}/controller.ctl`],
+  ],
+  'os-ken': () => [
+    ...['osken-manager', '--ofp-listen-host', '127.0.0.1', '--ofp-tcp-listen-port', String(CONTROLLER_PORT)],
+    new URL('../peers/osken_learning_switch.py', import.meta.url).pathname,
+  ],
+} as const;
+
 /**
  * Open vSwitch's user-space datapath with a controller: its own test controller, os-ken's, none (a learning bridge), or one that
  * puts so many entries in.
@@ -185,69 +199,30 @@ export function ovsDatapath(
     name: named === 'none' || named === 'entries' ? 'ovs-userspace' : `ovs-userspace + ${named}`,
     async start(node) {
       const dir = mkdtempSync(join(tmpdir(), 'fc-ovs-'));
-      const env = { ...process.env, OVS_RUNDIR: dir, OVS_LOGDIR: dir, OVS_DBDIR: dir, OVS_SYSCONFDIR: dir };
-      const run = (...argv: string[]) => node.exec(argv, { env });
-      const quiet = { stdio: 'ignore' as const, env };
-      const database = join(dir, 'conf.db');
-      const remote = `unix:${dir}/db.sock`;
-      await run('ovsdb-tool', 'create', database, '/usr/share/openvswitch/vswitch.ovsschema');
-      const server = node.spawn(
-        ['ovsdb-server', database, `--remote=p${remote}`, `--unixctl=${dir}/ovsdb.ctl`],
-        quiet,
-      );
-      await until('ovsdb-server starting', async () => {
-        const result = await node.exec(['ovs-vsctl', '--timeout=1', `--db=${remote}`, '--no-wait', 'init'], {
-          env,
-          anyExit: true,
-        });
-        return result.code === 0;
-      });
-      const daemon = node.spawn(['ovs-vswitchd', remote, `--unixctl=${dir}/vswitchd.ctl`], quiet);
-      const vsctl = (...argv: string[]) => run('ovs-vsctl', `--db=${remote}`, '--timeout=10', ...argv);
-      await vsctl('add-br', 'br0', '--', 'set', 'bridge', 'br0', 'datapath_type=netdev');
-      await vsctl(
-        ...['set', 'bridge', 'br0', 'protocols=OpenFlow13', 'other-config:disable-in-band=true'],
-        ...[`fail-mode=${controller === 'none' ? 'standalone' : 'secure'}`],
-      );
-      for (const [index, name] of node.ports.entries()) {
-        await vsctl('add-port', 'br0', name, '--', 'set', 'interface', name, `ofport_request=${index + 1}`);
+      const failMode = controller === 'none' ? 'standalone' : 'secure';
+      const ovs = new OpenVSwitch({ ...inside(node), folder: dir, datapath: 'netdev', failMode });
+      await ovs.start();
+      const targets: string[] = [];
+      let peer: ChildProcess | undefined;
+      let filled: Promise<unknown> | undefined;
+      if (controller !== 'none') {
+        if (typeof controller === 'object')
+          ({ controller: peer, filled } = fillTable(node, controller.entries));
+        else peer = node.spawn(CONTROLLERS[controller](dir), { stdio: 'ignore' });
+        targets.push(`tcp:127.0.0.1:${CONTROLLER_PORT}`);
       }
-      const peers = [daemon, server];
-      if (typeof controller === 'object') {
-        const filler = fillTable(node, controller.entries);
-        peers.unshift(filler.controller);
-        await vsctl('set-controller', 'br0', `tcp:127.0.0.1:${CONTROLLER_PORT}`);
-        await filler.filled;
-      } else if (controller !== 'none') {
-        const app = new URL('../peers/osken_learning_switch.py', import.meta.url).pathname;
-        const argv =
-          controller === 'os-ken'
-            ? [
-                'osken-manager',
-                '--ofp-listen-host',
-                '127.0.0.1',
-                '--ofp-tcp-listen-port',
-                String(CONTROLLER_PORT),
-                app,
-              ]
-            : ['ovs-testcontroller', `ptcp:${CONTROLLER_PORT}:127.0.0.1`, `--unixctl=${dir}/controller.ctl`];
-        peers.unshift(node.spawn(argv, quiet));
-        await vsctl('set-controller', 'br0', `tcp:127.0.0.1:${CONTROLLER_PORT}`);
-        await vsctl('set', 'controller', 'br0', 'max_backoff=1000');
-        await until(`${controller} connecting`, async () => {
-          const { stdout } = await vsctl('get', 'controller', 'br0', 'is_connected');
-          return stdout.trim() === 'true';
-        });
-      }
-      const targets = controller === 'none' ? [] : [`tcp:127.0.0.1:${CONTROLLER_PORT}`];
-      if (secondController !== undefined) {
-        await vsctl('set-controller', 'br0', ...targets, `tcp:127.0.0.1:${secondController}`);
+      if (secondController !== undefined) targets.push(`tcp:127.0.0.1:${secondController}`);
+      if (targets.length > 0) {
+        await ovs.connect('OpenFlow13', ...targets);
+        await until(`${named} connecting`, () => ovs.isConnected(targets[0]));
+        await filled;
       }
       return {
-        pids: () => [daemon.pid!],
-        parts: () => ({ switch: [daemon.pid!], controller: controller === 'none' ? [] : [peers[0].pid!] }),
+        pids: () => [ovs.pid],
+        parts: () => ({ switch: [ovs.pid], controller: peer === undefined ? [] : [peer.pid!] }),
         async stop() {
-          for (const peer of peers) await stop(peer);
+          if (peer !== undefined) await stop(peer);
+          await ovs.stop();
           rmSync(dir, { recursive: true, force: true });
         },
       };

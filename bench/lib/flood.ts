@@ -19,7 +19,7 @@ const MEMORY_EVERY_MS = 250;
 /** What was sent has come through or is lost by then, ms. */
 const SETTLE_MS = 1500;
 /** After that the device is given up as not coming back. */
-const RECOVERY_LIMIT_MS = 10_000;
+export const RECOVERY_LIMIT_MS = 10_000;
 const RECOVERY_STEP_MS = 20;
 
 const node = new URL('../../bin/node', import.meta.url).pathname;

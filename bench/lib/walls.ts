@@ -8,6 +8,7 @@ import {
   type CellHandle,
   type CellWall,
   type FrameRef,
+  type OpenCallback,
   PollLoop,
   TenantHosts,
 } from '../../sandbox/index.ts';
@@ -44,9 +45,9 @@ export async function measureWall(wall: CellWall): Promise<WallCost> {
     const open = (id: number) =>
       new Promise<[CellHandle<FrameRef>, number]>((resolve, reject) => {
         const limits = { memoryMiB: 16, runMs: 50, wall };
-        hosts.open(id, openflow, limits, (error, cell, us) =>
-          cell === null ? reject(error) : resolve([cell, us / 1000]),
-        );
+        const callback: OpenCallback<FrameRef> = (error, cell, us) =>
+          cell === null ? reject(error) : resolve([cell, us / 1000]);
+        hosts.open({ id, program: openflow, limits, callback });
       });
     // The first brings what the others share.
     const cells = [(await open(1))[0]];

@@ -80,6 +80,8 @@ export class Story {
       case 'entries': {
         const flow = this.#of(event);
         if (flow === undefined) return { step: 'other', flow };
+        // They may be on their way before the cell is.
+        flow.cell = event.cell ?? flow.cell;
         flow.entries = event.entries ?? 0;
         flow.entriesUs = event.at - flow.queriedAt;
         return { step: 'entries', flow };

@@ -82,5 +82,7 @@ export const MESSAGES: Readonly<Record<string, string>> = {
   cell_message: 'Controller to device: a message for one cell.',
   table_config: 'Agent to cell, and back: what OpenFlow 1.0 and 1.4 say of tables and 1.3 cannot.',
   'docs/protocol.md table_status': "Cell to agent: a table's free room passed a limit.",
+  path_release: 'Cell to agent: these paths are not to be cached any more, unless they are in use.',
+  path_credit: 'Agent to cell: what was forwarded without it; answers a path_release of the same token.',
   transaction: 'Agent to cell: the messages in between happen all at once, or none of them.',
 };

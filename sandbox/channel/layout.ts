@@ -113,6 +113,9 @@ export const TX = {
   /** OUTPUT: the queue of the port, or NO_QUEUE. */
   QUEUE: 6,
   TABLE_ID: 7,
+  /** With CACHEABLE: the path through the tables, 0: not named; and how many messages the cell had seen that may change verdicts. */
+  PATH: 7,
+  MODIFICATIONS: 8,
   COOKIE_LO: 8,
   COOKIE_HI: 9,
   METADATA_LO: 10,

@@ -210,7 +210,11 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
     if (frame === null) return `record for slot ${slot}, which holds no packet`;
     verdict.kind = kind;
     verdict.last = (kindWord & TX_FLAG.LAST) !== 0;
-    verdict.cacheable = (kindWord & TX_FLAG.CACHEABLE) !== 0;
+    verdict.cacheable = (kindWord & TX_FLAG.CACHEABLE) !== 0 && kind !== TX_KIND.TO_CONTROLLER;
+    if (verdict.cacheable) {
+      verdict.path = words[at + TX.PATH]! >>> 0;
+      verdict.modifications = words[at + TX.MODIFICATIONS]!;
+    }
     verdict.frame = frame;
     if (kind === TX_KIND.OUTPUT && (kindWord & TX_FLAG.UNCHANGED) !== 0) {
       verdict.port = words[at + TX.PORT]! >>> 0;
@@ -254,6 +258,8 @@ export const emptyVerdict = <F extends FrameRef>(region: Uint8Array, regionAddre
   kind: 0,
   last: false,
   cacheable: false,
+  path: 0,
+  modifications: 0,
   frame: undefined as unknown as F,
   port: 0,
   region,

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { PollLoop } from '../sys/loop.ts';
 import type { Bans } from './bans.ts';
 import type { SandboxHost } from './host.ts';
-import type { CellEnd, CellEvents, CellHandle, FrameRef, ProgramImage } from './types.ts';
+import type { CellEnd, CellEvents, FrameRef, ProgramImage } from './types.ts';
 
 export interface SandboxHostOptions<F extends FrameRef> {
   tenant: number;
@@ -48,9 +48,3 @@ export interface SandboxHostStats {
   /** Times the host process was started again. */
   restarts: number;
 }
-
-export type OpenCallback<F extends FrameRef> = (
-  error: Error | null,
-  cell: CellHandle<F> | null,
-  setupUs: number,
-) => void;

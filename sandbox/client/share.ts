@@ -1,8 +1,7 @@
 /** The sandbox hosts of a tenant for several devices in one process. */
 import { SandboxError } from './errors.ts';
-import type { OpenCallback } from './host-types.ts';
 import type { HostView, TenantHosts } from './tenant-hosts.ts';
-import type { CellEvents, CellLimits, FrameRef, ProgramImage } from './types.ts';
+import type { CellEvents, CellRequest, FrameRef, OpenCallback } from './types.ts';
 
 /**
  * What one of several devices in a process has of the sandbox hosts they share. A cell is a cell of its own as ever;
@@ -19,25 +18,20 @@ export class HostShare<F extends FrameRef> {
   }
 
   /** As TenantHosts.open. */
-  open(
-    id: number,
-    program: ProgramImage,
-    limits: CellLimits,
-    callback: OpenCallback<F>,
-    wanted?: () => boolean,
-  ): void {
+  open(request: CellRequest<F>): void {
+    const { callback } = request;
     const gone = () => new SandboxError('FC_HOST_UNAVAILABLE', 'this share of the sandbox hosts was closed');
     if (this.#closed) {
       callback(gone(), null, 0);
       return;
     }
-    const opened: OpenCallback<F> = (error, cell, setupUs) => {
+    const guarded: OpenCallback<F> = (error, cell, setupUs) => {
       if (cell !== null && this.#closed) {
         cell.close();
         callback(gone(), null, setupUs);
       } else callback(error, cell, setupUs);
     };
-    this.#hosts.openFor(this.#events, id, program, limits, opened, wanted);
+    this.#hosts.open({ ...request, callback: guarded }, this.#events);
   }
 
   kick(): void {

@@ -1,16 +1,11 @@
 /** Warm isolates of each kind, and the requests that wait for one: a shelf for each kind. */
 import type { CellKind } from '../channel/control.ts';
-import type { HostCellInit } from './cell.ts';
-import type { OpenCallback } from './host-types.ts';
-import type { CellLimits, FrameRef, ProgramImage } from './types.ts';
+import type { CellEvents, CellLimits, CellRequest, FrameRef, ProgramImage } from './types.ts';
 
-/** A request for a cell. */
-export interface Waiter<F extends FrameRef> extends HostCellInit<F> {
-  readonly limits: CellLimits;
+/** A request for a cell, and who hears of the cell. */
+export interface Waiter<F extends FrameRef> extends CellRequest<F> {
+  readonly events: CellEvents<F>;
   readonly since: number;
-  readonly callback: OpenCallback<F>;
-  /** False: whoever asked has given up. Left out: nobody does. */
-  readonly wanted: (() => boolean) | undefined;
 }
 
 export const kindOf = ({ hash }: ProgramImage, { memoryMiB, wall }: CellLimits): CellKind => ({

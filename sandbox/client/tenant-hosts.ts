@@ -7,10 +7,10 @@ import { HOST_CELLS } from '../channel/control.ts';
 import { Bans } from './bans.ts';
 import { SandboxError } from './errors.ts';
 import { SandboxHost } from './host.ts';
-import type { OpenCallback, SandboxHostOptions, SandboxHostStats } from './host-types.ts';
+import type { SandboxHostOptions, SandboxHostStats } from './host-types.ts';
 import { limitsRefusal } from './limits.ts';
 import { HostShare } from './share.ts';
-import type { CellEvents, CellLimits, FrameRef, ProgramImage } from './types.ts';
+import type { CellEvents, CellRequest, FrameRef, OpenCallback } from './types.ts';
 
 /** Hosts for 16,000 cells; and cells with a host of their own, each some 50 MiB. */
 const MAX_HOSTS = 8;
@@ -40,13 +40,8 @@ export interface HostView extends SandboxHostStats {
   cells: number;
 }
 
-interface Request<F extends FrameRef> {
+interface Request<F extends FrameRef> extends CellRequest<F> {
   readonly events: CellEvents<F>;
-  readonly id: number;
-  readonly program: ProgramImage;
-  readonly limits: CellLimits;
-  readonly callback: OpenCallback<F>;
-  readonly wanted: (() => boolean) | undefined;
 }
 
 interface Member<F extends FrameRef> {
@@ -94,36 +89,15 @@ export class TenantHosts<F extends FrameRef> {
   }
 
   /** As SandboxHost.open, in the host that can have it soonest. */
-  open(
-    id: number,
-    program: ProgramImage,
-    limits: CellLimits,
-    callback: OpenCallback<F>,
-    wanted?: () => boolean,
-  ): void {
-    this.openFor(this.#options.events, id, program, limits, callback, wanted);
-  }
-
-  /** `open` for one of several users: `events` hears of this cell. */
-  openFor(
-    events: CellEvents<F>,
-    id: number,
-    program: ProgramImage,
-    limits: CellLimits,
-    callback: OpenCallback<F>,
-    wanted?: () => boolean,
-  ): void {
+  open(asked: CellRequest<F>, events: CellEvents<F> = this.#options.events): void {
     const since = performance.now();
     const request: Request<F> = {
+      ...asked,
       events,
-      id,
-      program,
-      limits,
-      callback: (error, cell) => callback(error, cell, (performance.now() - since) * 1000),
-      wanted,
+      callback: (error, cell) => asked.callback(error, cell, (performance.now() - since) * 1000),
     };
-    if (this.#closed) callback(closedError(), null, 0);
-    else if (limits.wall === 'process') this.#openApart(request);
+    if (this.#closed) asked.callback(closedError(), null, 0);
+    else if (asked.limits.wall === 'process') this.#openApart(request);
     else this.#open(request);
   }
 
@@ -180,14 +154,14 @@ export class TenantHosts<F extends FrameRef> {
   }
 
   #openIn(host: SandboxHost<F>, request: Request<F>, tried: ReadonlySet<SandboxHost<F>> = new Set()): void {
-    const { events, id, program, limits, callback, wanted } = request;
+    const { events, callback } = request;
     const opened: OpenCallback<F> = (error, cell, us) => {
       // Warm isolates of other kinds can have taken what room there was.
       if (error instanceof SandboxError && error.code === 'FC_NO_RESOURCES' && !this.#closed) {
         this.#open(request, new Set([...tried, host]));
       } else callback(error, cell, us);
     };
-    host.openFor(events, id, program, limits, opened, wanted);
+    host.open({ ...request, callback: opened }, events);
   }
 
   /** Where a cell is warm; else where the fewest wait, of those that have room. */
@@ -267,8 +241,9 @@ export class TenantHosts<F extends FrameRef> {
   }
 
   /** A host for this cell alone, which ends with it. */
-  #openApart({ events, id, program, limits, callback }: Request<F>): void {
-    const problem = limitsRefusal(limits);
+  #openApart(request: Request<F>): void {
+    const { events, callback } = request;
+    const problem = limitsRefusal(request.limits);
     const most = this.#options.maxApart ?? MAX_APART;
     if (problem !== null) {
       callback(problem, null, 0);
@@ -284,10 +259,11 @@ export class TenantHosts<F extends FrameRef> {
     const begun = (host: SandboxHost<F>): void => {
       this.#apartStarting--;
       this.#apart.add(host);
-      host.openFor(events, id, program, limits, (error, cell, us) => {
+      const opened: OpenCallback<F> = (error, cell, us) => {
         if (error !== null) this.#endApart(host);
         callback(error, cell, us);
-      });
+      };
+      host.open({ ...request, callback: opened }, events);
     };
     const notBegun = (error: SandboxError): void => {
       this.#apartStarting--;

@@ -62,6 +62,9 @@ export interface Verdict<F extends FrameRef> {
   kind: number;
   last: boolean;
   cacheable: boolean;
+  /** Where it is cacheable: the cell's name for how it came to be, 0: none; messages seen (channel/modifications.ts). */
+  path: number;
+  modifications: number;
   frame: F;
   port: number;
   /**
@@ -113,4 +116,26 @@ export interface CellHandle<F extends FrameRef> {
   readonly usage: CellUsage;
   /** Ends the cell; `ended` follows with 'closed'. */
   close(): void;
+}
+
+/** `setupUs`: from the request to the cell's being there. Errors are SandboxErrors. */
+export type OpenCallback<F extends FrameRef> = (
+  error: Error | null,
+  cell: CellHandle<F> | null,
+  setupUs: number,
+) => void;
+
+/** What is said to open a cell. */
+export interface CellRequest<F extends FrameRef> {
+  /** The cell's number. */
+  readonly id: number;
+  readonly program: ProgramImage;
+  readonly limits: CellLimits;
+  /** Called before open() returns when an isolate is warm. */
+  readonly callback: OpenCallback<F>;
+  /**
+   * Asked when an isolate is there. False: whoever asked has given up, does not get it and is not called back. Left
+   * out: nobody does.
+   */
+  readonly wanted?: () => boolean;
 }

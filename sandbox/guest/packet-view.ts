@@ -53,6 +53,9 @@ export class PacketView implements Packet {
   /** The present head was sent: it must not change any more. */
   private sent = false;
   private flags = 0;
+  private path = 0;
+  /** Messages that may change verdicts, taken so far (channel/modifications.ts). */
+  modifications = 0;
   /** The head in the receive slot is no longer what was received. */
   private slotEdited = false;
   private slotHead = 0;
@@ -100,7 +103,7 @@ export class PacketView implements Packet {
 
   /** True when all records of the packet are published. */
   finish(): boolean {
-    return this.transmit.finish(this.flags);
+    return this.transmit.finish(this.flags, this.path, this.modifications);
   }
 
   /** Bytes in front of the head into which headers may be pushed. */
@@ -194,8 +197,9 @@ export class PacketView implements Packet {
     words[at + TX.METADATA_HI] = metadataHi;
   }
 
-  cacheable(): void {
+  cacheable(path = 0): void {
     this.flags = TX_FLAG.CACHEABLE;
+    this.path = path;
   }
 
   /** Remembers the packet as it is; whatever is done to it then, restore() brings back. */

@@ -4,6 +4,7 @@
  */
 
 import { H, REGION_BYTES, RUN, RX_SLOTS } from '../channel/layout.ts';
+import { mayChangeVerdicts } from '../channel/modifications.ts';
 import { answerFor } from './answer.ts';
 import { ControlIn, ControlOut } from './control.ts';
 import { PacketView } from './packet-view.ts';
@@ -119,6 +120,7 @@ export class Runtime {
     this.attached = true;
     this.rxTail = load(words, H.RX_TAIL);
     this.nowMs = load(words, H.NOW_MS);
+    this.packet.modifications = 0;
     this.cell.id = load(words, H.CELL_ID) >>> 0;
     this.transmit.attach();
     this.controlIn.attach();
@@ -177,6 +179,7 @@ export class Runtime {
         this.caughtUp = true;
         return;
       }
+      if (mayChangeVerdicts(message)) this.packet.modifications = (this.packet.modifications + 1) | 0;
       if (this.program.message === undefined) this.send(answerFor(message));
       else this.program.message(message);
     } while (this.inTime);

@@ -18,6 +18,7 @@ import {
   TX,
   TX_FLAG,
   TX_KIND,
+  TX_KIND_MASK,
   TX_OFFSET,
   TX_RECORDS,
   TX_WORDS,
@@ -161,18 +162,21 @@ export class Transmit {
     into.bytes = this.privateHeads;
   }
 
-  /** Ends the packet in hand; true when all its records are published. */
-  finish(flags: number): boolean {
+  /** Ends the packet in hand; true when all its records are published. With CACHEABLE the last record has `path`. */
+  finish(flags: number, path: number, modifications: number): boolean {
     if (this.count === 0) {
       this.cut = false;
       this.record(TX_KIND.DONE, 0, this.region, slotHead(this.slot), 0, 0);
     }
-    if (this.spilled > 0) {
-      this.spill![(this.spilled - 1) * TX_WORDS + TX.KIND] |= TX_FLAG.LAST | flags;
-      return this.flush();
+    const spills = this.spilled > 0;
+    const words = spills ? this.spill! : this.words;
+    const at = spills ? (this.spilled - 1) * TX_WORDS : this.last;
+    words[at + TX.KIND] |= TX_FLAG.LAST | flags;
+    if (flags !== 0 && (words[at + TX.KIND] & TX_KIND_MASK) !== TX_KIND.TO_CONTROLLER) {
+      words[at + TX.PATH] = path;
+      words[at + TX.MODIFICATIONS] = modifications;
     }
-    this.words[this.last + TX.KIND] |= TX_FLAG.LAST | flags;
-    return true;
+    return spills ? this.flush() : true;
   }
 
   /** Shows the agent what was written; returns whether there was anything. */

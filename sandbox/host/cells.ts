@@ -23,6 +23,7 @@ import type { Built } from './builder.ts';
 import { Collector } from './collector.ts';
 import { kindOf, type Pool, type Shelf } from './pool.ts';
 import { HEAP_SHARE, leave, type SharedIsolate } from './shared-isolates.ts';
+import { Trimmer } from './trimmer.ts';
 import type { Watchdog } from './watchdog.ts';
 
 const RING_MASK = RING_SIZE - 1;
@@ -66,6 +67,7 @@ export class Cells {
   readonly #options: CellsOptions;
   readonly #words: Int32Array;
   readonly #collector = new Collector();
+  readonly #trimmer = new Trimmer();
   readonly #cells: (Cell | null)[] = new Array(MAX_INDEX).fill(null);
   readonly #runArguments: [number];
   readonly #queue = new Uint16Array(RING_SIZE);
@@ -124,6 +126,7 @@ export class Cells {
     this.#timers[index] = Infinity;
     this.#wipe(index);
     for (const flag of [CELL_BLOCKED, CELL_WANT, CELL_TAKEN]) Atomics.store(this.#words, flag + index, 0);
+    this.#trimmer.ended();
     this.#options.send({ type: 'released', index });
     this.#pool.recycle(index);
   }

@@ -33,8 +33,6 @@ export interface Protocol {
   readonly version: Version;
   /** Folder of its patterns. */
   readonly folder: string;
-  /** As Open vSwitch calls it. */
-  readonly ovsName: string;
   /** What empties a target. All but the last may be refused: a target need not know groups and meters. */
   readonly emptying: readonly AnyInit[];
   /** Asks for all of a kind. */
@@ -54,9 +52,8 @@ function protocol(
     decode(bytes: Uint8Array): AnyMessage;
     encode(message: AnyInit): Uint8Array;
   };
-  const digits = name.replace('.', '');
   return {
-    ...{ name, version, folder: `of${digits}`, ovsName: `OpenFlow${digits}` },
+    ...{ name, version, folder: `of${name.replace('.', '')}` },
     ...rest,
     mod: (value) => codec.decode(codec.encode(translate(structures, value) as unknown as AnyInit)) as Mod,
     errorName: (error) => errorMessageName(version, error),

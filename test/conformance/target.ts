@@ -1,9 +1,8 @@
 /** The switches that can be tested: each takes over the three ports of a switch namespace, numbered 1 to 3. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { until } from '../../bench/lib/datapaths.ts';
+import { inside, OpenVSwitch, ovsProtocol } from '../../bench/peers/open-vswitch.ts';
 import type { Switch } from '../../mininet/topology.ts';
 import { stop } from '../../mininet/topology.ts';
 import type { Protocol } from './protocol.ts';
@@ -36,63 +35,17 @@ const startFlowcell: Start = async (node, controllerPort) => {
   };
 };
 
-/** One command to a daemon of Open vSwitch, as ovs-appctl sends it: JSON-RPC on its control socket. */
-function appctl(path: string, method: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    let reply = '';
-    socket.on('error', reject);
-    socket.on('data', (chunk) => {
-      reply += chunk;
-      let parsed: { error: unknown };
-      try {
-        parsed = JSON.parse(reply);
-      } catch {
-        return; // Not all of it yet.
-      }
-      socket.end();
-      if (parsed.error === null) resolve();
-      else reject(new Error(`${method}: ${parsed.error}`));
-    });
-    socket.write(JSON.stringify({ id: 0, method, params: [] }));
-  });
-}
-
-const startOvs: Start = async (node, controllerPort, { ovsName }) => {
-  const dir = mkdtempSync(join(tmpdir(), 'fc-conf-ovs-'));
-  const env = { ...process.env, OVS_RUNDIR: dir, OVS_LOGDIR: dir, OVS_DBDIR: dir, OVS_SYSCONFDIR: dir };
-  const quiet = { stdio: 'ignore' as const, env };
-  const remote = `unix:${dir}/db.sock`;
-  const control = `${dir}/vswitchd.ctl`;
-  await node.exec(['ovsdb-tool', 'create', `${dir}/conf.db`, '/usr/share/openvswitch/vswitch.ovsschema'], {
-    env,
-  });
-  const server = node.spawn(
-    ['ovsdb-server', `${dir}/conf.db`, `--remote=p${remote}`, `--unixctl=${dir}/ovsdb.ctl`],
-    quiet,
-  );
-  const vsctl = (...argv: string[]) =>
-    node.exec(['ovs-vsctl', `--db=${remote}`, '--timeout=10', ...argv], { env, anyExit: true });
-  await until('ovsdb-server starting', async () => (await vsctl('--no-wait', 'init')).code === 0);
-  const daemon = node.spawn(['ovs-vswitchd', remote, `--unixctl=${control}`], quiet);
-  const ports = node.ports.flatMap((name, index) => [
-    ...['--', 'add-port', 'br0', name],
-    ...['--', 'set', 'interface', name, `ofport_request=${index + 1}`],
-  ]);
-  const { code, stderr } = await vsctl(
-    ...['add-br', 'br0', '--', 'set', 'bridge', 'br0', 'datapath_type=netdev', 'fail-mode=secure'],
-    ...[`protocols=${ovsName}`, 'other-config:disable-in-band=true', ...ports],
-    ...['--', 'set-controller', 'br0', `tcp:127.0.0.1:${controllerPort}`],
-    ...['--', 'set', 'controller', 'br0', 'max_backoff=1000'],
-  );
-  if (code !== 0) throw new Error(`Open vSwitch could not be set up: ${stderr}`);
+const startOvs: Start = async (node, controllerPort, { name }) => {
+  const folder = mkdtempSync(join(tmpdir(), 'fc-conf-ovs-'));
+  const ovs = new OpenVSwitch({ ...inside(node), folder, datapath: 'netdev' });
+  await ovs.start();
+  await ovs.connect(ovsProtocol(name), `tcp:127.0.0.1:${controllerPort}`);
   return {
     // A barrier does not wait for the cached flows, and statistics come by the second.
-    settle: () => appctl(control, 'revalidator/purge'),
+    settle: () => ovs.purge(),
     async stop() {
-      await stop(daemon);
-      await stop(server);
-      rmSync(dir, { recursive: true, force: true });
+      await ovs.stop();
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 };

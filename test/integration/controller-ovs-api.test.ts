@@ -9,6 +9,7 @@ import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { OpenVSwitch, OVS_PROTOCOLS } from '../../bench/peers/open-vswitch.ts';
 import {
   type App,
   Controller,
@@ -27,7 +28,6 @@ import {
 } from '../../openflow/index.ts';
 import { MemoryLog } from '../support/controller.ts';
 import { hasCommand } from '../support/environment.ts';
-import { OpenVSwitch, OVS_PROTOCOLS } from '../support/open-vswitch.ts';
 
 const out = (port: number) => [{ type: 'output' as const, port }];
 
@@ -100,6 +100,7 @@ describe.skipIf(!hasCommand('ovs-vswitchd'))('Open vSwitch, asked by an app', { 
       folder,
       ports: ['p1', 'p2', 'p3'],
       datapath: 'dummy',
+      inactivityProbeMs: 2000,
       exec,
       spawn: ([file, ...args], options) => {
         const child = spawn(file, args, options);

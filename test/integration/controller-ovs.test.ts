@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { inside, OpenVSwitch, OVS_PROTOCOLS } from '../../bench/peers/open-vswitch.ts';
 import { type Network, singleSwitch } from '../../mininet/topology.ts';
-import { OpenVSwitch, OVS_PROTOCOLS } from '../support/open-vswitch.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -83,13 +83,7 @@ describeNetwork(
         await host.exec(['ethtool', '-K', host.interface, 'tx', 'off']);
       }
       const node = net.switches.s1;
-      ovs = new OpenVSwitch({
-        folder,
-        ports: node.ports,
-        datapath: 'netdev',
-        exec: (argv, options) => node.exec(argv, options),
-        spawn: (argv, options) => node.spawn(argv, options),
-      });
+      ovs = new OpenVSwitch({ ...inside(node), folder, datapath: 'netdev', inactivityProbeMs: 2000 });
       await ovs.start();
       controller = await startController();
     });

@@ -288,7 +288,8 @@ describe('opening a cell', () => {
     await pump(first, frames(1));
     const warm = host.stats().warm;
     let opened = 0;
-    for (let i = 0; i < warm; i++) host.open(i + 2, ECHO, LIMITS, () => opened++);
+    const callback = () => opened++;
+    for (let i = 0; i < warm; i++) host.open({ id: i + 2, program: ECHO, limits: LIMITS, callback });
     expect(opened).toBe(warm);
   });
 });

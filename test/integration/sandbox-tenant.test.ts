@@ -3,6 +3,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import {
   type CellHandle,
   type CellLimits,
+  type OpenCallback,
   PollLoop,
   type ProgramImage,
   TenantHosts,
@@ -34,7 +35,8 @@ async function start(options: { cells?: number; maxHosts?: number; maxApart?: nu
   cleanUps.push(() => hosts.close());
   const open = (id: number, limits = LIMITS, program: ProgramImage = echo): Promise<CellHandle<TestFrame>> =>
     new Promise((resolve, reject) => {
-      hosts.open(id, program, limits, (error, cell) => (cell ? resolve(cell) : reject(error)));
+      const callback: OpenCallback<TestFrame> = (error, cell) => (cell ? resolve(cell) : reject(error));
+      hosts.open({ id, program, limits, callback });
     });
   const openAll = (from: number, count: number, limits = LIMITS) =>
     Promise.all(Array.from({ length: count }, (_, i) => open(from + i, limits)));

@@ -26,7 +26,14 @@ import {
   messageXid,
 } from '../../openflow/index.ts';
 import { DATA_OFFSET, NO_QUEUE, TX_KIND } from '../../sandbox/channel/layout.ts';
-import type { CellEnd, CellHandle, CellLimits, ProgramImage, Verdict } from '../../sandbox/client/types.ts';
+import type {
+  CellEnd,
+  CellHandle,
+  CellLimits,
+  CellRequest,
+  ProgramImage,
+  Verdict,
+} from '../../sandbox/client/types.ts';
 
 export const silent = pino({ level: 'silent' });
 
@@ -112,6 +119,8 @@ export class FakeCell implements CellHandle<Frame> {
       kind,
       last: true,
       cacheable: false,
+      path: 0,
+      modifications: 0,
       frame,
       port: port ?? 0,
       region,
@@ -137,7 +146,7 @@ export class FakeHost implements CellHost {
   refuseWith: string | undefined;
   #waiting: (() => void)[] = [];
 
-  open(...[id, program, limits, callback, wanted]: Parameters<CellHost['open']>): void {
+  open({ id, program, limits, callback, wanted }: CellRequest<Frame>): void {
     const finish = () => {
       if (wanted?.() === false) return;
       if (this.refuseWith !== undefined) {

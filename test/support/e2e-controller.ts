@@ -50,5 +50,7 @@ const controller = await Controller.start({
   host: '127.0.0.1',
   runDir,
   apps: [testPrograms, learningSwitch()],
+  // That a program does not load is known before its flow is given up for having waited too long.
+  dispatch: { query_timeout_ms: 10_000 },
 });
 process.once('SIGTERM', () => controller.stop().then(() => process.exit(0)));

@@ -42,6 +42,9 @@ export interface Sent {
   frame: Uint8Array;
   last: boolean;
   cacheable: boolean;
+  /** With cacheable, and not to the controller. */
+  path: number;
+  modifications: number;
   unchanged: boolean;
   /** Of an output. */
   queue: number;
@@ -202,6 +205,8 @@ export class GuestHarness {
       frame,
       last: (record[TX.KIND] & TX_FLAG.LAST) !== 0,
       cacheable: (record[TX.KIND] & TX_FLAG.CACHEABLE) !== 0,
+      path: record[TX.PATH],
+      modifications: record[TX.MODIFICATIONS],
       unchanged,
       queue: record[TX.QUEUE],
       tableId: record[TX.TABLE_ID],

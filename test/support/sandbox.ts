@@ -28,6 +28,7 @@ import type {
   CellHandle,
   CellLimits,
   FrameRef,
+  OpenCallback,
   ProgramImage,
   SandboxHost,
   Verdict,
@@ -201,7 +202,8 @@ export function openCell(
   limits: CellLimits = { memoryMiB: 16, runMs: 50 },
 ): Promise<CellHandle<TestFrame>> {
   return new Promise((resolve, reject) => {
-    host.open(id, program, limits, (error, cell) => (cell ? resolve(cell) : reject(error)));
+    const callback: OpenCallback<TestFrame> = (error, cell) => (cell ? resolve(cell) : reject(error));
+    host.open({ id, program, limits, callback });
   });
 }
 

@@ -34,8 +34,11 @@ const setUp = (id = 7) => {
   const host = new FakeHost();
   host.events = { message: (_cell: unknown, bytes: Uint8Array) => control.receive(bytes) } as never;
   let cell = host.last;
-  host.open(id, image('openflow'), DEFAULTS, (_error, handle) => {
-    cell = handle as typeof cell;
+  host.open({
+    ...{ id, program: image('openflow'), limits: DEFAULTS },
+    callback: (_error, handle) => {
+      cell = handle as typeof cell;
+    },
   });
   return { control, counters, passed, answered, forward, cell };
 };

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { Connection, type ConnectionLimits } from '../../agent/channel/connection.ts';
+import { Connection } from '../../agent/channel/connection.ts';
+import type { ConnectionLimits } from '../../agent/channel/connection-options.ts';
 import { negotiate, noCommonVersion } from '../../agent/channel/negotiate.ts';
 import {
   decode,
@@ -219,5 +220,37 @@ describe('a connection', () => {
     expect(messageLength(first)).toBe(first.length);
     expect(decode(first).type).toBe('hello');
     expect(closed).toEqual(['the controller does not read']);
+  });
+
+  test('of what a slow controller can do without it gets less, and what cells report never ends the connection', async () => {
+    const limits = { softBytes: 1 << 20, hardBytes: 8 << 20 };
+    const { socket, next, say, messages } = await connect([4], limits);
+    await next();
+    say({ type: 'hello' });
+    say({ type: 'features_request' });
+    while (messages.length === 0) await new Promise(setImmediate);
+    socket.pause();
+    const message: MessageInit = { type: 'echo_request', data: new Uint8Array(60_000) };
+    const count = (report: boolean) =>
+      Array.from({ length: 2000 }, () => connection.offer(message, report)).filter(Boolean).length;
+    const [spared, reported] = [count(false), count(true)];
+    // From one MiB to half of eight.
+    expect(Math.abs(reported - (3 << 20) / 60_008)).toBeLessThan(3);
+    expect(connection.counters.dropped).toBe(4000 - spared - reported);
+    expect(connection.established).toBe(true);
+    connection.send({ type: 'barrier_reply' });
+    expect(connection.established).toBe(true);
+  });
+
+  test('a controller that sends without end is read in turns', async () => {
+    const { socket, next, say, messages } = await connect([4]);
+    await next();
+    say({ type: 'hello' });
+    const request: MessageInit = { type: 'features_request' };
+    const count = 100_000;
+    socket.write(Buffer.concat(Array.from({ length: count }, () => encode(request))));
+    while (messages.length < count) await new Promise(setImmediate);
+    expect(connection.counters.received).toBe(count + 1);
+    expect(connection.counters.yielded).toBeGreaterThan(0);
   });
 });

@@ -54,15 +54,13 @@ function pieces(pool: FramePool, frame: Frame, head: Uint8Array, consumed: numbe
   return count;
 }
 
+const LARGE_TCP = {
+  ...{ flags: NEEDS_CSUM, gsoType: GSO_TCPV4, headerLength: 54, gsoSize: 1448 },
+  ...{ csumStart: 34, csumOffset: 16 },
+};
+
 test('offload data are those of the header in front of the frame', () => {
-  const { frame } = received({
-    flags: NEEDS_CSUM,
-    gsoType: GSO_TCPV4,
-    headerLength: 54,
-    gsoSize: 1448,
-    csumStart: 34,
-    csumOffset: 16,
-  });
+  const { frame } = received(LARGE_TCP);
   expect(frame).toMatchObject({
     ...{ flags: SLOT_FLAG.CSUM_PARTIAL | SLOT_FLAG.GSO, gsoType: GSO_TCPV4, headerLength: 54, gsoSize: 1448 },
     ...{ csumStart: 34, csumOffset: 16 },
@@ -77,14 +75,7 @@ test('that a checksum was found right is not passed on', () => {
 });
 
 test('a tag is put back, and what the header points at moves with it', () => {
-  const { frame } = received({
-    flags: NEEDS_CSUM,
-    gsoType: GSO_TCPV4,
-    headerLength: 54,
-    gsoSize: 1448,
-    csumStart: 34,
-    csumOffset: 16,
-  });
+  const { frame } = received(LARGE_TCP);
   restoreTag(frame, 0x88a8, 0x2005);
   const tagged = Buffer.from(frame.bytes.subarray(frame.offset, frame.offset + frame.length));
   expect(tagged.toString('hex')).toBe(

@@ -46,6 +46,14 @@ test('a flow is followed from its query to its live cell', () => {
   expect([...story.cells]).toEqual([11]);
 });
 
+test('entries that are sent with the rule are told in their place', () => {
+  const story = new Story();
+  const [query, rule, ready, entries, barrier] = setUp(1, 1000);
+  const order = [query, rule, { ...entries, at: 1120 }, ready, barrier];
+  expect(order.map((event) => story.add(event).step)).toEqual(['query', 'rule', 'entries', 'ready', 'live']);
+  expect(story.flows).toMatchObject([{ cell: 11, entries: 2, entriesUs: 120, readyUs: 300, liveUs: 500 }]);
+});
+
 test('set-up times are of new flows, not of those whose cell had ended', () => {
   const story = new Story();
   for (let n = 1; n <= 4; n++) for (const event of setUp(n, n * 1e6)) story.add(event);

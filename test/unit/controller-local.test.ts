@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { learningSwitch } from '../../apps/learning-switch.ts';
-import { CellState } from '../../openflow/index.ts';
+import { CellState, DispatchQueryFlag, decode } from '../../openflow/index.ts';
 import { Bench } from '../support/controller.ts';
 
 let folder: string;
@@ -73,30 +73,40 @@ test('status, datapaths, flows and counters as JSON, for the owner only', async 
   expect((await open(path, '/status', 'POST')).statusCode).toBe(405);
 });
 
-test("events: a flow's life as lines, in order, with times in microseconds", async () => {
-  const bench = await start();
-  const device = await bench.device();
-  const response = await open(bench.controller.localPath ?? '', '/events');
-  const lines = createInterface({ input: response })[Symbol.asyncIterator]();
-  const match = { in_port: 1, eth_src: '02:00:00:00:00:01', eth_dst: 'ff:ff:ff:ff:ff:ff' };
-  device.query(17, match);
-  const rule = await device.next('dispatch_rule');
-  device.status(rule, CellState.READY, { cell: 4 });
-  await device.next('barrier_request');
-  device.status(rule, CellState.KILLED, { cell: 4, reason: 5, detail: 'looped' });
-  const events: Record<string, unknown>[] = [];
-  while (events.at(-1)?.type !== 'killed') events.push(JSON.parse((await lines.next()).value ?? ''));
-  expect(events.map(({ type }) => type)).toEqual(['query', 'rule', 'ready', 'entries', 'barrier', 'killed']);
-  expect(events[0]).toMatchObject({ datapath: '0000000000000001', query_id: 17, match });
-  expect(events[1]).toMatchObject({ cookie: rule.cookie.toString(), app: 'learning-switch' });
-  expect(events[5]).toMatchObject({ cell: 4, reason: 'cpu', detail: 'looped' });
-  const times = events.map(({ at }) => Number(at));
-  expect(times).toEqual([...times].sort((a, b) => a - b));
-  expect(Math.abs(times[0] / 1000 - Date.now())).toBeLessThan(60_000);
-  await bench.controller.stop();
-  expect(JSON.parse((await lines.next()).value ?? '')).toMatchObject({ type: 'disconnected' });
-  expect((await lines.next()).done).toBe(true);
-});
+test.each([
+  ['after the cell is there', 0, ['query', 'rule', 'ready', 'entries', 'barrier', 'killed']],
+  ['with the rule', DispatchQueryFlag.NUMBERED, ['query', 'rule', 'entries', 'ready', 'barrier', 'killed']],
+])(
+  "events: a flow's life as lines, in order, with times in microseconds: entries %s",
+  async (_, flags, types) => {
+    const bench = await start();
+    const device = await bench.device();
+    const response = await open(bench.controller.localPath ?? '', '/events');
+    const lines = createInterface({ input: response })[Symbol.asyncIterator]();
+    const match = { in_port: 1, eth_src: '02:00:00:00:00:01', eth_dst: 'ff:ff:ff:ff:ff:ff' };
+    device.query(17, match, { flags });
+    const rule = await device.next('dispatch_rule');
+    device.status(rule, CellState.READY, { cell: 17 });
+    if (flags === 0) await device.next('barrier_request');
+    else {
+      const { xid } = decode((await device.next('cell_message')).message);
+      device.send({ type: 'barrier_reply', xid });
+    }
+    device.status(rule, CellState.KILLED, { cell: 17, reason: 5, detail: 'looped' });
+    const events: Record<string, unknown>[] = [];
+    while (events.at(-1)?.type !== 'killed') events.push(JSON.parse((await lines.next()).value ?? ''));
+    expect(events.map(({ type }) => type)).toEqual(types);
+    expect(events[0]).toMatchObject({ datapath: '0000000000000001', query_id: 17, match });
+    expect(events[1]).toMatchObject({ cookie: rule.cookie.toString(), app: 'learning-switch' });
+    expect(events[5]).toMatchObject({ cell: 17, reason: 'cpu', detail: 'looped' });
+    const times = events.map(({ at }) => Number(at));
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    expect(Math.abs(times[0] / 1000 - Date.now())).toBeLessThan(60_000);
+    await bench.controller.stop();
+    expect(JSON.parse((await lines.next()).value ?? '')).toMatchObject({ type: 'disconnected' });
+    expect((await lines.next()).done).toBe(true);
+  },
+);
 
 test('a socket that a dead controller left is taken over; a living one is not', async () => {
   const bench = await start();

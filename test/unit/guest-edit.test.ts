@@ -303,15 +303,20 @@ describe('set-field', () => {
   });
 });
 
-it('what is not edited may be cached, what is edited or goes to the controller not', () => {
-  const cacheable = (actions: ActionInit[]) => {
+it('may be cached what does the same to every packet of a flow', () => {
+  const cacheable = (...actions: ActionInit[]) => {
     const harness = new GuestHarness();
-    harness.ask({ type: 'flow_mod', instructions: [{ type: 'apply_actions', actions }] });
+    const all: ActionInit[] = [...actions, { type: 'output', port: 3 }];
+    const match: Match = { eth_type: 0x0800, ip_proto: 17 };
+    harness.ask({ type: 'flow_mod', match, instructions: [{ type: 'apply_actions', actions: all }] });
     return harness.send(ip4(17, udp()))[0].cacheable;
   };
-  const out: ActionInit = { type: 'output', port: 3 };
-  expect(cacheable([out])).toBe(true);
-  expect(cacheable([out, { type: 'output', port: 0xfffffffd }])).toBe(false);
-  expect(cacheable([{ type: 'dec_nw_ttl' }, out])).toBe(false);
-  expect(cacheable([{ type: 'push_vlan', ethertype: 0x8100 }, out])).toBe(false);
+  expect(cacheable()).toBe(true);
+  expect(cacheable({ type: 'dec_nw_ttl' })).toBe(true);
+  expect(cacheable({ type: 'push_vlan', ethertype: 0x8100 })).toBe(true);
+  expect(cacheable({ type: 'set_field', field: { ipv4_src: '9.9.9.9' } })).toBe(true);
+  // The controller has to see each packet; a TTL is set whatever it was; other headers are looked at than before.
+  expect(cacheable({ type: 'output', port: 0xfffffffd })).toBe(false);
+  expect(cacheable({ type: 'set_nw_ttl', nw_ttl: 9 })).toBe(false);
+  expect(cacheable({ type: 'set_field', field: { ip_proto: 1 } })).toBe(false);
 });

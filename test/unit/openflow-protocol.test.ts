@@ -1,7 +1,7 @@
 /** docs/protocol.md says what the tables say. `UPDATE_DOCS=1` writes the diagrams anew. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { cellSpec, flowcellMessages } from '../../openflow/flowcell-messages.ts';
+import { cellSpec, flowcellMessages, pathCredit } from '../../openflow/flowcell-messages.ts';
 import { encode, FLOWCELL_EXPERIMENTER } from '../../openflow/index.ts';
 import { layoutOf, messageLayout } from '../../openflow/schema/describe.ts';
 import type { MessageDef } from '../../openflow/schema/messages.ts';
@@ -12,6 +12,7 @@ const defs: [string, MessageDef][] = Object.entries(flowcellMessages);
 const layouts: Record<string, string> = {
   ...Object.fromEntries(defs.map(([name, def]) => [name, messageLayout(def)])),
   cell_spec: layoutOf(cellSpec.fields, 0),
+  path_credit_item: layoutOf(pathCredit.fields, 0),
 };
 const BLOCK = /<!-- layout (\w+) -->\n([\s\S]*?)<!-- \/layout -->/g;
 const block = (name: string) => `\`\`\`\n${layouts[name]}\n\`\`\`\n`;
@@ -33,6 +34,7 @@ test('there is a diagram of every message, and it is that of the table', () => {
 test.each([
   ...defs.map(([name, def]) => [name, def.fields] as const),
   ['cell_spec', cellSpec.fields] as const,
+  ['path_credit_item', pathCredit.fields] as const,
 ])('every field of %s is explained below its diagram', (name, fields: Fields) => {
   const after = page
     .slice(page.indexOf(`<!-- layout ${name} -->`))

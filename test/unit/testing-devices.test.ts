@@ -1,5 +1,5 @@
 /** The test kit's hosts of IPv6 and VLANs, and what a switch has beyond ports and tables. */
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { learningSwitch } from '../../apps/learning-switch.ts';
 import { type Datapath, defineApp } from '../../controller/index.ts';
 import {
@@ -11,21 +11,10 @@ import {
   MeterModCommand,
   Port,
 } from '../../openflow/index.ts';
-import { linear, type NetworkOptions, SwitchError, single, VirtualNetwork } from '../../testing/index.ts';
+import { linear, SwitchError, single } from '../../testing/index.ts';
 import '../../testing/vitest.ts';
+import { create, output } from '../support/virtual-networks.ts';
 
-const open: VirtualNetwork[] = [];
-const create = async <const S extends string, const H extends string>(options: NetworkOptions<S, H>) => {
-  const net = await VirtualNetwork.create(options);
-  open.push(net);
-  return net;
-};
-
-afterEach(async () => {
-  for (const net of open.splice(0)) await net.close();
-});
-
-const output = (port: number) => ({ type: 'output' as const, port });
 const flood = [output(Port.FLOOD)];
 
 test.each(['flow', 'plain'] as const)(

@@ -1,5 +1,5 @@
 /** The test kit: virtual networks, time, traces, and controllers played by the test. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { learningSwitch } from '../../apps/learning-switch.ts';
 import { type App, type Datapath, defineApp } from '../../controller/index.ts';
 import {
@@ -10,28 +10,9 @@ import {
   MeterModCommand,
   Port,
 } from '../../openflow/index.ts';
-import {
-  linear,
-  type NetworkOptions,
-  SwitchError,
-  single,
-  VirtualNetwork,
-  VirtualTime,
-} from '../../testing/index.ts';
+import { linear, SwitchError, single, VirtualNetwork, VirtualTime } from '../../testing/index.ts';
 import '../../testing/vitest.ts';
-
-const open: VirtualNetwork[] = [];
-const create = async <const S extends string, const H extends string>(options: NetworkOptions<S, H>) => {
-  const net = await VirtualNetwork.create(options);
-  open.push(net);
-  return net;
-};
-
-afterEach(async () => {
-  for (const net of open.splice(0)) await net.close();
-});
-
-const output = (port: number) => ({ type: 'output' as const, port });
+import { create, output } from '../support/virtual-networks.ts';
 
 describe.each(['flow', 'plain'] as const)('the learning switch in %s mode', (mode) => {
   const time = new VirtualTime();

@@ -16,6 +16,7 @@ import {
 } from '../../../openflow/index.ts';
 import { type CompiledMatch, compileMatch } from '../../match.ts';
 import { type CompileContext, compileActionSet, compileActions, OP, type Op } from './actions.ts';
+import type { Path } from './paths.ts';
 
 /** Tables 0 .. 253; goto-table needs one after it. */
 export const TABLES = 254;
@@ -111,6 +112,10 @@ export class FlowEntry {
   /** Clock milliseconds. */
   created = 0;
   lastUsed = 0;
+  /** Where packets went by it in the tree of paths. */
+  paths: Path[] | undefined;
+  /** Its time is up, and the agent was asked about packets that are not counted yet. */
+  asked = false;
   private source: Said | Uint8Array;
   private statsBytes = 0;
 

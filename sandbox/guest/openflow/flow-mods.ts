@@ -90,9 +90,10 @@ export class FlowMods {
 
   /** Takes an entry out and tells the controller, if it wished to know. */
   remove(entry: FlowEntry, reason: number): void {
-    const { tables, timeouts, journal, clock } = this.parts;
+    const { tables, timeouts, journal, clock, paths } = this.parts;
     tables.remove(entry);
     timeouts.remove(entry);
+    paths.forget(entry);
     journal.note(() => {
       tables.insert(entry);
       timeouts.add(entry);
@@ -126,12 +127,13 @@ export class FlowMods {
 
   /** Puts an entry into its table, in place of one with the same match and priority. */
   put(entry: FlowEntry, flags: number): void {
-    const { tables, timeouts, journal, clock } = this.parts;
+    const { tables, timeouts, journal, clock, paths } = this.parts;
     const old = tables.insert(entry);
     entry.created = clock.ms;
     entry.lastUsed = clock.ms;
     if (old !== undefined) {
       timeouts.remove(old);
+      paths.forget(old);
       if ((flags & FlowModFlag.RESET_COUNTS) === 0) {
         entry.packets = old.packets;
         entry.bytes = old.bytes;

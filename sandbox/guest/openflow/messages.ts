@@ -146,7 +146,7 @@ export class Messages {
   }
 
   private *dispatch(message: Message, bytes: Uint8Array): Steps {
-    const { groups, meters, liveness } = this.parts;
+    const { groups, meters, liveness, paths, timeouts } = this.parts;
     switch (message.type) {
       case 'flow_mod':
         yield* this.flowMods.mod(message, bytes.length);
@@ -161,12 +161,14 @@ export class Messages {
         this.packetOut(message);
         break;
       case 'group_mod': {
+        paths.clear();
         const gone = new Set(groups.mod(message, bytes.length).map(({ id }) => id));
         const uses = ({ compiled }: FlowEntry) => compiled.groups.some((id) => gone.has(id));
         if (gone.size > 0) yield* this.removeEntries(uses, FlowRemovedReason.GROUP_DELETE);
         break;
       }
       case 'meter_mod': {
+        paths.clear();
         const gone = new Set(meters.mod(message).map(({ id }) => id));
         const uses = ({ compiled }: FlowEntry) => gone.has(compiled.meter);
         if (gone.size > 0) yield* this.removeEntries(uses, FlowRemovedReason.DELETE);
@@ -176,10 +178,14 @@ export class Messages {
         checkTableMod(message);
         break;
       case 'port_status':
+        paths.clear();
         liveness.portStatus(message);
         break;
       case 'table_config':
         this.tableConfig(message);
+        break;
+      case 'path_credit':
+        yield* timeouts.answered(paths.credited(message));
         break;
       case 'transaction':
         yield* this.transactionPhase(message.phase, bytes);

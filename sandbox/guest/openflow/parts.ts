@@ -5,6 +5,7 @@ import type { Groups } from './groups.ts';
 import type { Journal } from './journal.ts';
 import type { Liveness } from './liveness.ts';
 import type { Meters } from './meters.ts';
+import type { Paths } from './paths.ts';
 import type { Tables } from './table.ts';
 import type { TableSettings } from './table-settings.ts';
 import type { Clock, Timeouts } from './timeouts.ts';
@@ -18,6 +19,7 @@ export interface Parts extends References {
   readonly groups: Groups;
   readonly meters: Meters;
   readonly liveness: Liveness;
+  readonly paths: Paths;
   /** To the controller; within a transaction once that has succeeded. */
   send(message: MessageInit): void;
 }

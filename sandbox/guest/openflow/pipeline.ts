@@ -11,15 +11,29 @@ import { type Meters, POLICE, remark } from './meters.ts';
 import { setPlainField } from './of10-actions.ts';
 import { PacketState } from './packet-state.ts';
 import type { Parts } from './parts.ts';
+import type { Counting, Path, Paths } from './paths.ts';
 import type { Tables } from './table.ts';
 import type { Clock } from './timeouts.ts';
 
 const OXM_IP_DSCP = FIELD_BY_NAME.get('ip_dscp')!.oxm;
 
+/**
+ * Edits that do the same to every packet of a flow: those of fields that the flow cache's key has. (Behind a new Ethernet
+ * type or protocol bytes would be looked at that the key does not have; and a TTL is set whatever it was.)
+ */
+const REPEATABLE = new Uint8Array(128);
+for (const code of [OP.PUSH_VLAN, OP.POP_VLAN, OP.SET_VLAN, OP.SET_TRANSPORT_PORT]) REPEATABLE[code] = 1;
+for (const name of [
+  ...['eth_dst', 'eth_src', 'vlan_vid', 'vlan_pcp', 'ip_dscp', 'ip_ecn', 'ipv4_src', 'ipv4_dst'],
+  ...['ipv6_src', 'ipv6_dst', 'tcp_src', 'tcp_dst', 'udp_src', 'udp_dst'],
+]) {
+  REPEATABLE[OP.SET_FIELD + FIELD_BY_NAME.get(name)!.oxm] = 1;
+}
+
 /** Buckets that one packet may go through, in groups that forward to groups. */
 const MAX_BUCKETS_OF_PACKET = 1024;
 
-export type PipelineParts = Pick<Parts, 'tables' | 'clock' | 'groups' | 'meters' | 'settings'>;
+export type PipelineParts = Pick<Parts, 'tables' | 'clock' | 'groups' | 'meters' | 'settings' | 'paths'>;
 
 /** What is protected are the steps a packet takes, which the test kit's trace shows. */
 export class Pipeline {
@@ -28,6 +42,7 @@ export class Pipeline {
   private readonly groups: Groups;
   private readonly meters: Meters;
   private readonly missToController: Uint8Array;
+  private readonly paths: Paths;
 
   /** The packet in hand. */
   private readonly state = new PacketState();
@@ -38,30 +53,36 @@ export class Pipeline {
   private bucketCount = 0;
   /** Nothing but the key decided so far, and nothing was done that a cache of verdicts could not repeat. */
   private cacheable = true;
+  /** What it went through so far, if that is to be named. */
+  private path: Path | undefined;
 
   /** The action set: one entry's actions as they are, or, when several wrote, merged by place. */
   private single: readonly Op[] | undefined;
   private merged = false;
   private readonly slots = new Array<Op | undefined>(ORDERS).fill(undefined);
 
-  constructor({ tables, clock, groups, meters, settings }: PipelineParts) {
+  constructor({ tables, clock, groups, meters, settings, paths }: PipelineParts) {
     this.tables = tables;
     this.clock = clock;
     this.groups = groups;
     this.meters = meters;
+    this.paths = paths;
     this.missToController = settings.missToController;
   }
 
   /** A packet from a port, from table 0 on. */
   packet(packet: PacketView): void {
     this.begin(packet);
+    this.path = this.paths.root;
     this.run(packet);
-    if (this.cacheable) packet.cacheable();
+    if (!this.cacheable) return;
+    packet.cacheable(this.path === undefined ? 0 : this.paths.name(this.path));
   }
 
   /** The actions of a PACKET_OUT. */
   packetOut(packet: PacketView, ops: readonly Op[]): void {
     this.begin(packet);
+    this.path = undefined;
     this.cookieHi = -1;
     this.cookieLo = -1;
     this.execute(packet, ops, true);
@@ -81,8 +102,10 @@ export class Pipeline {
       this.tableId = tableId;
       if (state.stale) state.extract(packet);
       tables.lookups[tableId]++;
+      if (tables.readsFlowLabel(tableId)) this.cacheable = false;
       const entry = this.lookup(tableId);
       if (entry === undefined) {
+        if (this.path !== undefined) this.go(this.paths.missed(this.path, tableId));
         this.miss(packet);
         return;
       }
@@ -90,6 +113,7 @@ export class Pipeline {
       entry.packets++;
       entry.bytes += packet.frameLength;
       entry.lastUsed = this.clock.ms;
+      this.count(entry);
       this.cookieHi = entry.cookieHi;
       this.cookieLo = entry.cookieLo;
 
@@ -215,15 +239,23 @@ export class Pipeline {
         return this.decrementTtl(packet, ttlOf(packet, state.key), setTtl);
       case OP.DEC_MPLS_TTL:
         return this.decrementTtl(packet, mplsTtlOf(packet, state.key), setMplsTtl);
-      default:
-        this.cacheable = false;
-        return executeEdit(packet, state, op);
+      default: {
+        if (REPEATABLE[op.code] === 0) this.cacheable = false;
+        const goesOn = executeEdit(packet, state, op);
+        if (!goesOn) this.cacheable = false;
+        return goesOn;
+      }
     }
+  }
+
+  /** A step of the path; undefined: there are too many. */
+  private go(path: Path | undefined): void {
+    this.path = path;
+    if (path === undefined) this.cacheable = false;
   }
 
   /** `ttl`: what the header has now; negative: there is no such header. */
   private decrementTtl(packet: PacketView, ttl: number, set: typeof setTtl): boolean {
-    this.cacheable = false;
     if (ttl < 0) return true;
     if (ttl <= 1) {
       this.toController(packet, PacketInReason.INVALID_TTL);
@@ -248,33 +280,41 @@ export class Pipeline {
 
   /** Section 5.6. What the buckets do to the packet, the actions that follow do not see. */
   protected group(packet: PacketView, id: number, last: boolean): void {
-    this.cacheable = false;
     const group = this.groups.get(id);
     // An action list may have waited, as a PACKET_OUT's does, until the group was gone.
     if (group === undefined) return;
     group.packets++;
     group.bytes += packet.frameLength;
+    this.count(group);
     const { buckets } = group;
     if (group.type === GroupType.ALL || group.type === GroupType.INDIRECT) {
       for (let i = 0; i < buckets.length; i++)
         this.bucket(packet, buckets[i], last && i === buckets.length - 1);
       return;
     }
+    // Which bucket it is depends on more than the key: on which are live, and fields that no cache looks at.
+    this.cacheable = false;
     const { state } = this;
     if (state.stale) state.extract(packet);
     const chosen = this.groups.choose(group, state.key);
     if (chosen !== undefined) this.bucket(packet, chosen, last);
   }
 
+  private count(step: Counting): void {
+    if (this.path !== undefined) this.go(this.paths.next(this.path, step));
+  }
+
   /** Executes a bucket's action set: on a copy of the packet, unless nothing comes after it. */
   protected bucket(packet: PacketView, bucket: Bucket, last: boolean): void {
     if (this.bucketCount === MAX_BUCKETS_OF_PACKET) {
+      this.cacheable = false;
       packet.cut();
       return;
     }
     this.bucketCount++;
     bucket.packets++;
     bucket.bytes += packet.frameLength;
+    this.count(bucket);
     if (last) {
       this.executeSet(packet, bucket.ops);
       return;

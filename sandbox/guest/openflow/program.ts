@@ -1,4 +1,5 @@
 /** The built-in switch program: a complete OpenFlow 1.3 pipeline, with flow tables of the cell's own. */
+import { encode } from '../../../openflow/index.ts';
 import type { PacketView } from '../packet-view.ts';
 import type { Cell, Packet, Pause, Program } from '../program.ts';
 import { Groups } from './groups.ts';
@@ -6,6 +7,7 @@ import { Journal } from './journal.ts';
 import { Liveness } from './liveness.ts';
 import { Messages } from './messages.ts';
 import { Meters } from './meters.ts';
+import { Paths } from './paths.ts';
 import { Pipeline, type PipelineParts } from './pipeline.ts';
 import { type Steps, Task } from './steps.ts';
 import { Tables } from './table.ts';
@@ -38,10 +40,11 @@ export class OpenFlowProgram implements Program {
     const liveness = new Liveness();
     const groups = new Groups(clock, liveness, journal);
     const meters = new Meters(clock, journal);
-    const timeouts = new Timeouts(cell, clock, (entry, reason) =>
+    const paths = new Paths(tables, clock, (message) => cell.send(encode(message)));
+    const timeouts = new Timeouts(cell, clock, paths, (entry, reason) =>
       this.messages.flowMods.remove(entry, reason),
     );
-    const parts = { clock, journal, tables, settings, timeouts, groups, meters, liveness };
+    const parts = { clock, journal, tables, settings, timeouts, groups, meters, liveness, paths };
     this.clock = clock;
     this.timeouts = timeouts;
     this.messages = new Messages(parts, (message) => cell.send(message));

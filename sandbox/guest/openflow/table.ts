@@ -8,7 +8,7 @@ import {
   Port,
   Table as TableNumber,
 } from '../../../openflow/index.ts';
-import { Classifier } from '../../../packet/index.ts';
+import { Classifier, K } from '../../../packet/index.ts';
 import { type CompiledMatch, compileMatch } from '../../match.ts';
 import { directLookup, MAX_DIRECT_ENTRIES } from './direct-lookup.ts';
 import { type FlowEntry, meansTable, TABLES } from './entry.ts';
@@ -30,6 +30,8 @@ export class Table {
   /** Look-ups till the table is compiled; 0: it has too many entries. */
   private untilDirect = 0;
   private readonly compileAfter: number;
+  /** Entries that match on the IPv6 flow label. */
+  flowLabels = 0;
 
   constructor(compileAfter: number) {
     this.compileAfter = compileAfter;
@@ -53,6 +55,7 @@ export class Table {
   insert(entry: FlowEntry): FlowEntry | undefined {
     const old = this.few === undefined ? this.classify(entry) : this.insertFew(this.few, entry);
     if (old !== undefined) this.entries.delete(old);
+    else if (entry.mask[K.FLABEL] !== 0) this.flowLabels++;
     this.entries.add(entry);
     this.changed();
     return old;
@@ -87,6 +90,7 @@ export class Table {
   /** False: it is not (any more) in the table. */
   remove(entry: FlowEntry): boolean {
     if (!this.entries.delete(entry)) return false;
+    if (entry.mask[K.FLABEL] !== 0) this.flowLabels--;
     this.changed();
     if (this.few === undefined) this.classifier!.remove(entry.value, entry.mask, entry.priority);
     else this.few.splice(this.few.indexOf(entry), 1);
@@ -126,6 +130,12 @@ export class Tables {
 
   at(tableId: number): Table | undefined {
     return this.tables[tableId];
+  }
+
+  /** Whether what comes of a look-up in the table may depend on the IPv6 flow label. */
+  readsFlowLabel(tableId: number): boolean {
+    const table = this.tables[tableId];
+    return table !== undefined && table.flowLabels > 0;
   }
 
   activeCount(tableId: number): number {

@@ -1,0 +1,253 @@
+/** Which flows the kernel is given, and what takes them from it again. The kernel is only pretended. */
+import { expect, test } from 'vitest';
+import { BpfError } from '../../agent/fastpath/bpf.ts';
+import { Elephants } from '../../agent/fastpath/elephants.ts';
+import { FastPath, type FastPathLimits, type Kernel } from '../../agent/fastpath/fast-path.ts';
+import { DispatchFlag, encode, type MessageOf, PathFlag } from '../../openflow/index.ts';
+import { ethernet, ipv4, udp } from '../../packet/index.ts';
+import { DATA_OFFSET, NO_QUEUE, TX_KIND } from '../../sandbox/channel/layout.ts';
+import { silent, World } from '../support/agent-world.ts';
+
+class FakeKernel implements Kernel {
+  readonly size: number;
+  readonly entries = new Map<string, { index: number; entry: Uint8Array }>();
+  readonly counted: number[];
+  closed = false;
+
+  constructor(size: number) {
+    this.size = size;
+    this.counted = new Array(size).fill(0);
+  }
+
+  insert(key: Uint8Array, index: number, entry: Uint8Array): void {
+    this.entries.set(Buffer.from(key).toString('hex'), { index, entry: entry.slice() });
+  }
+
+  remove(key: Uint8Array): void {
+    this.entries.delete(Buffer.from(key).toString('hex'));
+  }
+
+  packets(index: number): number {
+    return this.counted[index];
+  }
+
+  bytes(index: number): number {
+    return this.counted[index] * 100;
+  }
+
+  lastMs(): number {
+    return 5000;
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+const packet = (port: number): Uint8Array =>
+  ethernet({
+    type: 0x0800,
+    payload: ipv4({ proto: 17, payload: udp({ src: port, payload: new Uint8Array(20) }) }),
+  });
+const STATISTICS = encode({ type: 'multipart_request', body: { type: 'table' } });
+const matchOf = (port: number) => ({ eth_type: 0x0800, ip_proto: 17, udp_src: port });
+
+/** A world with one flow, and what its cell says of packets. */
+const scene = (
+  limits: Partial<FastPathLimits> = {},
+  flags: number = DispatchFlag.CACHEABLE,
+  open?: () => Kernel,
+) => {
+  const world = new World();
+  let kernel: FakeKernel | undefined;
+  const fastPath = new FastPath({
+    limits: { threshold: 1, flows: 4, ...limits },
+    rules: world.rules,
+    ports: { list: world.ports, get: (number) => world.ports.find((port) => port.number === number) },
+    clock: world.clock,
+    cellWithoutRule: () => undefined,
+    mayUse: (_, port) => port !== 3,
+    wireOf: ({ number }) => ({ index: 10 + number, mtu: 1500 }),
+    open: (flows) => {
+      if (open !== undefined) return open();
+      kernel = new FakeKernel(flows);
+      return kernel;
+    },
+    logger: silent,
+  });
+  world.cells.fastPath = fastPath;
+  world.flows.add(world.rule({ match: { eth_type: 0x0800 }, flags }));
+  const handle = world.host.last;
+  const record = world.cells.get(handle.id)!;
+  world.flows.run(record);
+  handle.answerBarriers();
+  /** The cell forwards a packet; `path` and `modifications` as it says. */
+  const forward = (port: number, more: { path?: number; modifications?: number; to?: number[] } = {}) => {
+    const frame = world.frame(packet(port));
+    const region = new Uint8Array(1024);
+    region.set(packet(port), DATA_OFFSET);
+    const to = more.to ?? [2];
+    for (const [i, out] of to.entries()) {
+      world.cells.verdict(handle, {
+        ...{
+          kind: TX_KIND.OUTPUT,
+          last: i === to.length - 1,
+          cacheable: i === to.length - 1,
+          frame,
+          port: out,
+          region,
+        },
+        ...{ path: more.path ?? 1, modifications: more.modifications ?? record.control.modifications },
+        ...{
+          regionAddress: 0x1000n,
+          headOffset: DATA_OFFSET,
+          headLength: frame.length,
+          headConsumed: frame.length,
+        },
+        ...{ queue: NO_QUEUE, tableId: 0, cookie: 0n, metadata: 0n },
+      });
+    }
+  };
+  const count = (packets: number) => {
+    for (const { index } of kernel!.entries.values()) kernel!.counted[index] += packets;
+  };
+  return {
+    world,
+    fastPath,
+    handle,
+    record,
+    forward,
+    count,
+    entries: () => kernel?.entries.size ?? 0,
+    kernel: () => kernel!,
+  };
+};
+
+test('the cell is asked to name paths; then what it allows is the kernel’s', () => {
+  const { handle, forward, entries, kernel } = scene();
+  forward(1, { path: 0 });
+  expect(handle.messages.at(-1)).toMatchObject({ type: 'path_credit', flags: 2 });
+  expect(entries()).toBe(0);
+  forward(1);
+  expect(entries()).toBe(1);
+  const [{ entry }] = kernel().entries.values();
+  expect(new DataView(entry.buffer).getUint32(76, true)).toBe(12);
+});
+
+test('a rule that does not allow it, a port of another tenant, and too many outputs keep a flow with its cell', () => {
+  const refused = scene({}, 0);
+  refused.forward(1);
+  const { forward, entries, fastPath } = scene();
+  forward(1, { to: [3] });
+  forward(2, { to: [2, 3] });
+  forward(3, { to: new Array(9).fill(2) });
+  forward(4, { to: [9] });
+  expect([refused.entries(), entries(), fastPath.counters.inexpressible]).toEqual([0, 0, 4]);
+  forward(5, { to: [2, 2] });
+  expect(entries()).toBe(1);
+});
+
+test('what was decided before a change is not the kernel’s after it', () => {
+  const { record, forward, entries, fastPath } = scene();
+  forward(1);
+  record.control.tell(new Uint8Array([4, 14, 0, 8, 0, 0, 0, 0]));
+  expect(entries()).toBe(0);
+  forward(1, { modifications: record.control.modifications - 1 });
+  expect([entries(), fastPath.counters.outdated]).toEqual([0, 1]);
+  forward(1);
+  expect(entries()).toBe(1);
+});
+
+test('the cell hears of all packets before it is asked for statistics, each once', () => {
+  const { world, record, handle, forward, count } = scene();
+  forward(1, { path: 7 });
+  count(5);
+  handle.sent.length = 0;
+  record.control.tell(STATISTICS);
+  expect(handle.sent.map((bytes) => bytes[1])).toEqual([4, 18]);
+  expect((handle.messages[0] as MessageOf<'path_credit'>).credits).toMatchObject([
+    { path: 7, packet_count: 5n, byte_count: 500n },
+  ]);
+  handle.sent.length = 0;
+  record.control.tell(STATISTICS);
+  expect(handle.sent).toHaveLength(1);
+  expect([...world.rules.all()][0]).toMatchObject({ packets: 5, bytes: 500 });
+  expect(world.ports[1].counters).toMatchObject({ txPackets: 5, txBytes: 500 });
+});
+
+test('a path without packets since it was counted is let go, another only by force', () => {
+  const { handle, forward, count, entries } = scene();
+  forward(1, { path: 7 });
+  const release = (flags = 0) => {
+    handle.sent.length = 0;
+    handle.say({ type: 'path_release', token: 3, flags, paths: [7, 8] });
+    const [{ token, credits }] = handle.messages as MessageOf<'path_credit'>[];
+    return { token, credits: credits.map((one) => [one.path, one.flags, one.packet_count]) };
+  };
+  count(2);
+  expect(release()).toEqual({
+    token: 3,
+    credits: [
+      [7, PathFlag.CACHED, 2n],
+      [8, 0, 0n],
+    ],
+  });
+  expect(entries()).toBe(1);
+  expect(release().credits[0]).toEqual([7, 0, 0n]);
+  expect(entries()).toBe(0);
+  forward(1, { path: 7 });
+  count(3);
+  expect(release(1).credits[0]).toEqual([7, 0, 3n]);
+  expect(entries()).toBe(0);
+});
+
+test('a new rule takes its packets from the kernel, the end of a cell all of its', () => {
+  const { world, fastPath, forward, entries } = scene();
+  forward(1);
+  forward(2);
+  const rule = world.rule({ match: matchOf(2), priority: 9 });
+  world.flows.add(rule);
+  fastPath.ruleAdded([...world.rules.all()].at(-1)!);
+  expect(entries()).toBe(1);
+  world.flows.delete(world.rule({ match: {} }));
+  expect([entries(), fastPath.size]).toEqual([0, 0]);
+});
+
+test('a full cache makes room; an entry’s number is used again when nothing can be going by it', () => {
+  const { world, fastPath, forward, entries, count } = scene();
+  for (let port = 1; port <= 5; port++) forward(port);
+  // Those that are as busy stay.
+  expect([entries(), fastPath.counters.refused]).toEqual([4, 1]);
+  world.clock.now += 3000;
+  forward(5);
+  expect([entries(), fastPath.counters.evicted]).toEqual([3, 1]);
+  // Was forwarded while it was taken out.
+  count(1);
+  fastPath.sweep(0);
+  forward(6);
+  expect(entries()).toBe(4);
+});
+
+test('where BPF is not permitted everything stays with the cells, and that is tried once', () => {
+  let tries = 0;
+  const { forward, fastPath } = scene({}, DispatchFlag.CACHEABLE, () => {
+    tries++;
+    throw new BpfError('making a map', 1);
+  });
+  for (let i = 0; i < 5; i++) forward(1);
+  expect([fastPath.state, fastPath.size, tries]).toEqual(['unavailable', 0, 1]);
+});
+
+test('big flows keep their places among small ones', () => {
+  const elephants = new Elephants(10, 1000);
+  const place = 2;
+  const big = place | 1;
+  let found = false;
+  // Others with the same place, one packet each.
+  for (let i = 1; i <= 60 && !found; i++) {
+    found = elephants.seen(big, 5);
+    if (i % 3 === 0) elephants.seen(big + i * 65_536 * 4, 5);
+  }
+  expect(found).toBe(true);
+  expect(new Elephants(3, 100).seen(1, 0)).toBe(false);
+});
