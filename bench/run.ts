@@ -40,7 +40,7 @@ export interface Bench {
 const benches: readonly Bench[] = [cells, fastpath, setup, scale, controller, overload, codec, mininet];
 
 const PACKAGES = 'openvswitch-switch openvswitch-testcontroller python3-os-ken mininet util-linux';
-/** `--cells=` belongs to `scale`, `--part=` to `scale`, `overload` and `setup`. */
+/** `--cells=` belongs to `scale`, `--part=` to `scale`, `overload`, `setup` and `cells`. */
 const FLAGS = ['--json', '--quick', '--cells=', '--part='];
 
 const matches = (word: string, known: string) =>

@@ -9,12 +9,16 @@ export interface PortCounters {
   /** Lost on the way in: the kernel's socket buffer or the frame pool was full, or the port is not to receive. */
   rxDropped: number;
   rxErrors: number;
+  /** Times that packets were taken in one go: rxPackets for each of them says how many there were. */
+  rxBatches: number;
   txPackets: number;
   txBytes: number;
   /** Not sent: queue full (ENOBUFS, EAGAIN), port down (ENETDOWN). */
   txDropped: number;
   /** Not sent: refused by the kernel (EMSGSIZE, EINVAL ...) or offload data that made no sense. */
   txErrors: number;
+  /** System calls that sent something. */
+  txBatches: number;
   /** txDropped and txErrors by errno name. */
   errors: Record<string, number>;
 }
@@ -25,10 +29,12 @@ export const emptyCounters = (): PortCounters => ({
   rxBytes: 0,
   rxDropped: 0,
   rxErrors: 0,
+  rxBatches: 0,
   txPackets: 0,
   txBytes: 0,
   txDropped: 0,
   txErrors: 0,
+  txBatches: 0,
   errors: {},
 });
 

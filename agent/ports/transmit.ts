@@ -149,6 +149,7 @@ export class BatchSender {
     while (done < count) {
       const sent = fd < 0 ? -1 : this.#send(fd, this.#headers, this.#headersAddress, done, count - done);
       if (sent > 0) {
+        counters.txBatches++;
         this.#finish(done, done + sent, counters);
         done += sent;
         continue;

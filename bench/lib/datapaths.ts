@@ -100,10 +100,25 @@ export interface FlowcellOptions {
   fastPath?: boolean;
   /** TCP port on the loopback of a further controller; somebody must listen there. */
   secondController?: number;
+  /** In place of the learning switch: so many entries in the default cell (entries-controller.ts). */
+  entries?: number;
 }
 
 /** Where the controllers listen, in the switch's namespace. */
 export const CONTROLLER_PORT = 6653;
+
+const bundledNode = new URL('../../bin/node', import.meta.url).pathname;
+
+/** A table must be full by then, ms. */
+const FILL_MS = 30_000;
+
+/** A controller that fills the switch's table; `filled`: when that is done. */
+function fillTable(node: Switch, entries: number) {
+  const script = new URL('./entries-controller.ts', import.meta.url).pathname;
+  const argv = [bundledNode, script, String(CONTROLLER_PORT), String(entries)];
+  const controller = node.spawn(argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+  return { controller, filled: once(controller.stdout!, 'data', { signal: AbortSignal.timeout(FILL_MS) }) };
+}
 
 /** Our agent and controller, as the command line starts them. */
 export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
@@ -115,6 +130,7 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
       const spawnOptions = { stdio: ['ignore', 'ignore', 'inherit'] satisfies StdioOptions, env };
       const common = ['--log-level', 'error'];
       const controllerArgs = [
+        flowcell,
         'controller',
         '--port',
         String(CONTROLLER_PORT),
@@ -124,7 +140,8 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
         ...(options.wall === undefined ? [] : ['--wall', options.wall]),
         ...(options.idleTimeout === undefined ? [] : ['--idle-timeout', String(options.idleTimeout)]),
       ];
-      const controller = node.spawn([flowcell, ...controllerArgs, ...common], spawnOptions);
+      const filler = options.entries === undefined ? undefined : fillTable(node, options.entries);
+      const controller = filler?.controller ?? node.spawn([...controllerArgs, ...common], spawnOptions);
       const controllers = [CONTROLLER_PORT, options.secondController].filter((port) => port !== undefined);
       const agentArgs = ['agent', '--datapath-id', '1'];
       for (const port of controllers) agentArgs.push('--controller', `127.0.0.1:${port}`);
@@ -134,9 +151,11 @@ export function flowcellDatapath(options: FlowcellOptions = {}): Datapath {
       const agent = node.spawn([flowcell, ...agentArgs, ...ports, ...poolArgs, ...common], spawnOptions);
       const socketPath = join(runDir, `agent-${(1).toString(16).padStart(16, '0')}.sock`);
       const state = (path: string) => getJson(socketPath, path);
+      await filler?.filled;
       await until('the agent connecting', async () => {
         const status = await state('/status').catch(() => undefined);
-        return (status as { mode?: string } | undefined)?.mode === 'flow';
+        const mode = (status as { mode?: string } | undefined)?.mode;
+        return mode === 'flow' || (mode === 'plain' && filler !== undefined);
       });
       const pool = options.poolSize ?? DEFAULT_POOL;
       const isFull = async () => ((await state('/hosts')) as { warm: number }[])[0].warm >= pool;
@@ -170,13 +189,17 @@ const CONTROLLERS = {
   ],
 } as const;
 
-/** Open vSwitch's user-space datapath with a controller: its own test controller, os-ken's, or none (a learning bridge). */
+/**
+ * Open vSwitch's user-space datapath with a controller: its own test controller, os-ken's, none (a learning bridge), or one that
+ * puts so many entries in.
+ */
 export function ovsDatapath(
-  controller: 'testcontroller' | 'os-ken' | 'none',
+  controller: 'testcontroller' | 'os-ken' | 'none' | { entries: number },
   secondController?: number,
 ): Datapath {
+  const named = typeof controller === 'string' ? controller : 'entries';
   return {
-    name: controller === 'none' ? 'ovs-userspace' : `ovs-userspace + ${controller}`,
+    name: named === 'none' || named === 'entries' ? 'ovs-userspace' : `ovs-userspace + ${named}`,
     async start(node) {
       const dir = mkdtempSync(join(tmpdir(), 'fc-ovs-'));
       const failMode = controller === 'none' ? 'standalone' : 'secure';
@@ -184,14 +207,18 @@ export function ovsDatapath(
       await ovs.start();
       const targets: string[] = [];
       let peer: ChildProcess | undefined;
+      let filled: Promise<unknown> | undefined;
       if (controller !== 'none') {
-        peer = node.spawn(CONTROLLERS[controller](dir), { stdio: 'ignore' });
+        if (typeof controller === 'object')
+          ({ controller: peer, filled } = fillTable(node, controller.entries));
+        else peer = node.spawn(CONTROLLERS[controller](dir), { stdio: 'ignore' });
         targets.push(`tcp:127.0.0.1:${CONTROLLER_PORT}`);
       }
       if (secondController !== undefined) targets.push(`tcp:127.0.0.1:${secondController}`);
       if (targets.length > 0) {
         await ovs.connect('OpenFlow13', ...targets);
-        await until(`${controller} connecting`, () => ovs.isConnected(targets[0]));
+        await until(`${named} connecting`, () => ovs.isConnected(targets[0]));
+        await filled;
       }
       return {
         pids: () => [ovs.pid],
@@ -207,13 +234,12 @@ export function ovsDatapath(
 }
 
 const forwarder = new URL('./forwarder.ts', import.meta.url).pathname;
-const node = new URL('../../bin/node', import.meta.url).pathname;
 
 /** Our own ports without cells: what is left when the isolates are taken away. Two ports. */
 export const plainForwarder: Datapath = {
   name: 'no-cells',
   async start(namespace) {
-    const child = namespace.spawn([node, forwarder, ...namespace.ports], {
+    const child = namespace.spawn([bundledNode, forwarder, ...namespace.ports], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await once(child.stdout!, 'data');

@@ -4,6 +4,7 @@
  */
 import pino from 'pino';
 import { Clock } from '../../agent/clock.ts';
+import { mapFrames } from '../../agent/ports/frame-memory.ts';
 import { type Frame, FramePool } from '../../agent/ports/frames.ts';
 import { Ports } from '../../agent/ports/ports.ts';
 import { extractKey, KEY_WORDS } from '../../packet/index.ts';
@@ -11,7 +12,8 @@ import { DATA_MAX, NO_QUEUE } from '../../sandbox/channel/layout.ts';
 import { PollLoop } from '../../sandbox/sys/loop.ts';
 
 const loop = new PollLoop();
-const pool = new FramePool(8192);
+const FRAMES = 8192;
+const pool = new FramePool(FRAMES, mapFrames(FRAMES));
 const clock = new Clock();
 const key = new Uint32Array(KEY_WORDS);
 const at = { l3: 0, l4: 0 };

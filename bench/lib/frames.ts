@@ -6,7 +6,10 @@ import type { SenderOptions } from './sender.ts';
 
 type FlowOptions = Pick<SenderOptions, 'size' | 'flows' | 'srcMac' | 'dstMac' | 'srcIp' | 'dstIp'>;
 
-/** UDP from ports 10000 and up, one 5-tuple after the other; at least 64 frames. */
+/** UDP source port of the first flow. */
+export const FIRST_PORT = 10000;
+
+/** UDP from ports FIRST_PORT and up, one 5-tuple after the other; at least 64 frames. */
 export function flowFrames(options: FlowOptions): Uint8Array[] {
   const frames: Uint8Array[] = [];
   // A multiple of the burst size and of the number of flows, so that every flow gets the same share.
@@ -17,7 +20,7 @@ export function flowFrames(options: FlowOptions): Uint8Array[] {
 
 export function flowFrame(options: FlowOptions, flow: number): Uint8Array {
   const datagram = udp({
-    src: 10000 + (flow % 50000),
+    src: FIRST_PORT + (flow % 50000),
     dst: 5001 + Math.floor(flow / 50000),
     payload: new Uint8Array(options.size - 42),
   });

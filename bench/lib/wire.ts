@@ -28,7 +28,7 @@ const MMSG_BYTES = 64;
 const IOV_BYTES = 16;
 
 /** Runs `fn` with the calling thread inside a namespace made by `ip netns`. */
-function inNamespace<T>(namespace: string, fn: () => T): T {
+export function inNamespace<T>(namespace: string, fn: () => T): T {
   const home = openSync('/proc/thread-self/ns/net', 'r');
   const there = openSync(`${NETNS_DIR}/${namespace}`, 'r');
   try {

@@ -26,6 +26,8 @@ import type { CellEvents, CellHandle, CellUsage, FrameRef, ProgramImage, Verdict
 
 const copy = Buffer.prototype.copy;
 const ETHERNET_HEADER = 14;
+/** Packets inside a cell that are worth entering it for. */
+const ENOUGH = RX_SLOTS / 2;
 
 /** What a cell needs of its host. */
 export interface CellOwner<F extends FrameRef> {
@@ -56,6 +58,8 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
   inFlight = 0;
   /** In the owner's list of cells to mark ready. */
   isDirty = false;
+  /** What is new in it is not to wait until there is more: a message, or packets enough. */
+  isUrgent = false;
   readonly #owner: CellOwner<F>;
   readonly events: CellEvents<F>;
   /** Start of the region, words and bytes. */
@@ -123,7 +127,7 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
     );
     this.#frames[place] = frame;
     this.#rxHead = (this.#rxHead + 1) | 0;
-    this.inFlight++;
+    if (++this.inFlight >= ENOUGH) this.isUrgent = true;
     this.#owner.counters.frames++;
     Atomics.store(words, this.#word + H.RX_HEAD, this.#rxHead);
     if (!this.isDirty) this.#owner.dirty(this);
@@ -132,6 +136,7 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
 
   send(message: Uint8Array): boolean {
     if (!this.alive || !this.#controlIn.send(message)) return false;
+    this.isUrgent = true;
     if (!this.isDirty) this.#owner.dirty(this);
     return true;
   }

@@ -5,6 +5,9 @@ import { type CellOwner, emptyVerdict, type HostCell } from './cell.ts';
 import type { SharedPages } from './shared-pages.ts';
 import type { FrameRef, Verdict } from './types.ts';
 
+/** Turns for which a host that sleeps is left asleep while more packets are there to be received. */
+const GATHER_TURNS = 4;
+
 export interface ExchangeOptions<F extends FrameRef> {
   readonly pages: SharedPages;
   readonly loop: PollLoop;
@@ -28,12 +31,16 @@ export class Exchange<F extends FrameRef> implements CellOwner<F> {
   readonly bytes: Uint8Array;
   readonly address: bigint;
   readonly verdict: Verdict<F>;
-  readonly counters = { frames: 0, records: 0, messages: 0 };
+  readonly counters = { frames: 0, records: 0, messages: 0, batches: 0 };
   readonly #options: ExchangeOptions<F>;
   readonly #pages: SharedPages;
   readonly #cells: readonly (HostCell<F> | null)[];
   readonly #dirty: (HostCell<F> | null)[] = new Array(RING_SIZE).fill(null);
   #dirtyCount = 0;
+  /** Cells were marked as ready since the host was told; one of them is urgent; turns since. */
+  #untold = false;
+  #urgent = false;
+  #gathered = 0;
   readonly #taken = new Uint16Array(RING_SIZE);
   /** Indexes to give back when the present batch has been sent. */
   readonly #releases: number[] = [];
@@ -69,17 +76,8 @@ export class Exchange<F extends FrameRef> implements CellOwner<F> {
 
   /** Tells the host of everything pushed and sent since the last call. */
   kick(): void {
-    if (this.#dirtyCount === 0) return;
-    for (let i = 0; i < this.#dirtyCount; i++) {
-      const cell = this.#dirty[i]!;
-      this.#dirty[i] = null;
-      cell.isDirty = false;
-      if (!cell.alive) continue;
-      if (cell.waiting) this.#pages.want(cell.index);
-      this.#pages.ready(cell.index);
-    }
-    this.#dirtyCount = 0;
-    this.#pages.wake();
+    this.#mark();
+    if (this.#untold) this.#tell();
   }
 
   /** What a cell gave before its end still counts. Returns what is wrong with it, or null. */
@@ -104,6 +102,9 @@ export class Exchange<F extends FrameRef> implements CellOwner<F> {
       this.#dirty[i] = null;
     }
     this.#dirtyCount = 0;
+    this.#untold = false;
+    this.#urgent = false;
+    this.#gathered = 0;
     this.#releases.length = 0;
   }
 
@@ -116,14 +117,43 @@ export class Exchange<F extends FrameRef> implements CellOwner<F> {
     loop.unwatch(this.#pages.toAgent.fd);
   }
 
+  /** Marks cells that have something new as ready: a host that is awake sees it. */
+  #mark(): void {
+    if (this.#dirtyCount === 0) return;
+    for (let i = 0; i < this.#dirtyCount; i++) {
+      const cell = this.#dirty[i]!;
+      this.#dirty[i] = null;
+      cell.isDirty = false;
+      if (!cell.alive) continue;
+      if (cell.isUrgent) this.#urgent = true;
+      cell.isUrgent = false;
+      if (cell.waiting) this.#pages.want(cell.index);
+      this.#pages.ready(cell.index);
+    }
+    this.#dirtyCount = 0;
+    this.#untold = true;
+  }
+
+  #tell(): void {
+    this.#untold = false;
+    this.#urgent = false;
+    this.#gathered = 0;
+    this.#pages.wake();
+  }
+
   #goingToSleep(): boolean {
+    this.kick();
     this.#pages.sleeping();
-    return this.#dirtyCount > 0 || this.#pages.produced;
+    return this.#pages.produced;
   }
 
   #turn(): boolean {
     const worked = this.#pages.produced && this.#takeDone();
-    this.kick();
+    this.#mark();
+    // One packet is no reason to wake it while more are there: entering a cell costs as much as ten packets.
+    if (this.#untold && (this.#urgent || ++this.#gathered >= GATHER_TURNS || !this.#options.loop.more)) {
+      this.#tell();
+    }
     return worked;
   }
 
@@ -133,6 +163,7 @@ export class Exchange<F extends FrameRef> implements CellOwner<F> {
       this.#options.distrust('its done ring makes no sense');
       return false;
     }
+    this.counters.batches += count;
     this.#inBatch = true;
     for (let i = 0; i < count; i++) {
       const index = this.#taken[i]!;

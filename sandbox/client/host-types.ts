@@ -46,6 +46,8 @@ export interface SandboxHostStats {
   frames: number;
   records: number;
   messages: number;
+  /** Times that a cell was taken from: records for each of them says how much came of one run. */
+  batches: number;
   /** Cells that were ended because what they wrote into shared memory was nonsense. */
   badRecords: number;
   /** Times the host process was started again. */

@@ -89,6 +89,15 @@ export class PollLoop {
     return this.#sleeps;
   }
 
+  /** Some source has more to be read in the turn that follows. */
+  get more(): boolean {
+    for (let slot = 1; slot < this.#count; slot++) {
+      const source = this.#sources[slot]!;
+      if (source?.ready === true && !source.paused) return true;
+    }
+    return false;
+  }
+
   /**
    * Calls `onReadable` while `fd` is readable (level-triggered), has an error or was hung up. With a `source` the kernel
    * is asked less often while there is much to do, and not at all while the source is paused.
