@@ -42,6 +42,7 @@ beforeEach(() => {
     wrong: () => undefined,
     distrust: () => undefined,
     closeCell: () => undefined,
+    returned: () => false,
   });
   const init = { id: 1, program: {} as ProgramImage, events: {} as CellEvents<Frame> };
   cell = new HostCell(exchange, 0, regionOffset(0), init);
