@@ -22,6 +22,8 @@ const ROUND_MS = 500;
 const TCP_SECONDS = 1;
 /** Cells are set up, flows earn their entries, code is compiled. */
 const START_MS = 2500;
+/** USER_HZ */
+const TICK_SECONDS = 0.01;
 /** Looking at the counters takes time as well. */
 const END_MS = 1000;
 const SIZE = 64 - 4;
@@ -63,7 +65,7 @@ class Generator {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Medians: packets delivered a millisecond, and seconds of the datapath's processes for a million of them. */
+/** Packets delivered a millisecond (median), and seconds of the datapath's processes for a million of them. */
 async function rate(net: Net, running: Running, flows: number, both: boolean) {
   const { h1, h2 } = net.hosts;
   const generators = both
@@ -77,20 +79,19 @@ async function rate(net: Net, running: Running, flows: number, both: boolean) {
     cpu: running.pids().reduce((sum, pid) => sum + cpuSeconds(pid), 0),
     time: performance.now(),
   });
-  const rounds = [];
-  let before = await look();
+  const rates = [];
+  const first = await look();
+  let before = first;
   for (let i = 0; i < RUNS; i++) {
     await pause(ROUND_MS);
     const after = await look();
-    const packets = after.packets - before.packets;
-    rounds.push({
-      kpps: packets / (after.time - before.time),
-      cpu: ((after.cpu - before.cpu) / packets) * 1e6,
-    });
+    rates.push((after.packets - before.packets) / (after.time - before.time));
     before = after;
   }
   await done;
-  return { kpps: median(rounds.map(({ kpps }) => kpps)), cpu: median(rounds.map(({ cpu }) => cpu)) };
+  // Over all rounds, and no less than the clock can tell: one round of the kernel's work takes less than its tick.
+  const cpu = running.pids().length === 0 ? 0 : Math.max(before.cpu - first.cpu, TICK_SECONDS);
+  return { kpps: median(rates), cpu: (cpu / (before.packets - first.packets)) * 1e6 };
 }
 
 async function tcp(net: Net): Promise<number> {
@@ -114,10 +115,14 @@ async function measure(datapath: Datapath, flows: number): Promise<Row> {
     try {
       const { h1, h2 } = net.hosts;
       await h1.exec(['ping', '-c', '2', '-i', '0.2', h2.ip], { anyExit: true });
-      const single = await rate(net, running, flows, false);
-      const both = await rate(net, running, flows, true);
       const streams = [];
       for (let i = 0; i < RUNS && flows === 1; i++) streams.push(await tcp(net));
+      // With other addresses the hosts throw the frames away at once. Their answers to closed ports (ICMP) would be part
+      // of what is measured.
+      for (const [i, host] of [h1, h2].entries())
+        await host.configure([`link set dev ${host.interface} address 02:00:00:00:ff:0${i + 1}`]);
+      const single = await rate(net, running, flows, false);
+      const both = await rate(net, running, flows, true);
       return {
         datapath: datapath.name,
         flows,
@@ -169,10 +174,8 @@ export const fastpath: Bench = {
       }
       const cells = of('flowcell', flows);
       for (const figure of ['process_cpu_s_per_mpkt', 'process_cpu_saturated']) {
-        // Not less than the clock's tick can tell.
-        const least = Math.max(Number(ours[figure]), 0.001);
         ratios[`cells/fast path, ${figure}, ${flows} ${flows === 1 ? 'flow' : 'flows'}`] = round(
-          Number(cells[figure]) / least,
+          Number(cells[figure]) / Number(ours[figure]),
         );
       }
     }
