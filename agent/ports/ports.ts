@@ -292,6 +292,7 @@ export class Ports {
     const { sink, clock } = this.#options;
     this.#receivedAt = clock.tick();
     const count = port.receive(this.#receiver, port.config & RECEIVING_OFF ? this.#discard : sink);
+    if (count > 0) port.counters.rxBatches++;
     if (count >= 0) return;
     port.counters.rxErrors++;
     const name = errnoName(-count);
