@@ -30,18 +30,22 @@ export class Collector {
   #addedAt = -Infinity;
   /** Not before (performance.now() clock). */
   #resumeAt = -Infinity;
-
-  constructor() {
-    setInterval(() => this.#tick(), TICK_MS);
-  }
+  /** Runs only while somebody waits: a host with nothing to do is to sleep. */
+  #timer: NodeJS.Timeout | undefined;
 
   /** Something has begun to live: it is collected when it comes to rest. */
   add(cell: Collectable): void {
     this.#addedAt = performance.now();
     this.#waiting.add(cell);
+    this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
   }
 
   #tick(): void {
+    if (this.#waiting.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+      return;
+    }
     const now = performance.now();
     if (this.#collecting || now < this.#resumeAt) return;
     const idleSince = now - IDLE_MS;

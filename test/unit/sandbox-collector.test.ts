@@ -34,6 +34,8 @@ test('a cell is collected once, when it came to rest', async () => {
   one.resolve();
   await vi.advanceTimersByTimeAsync(5000);
   expect(one.begun).toBe(1);
+  // Nobody waits, so nothing wakes the host.
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test('one at a time; who works does not keep the others waiting, who is gone is left out', async () => {
