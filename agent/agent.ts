@@ -9,7 +9,7 @@ import type { ConnectionLimits } from './channel/connection-options.ts';
 import type { FailMode } from './channel/switch.ts';
 import { Clock } from './clock.ts';
 import { AgentCore, version } from './core.ts';
-import { BpfError } from './fastpath/bpf.ts';
+import { BpfError } from './fastpath/bpf-error.ts';
 import { KernelPorts, wireOf } from './fastpath/kernel-ports.ts';
 import type { FastPathLimits } from './fastpath/options.ts';
 import { LocalServer, socketPathOf } from './local/server.ts';

@@ -2,7 +2,8 @@
 import { closeFd } from '../../sandbox/sys/libc.ts';
 import { type Rtnetlink, TCMSG } from '../ports/rtnetlink.ts';
 import { errno, int32, PortError, SOL_SOCKET, sys } from '../ports/socket.ts';
-import { attachTcx, BpfError } from './bpf.ts';
+import { attachTcx } from './bpf.ts';
+import { BpfError } from './bpf-error.ts';
 
 const SO_DETACH_FILTER = 27;
 const SO_ATTACH_BPF = 50;

@@ -1,6 +1,7 @@
 /** bpf(2) through koffi: maps, programs and links, with the numbers of Linux's UAPI headers (linux/bpf.h). */
 import koffi from 'koffi';
 import { addressOf, closeFd, errnoName, MAP_SHARED, PROT_READ, raw } from '../../sandbox/sys/libc.ts';
+import { BpfError } from './bpf-error.ts';
 
 const SYS_BPF = process.arch === 'arm64' ? 280 : 321;
 
@@ -25,18 +26,6 @@ const ENOENT = 2;
 const ATTRIBUTES = 128;
 const LOG_BYTES = 256 * 1024;
 
-/** The kernel refused. `code` is the errno's name. */
-export class BpfError extends Error {
-  readonly code: string;
-
-  constructor(what: string, errno: number, detail = '') {
-    const code = errnoName(errno);
-    super(`BPF: ${what} failed (${code})${detail === '' ? '' : `: ${detail}`}`);
-    this.name = 'BpfError';
-    this.code = code;
-  }
-}
-
 /** union bpf_attr: one for all calls, since this thread makes them one after the other. */
 const attributes = new DataView(new ArrayBuffer(ATTRIBUTES));
 const attributesAddress = Number(addressOf(attributes.buffer));
@@ -55,7 +44,7 @@ const pointer = (fields: DataView, at: number, memory: ArrayBufferView | undefin
 const checked = (result: number, what: string, detail?: () => string): number => {
   if (result >= 0) return result;
   const errno = koffi.errno();
-  throw new BpfError(what, errno, detail?.());
+  throw new BpfError(what, errnoName(errno), detail?.());
 };
 
 const writeName = (fields: DataView, at: number, name: string): void => {
@@ -117,7 +106,7 @@ export class BpfMap {
   /** A BPF_F_MMAPABLE array's memory, to be read without system calls. `unmap` before the view is let go. */
   mapped(): { view: ArrayBuffer; unmap: () => void } {
     const address = raw.mmap(0n, this.#bytes, PROT_READ, MAP_SHARED, this.fd, 0);
-    if (Number(address) === -1) throw new BpfError(`mapping ${this.#name}`, koffi.errno());
+    if (Number(address) === -1) throw new BpfError(`mapping ${this.#name}`, errnoName(koffi.errno()));
     const view = koffi.view(BigInt(address), this.#bytes);
     return {
       view,
@@ -164,7 +153,7 @@ export const loadProgram = (type: number, name: string, code: Uint8Array): numbe
   const again = load(log);
   if (again >= 0) return again;
   const text = new TextDecoder().decode(log.subarray(0, Math.max(0, log.indexOf(0)))).trimEnd();
-  throw new BpfError(`loading ${name}`, errno, text.split('\n').slice(-4).join(' | '));
+  throw new BpfError(`loading ${name}`, errnoName(errno), text.split('\n').slice(-4).join(' | '));
 };
 
 /** Attaches a SCHED_CLS program to an interface's ingress (Linux 6.6 and later); it goes when the descriptor is closed. */

@@ -12,7 +12,7 @@ import type { Rule } from '../dispatcher/rules.ts';
 import type { Frame } from '../ports/frames.ts';
 import type { Port } from '../ports/port.ts';
 import { answerRelease, fold, MONOTONIC, merged, newCounters, tellCredits, tellMany } from './accounts.ts';
-import { BpfError } from './bpf.ts';
+import { BpfError } from './bpf-error.ts';
 import { type CachedFlow, CachedFlows, CellFlows, newDispatchKey, newKey } from './cached-flow.ts';
 import { Elephants } from './elephants.ts';
 import { collect, EntryMaker } from './entry-maker.ts';

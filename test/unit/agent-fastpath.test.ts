@@ -1,6 +1,6 @@
 /** Which flows the kernel is given, and what takes them from it again. The kernel is only pretended. */
 import { expect, test } from 'vitest';
-import { BpfError } from '../../agent/fastpath/bpf.ts';
+import { BpfError } from '../../agent/fastpath/bpf-error.ts';
 import { Elephants } from '../../agent/fastpath/elephants.ts';
 import { FastPath } from '../../agent/fastpath/fast-path.ts';
 import type { FastPathLimits, Kernel } from '../../agent/fastpath/options.ts';
@@ -331,7 +331,7 @@ test('where BPF is not permitted everything stays with the cells, and that is tr
   let tries = 0;
   const { forward, fastPath } = scene({}, DispatchFlag.CACHEABLE, () => {
     tries++;
-    throw new BpfError('making a map', 1);
+    throw new BpfError('making a map', 'EPERM');
   });
   for (let i = 0; i < 5; i++) forward(1);
   expect([fastPath.state, fastPath.size, tries]).toEqual(['unavailable', 0, 1]);
