@@ -1,7 +1,7 @@
 /** Labels and backbone headers between two switches, around what the hosts' kernels send each other. */
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Network, topology } from '../../mininet/topology.ts';
+import { ended, type Network, topology } from '../../mininet/topology.ts';
 import { type ActionInit, FlowModCommand, type InstructionInit, type Match } from '../../openflow/index.ts';
 import { AgentProcess, FAST_PATHS, FakeController, type Peer } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
@@ -99,6 +99,8 @@ describeNetwork('tags between two switches', ['iperf3', 'ethtool'], () => {
       });
       await once(server.stdout!, 'data');
       const { stdout } = await h1.exec(['iperf3', '-J', '-c', h2.ip, '-n', String(BYTES)]);
+      // The next server wants the same port.
+      await ended(server);
       // Some is still in flight when all is written.
       expect(JSON.parse(stdout).end.sum_received.bytes).toBeGreaterThan(BYTES / 10);
     });
