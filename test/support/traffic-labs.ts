@@ -219,10 +219,11 @@ export class RealLab implements TrafficLab {
     }
     const taken = <T extends 'packet_in' | 'error'>(type: T) =>
       peer.received.filter((message) => message.type === type) as MessageOf<T>[];
-    const packetIns = taken('packet_in');
-    const errors = taken('error');
     const flows = flowsIn(await ask(peer, 'flow', this.#cell));
     const groups = groupsIn(await ask(peer, 'group', this.#cell));
+    // A marker is seen on its port before what the agent sent its controller has come; a cell's answer is not.
+    const packetIns = taken('packet_in');
+    const errors = taken('error');
     if (this.#cell !== undefined) {
       peer.send({ type: 'dispatch_rule', command: DispatchCommand.DELETE, cell: this.#cell });
       await this.#confirm();
