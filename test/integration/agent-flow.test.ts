@@ -11,8 +11,11 @@ import {
   type Message,
   type MessageOf,
 } from '../../openflow/index.ts';
-import { AgentProcess, FakeController, type Peer } from '../support/agent-lab.ts';
+import { AgentProcess, FakeController, type Peer, ping as pingFrom } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
+
+/** How long a flow may wait for its cell. */
+const QUERY_TIMEOUT_MS = 40_000;
 
 const output = (port: number) => [
   { type: 'apply_actions' as const, actions: [{ type: 'output' as const, port, max_len: 0 }] },
@@ -53,7 +56,11 @@ describeNetwork('the agent in flow mode', () => {
 
   const flowMode = async (flags = 0) => {
     const device = await controller.device();
-    await device.call('dispatch_config', { type: 'dispatch_config', query_timeout_ms: 5000, flags });
+    await device.call('dispatch_config', {
+      type: 'dispatch_config',
+      query_timeout_ms: QUERY_TIMEOUT_MS,
+      flags,
+    });
     return device;
   };
 
@@ -90,11 +97,10 @@ describeNetwork('the agent in flow mode', () => {
     return failures;
   };
 
-  const ping = (...args: string[]) =>
-    net.hosts.h1.exec(['ping', '-q', '-W4', ...args, net.hosts.h2.ip], { anyExit: true });
+  const ping = (count: number) => pingFrom(net.hosts.h1, net.hosts.h2.ip, count);
 
   test('query, cell, entries, barrier: then the held packets leave, none lost, none twice', async () => {
-    const pings = ping('-c5', '-i0.02');
+    const pings = ping(5);
     const query = await peer.next('dispatch_query');
     expect(query).toMatchObject({
       in_port: 1,
@@ -159,7 +165,7 @@ describeNetwork('the agent in flow mode', () => {
 
   test('a killed cell: other flows go on, this one asks again and gets a new cell', async () => {
     acceptAll();
-    expect((await ping('-c1')).stdout).toContain(' 0% packet loss');
+    expect((await ping(1)).stdout).toContain(' 0% packet loss');
     await serve(net.hosts.h2, 'tcp-receive', 5002);
     await new Traffic(net.hosts.h1, ['tcp-send', net.hosts.h2.ip, 5002, 1, 1000]).next();
     const before = await agent.local<Cell[]>('/cells');
@@ -171,7 +177,7 @@ describeNetwork('the agent in flow mode', () => {
       state: CellState.EXITED,
       reason: CellReason.EXCEPTION,
     });
-    const pings = ping('-c3', '-i0.02');
+    const pings = ping(3);
     const query = await peer.next('dispatch_query');
     expect(query.reason).toBe(1);
     const fresh = await accept(query);
@@ -183,7 +189,7 @@ describeNetwork('the agent in flow mode', () => {
 
   test('the sandbox host killed: its cells come back with their entries, without the controller', async () => {
     acceptAll();
-    expect((await ping('-c1')).stdout).toContain(' 0% packet loss');
+    expect((await ping(1)).stdout).toContain(' 0% packet loss');
     const [old] = (await agent.local<Cell[]>('/cells')).filter(({ id }) => id !== 0);
     peer.onMessage = undefined;
     peer.received.length = 0;
@@ -195,7 +201,7 @@ describeNetwork('the agent in flow mode', () => {
       cell: old.id,
     });
     // Sent while there is no host: held, then delivered.
-    const pings = await ping('-c3', '-i0.2');
+    const pings = await ping(3);
     expect(pings.stdout).toContain(' 0% packet loss');
     const back = await peer.next('cell_status');
     expect(back).toMatchObject({ state: CellState.READY, query_id: 0 });
@@ -207,11 +213,11 @@ describeNetwork('the agent in flow mode', () => {
 
   test('controller away (secure): cells go on, new flows wait for it; then SYNC names the live cells', async () => {
     acceptAll();
-    expect((await ping('-c1')).stdout).toContain(' 0% packet loss');
+    expect((await ping(1)).stdout).toContain(' 0% packet loss');
     const [live] = (await agent.local<Cell[]>('/cells')).filter(({ id }) => id !== 0);
     peer.socket.destroy();
     const away = await controller.connection();
-    expect((await ping('-c2', '-i0.05')).stdout).toContain(' 0% packet loss');
+    expect((await ping(2)).stdout).toContain(' 0% packet loss');
     await serve(net.hosts.h2, 'tcp-receive', 5003);
     const transfer = new Traffic(net.hosts.h1, ['tcp-send', net.hosts.h2.ip, 5003, 1, 1000]);
     await agent.shows<{ pending_flows: number }>('/status', ({ pending_flows }) => pending_flows === 1);
@@ -233,7 +239,7 @@ describeNetwork('the agent in flow mode', () => {
       { match: { in_port: 2 }, instructions: output(1) },
     );
     await agent.shows<{ mode: string }>('/status', ({ mode }) => mode === 'plain');
-    expect((await ping('-c2', '-i0.05')).stdout).toContain(' 0% packet loss');
+    expect((await ping(2)).stdout).toContain(' 0% packet loss');
   });
 
   test('uploaded programs: wrong hashes, sizes and offsets are refused', async () => {
