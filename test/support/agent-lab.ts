@@ -301,7 +301,8 @@ export class AgentProcess {
 
   /** GET (or POST) on the local socket. */
   async local<T = Record<string, unknown>>(url: string, method = 'GET'): Promise<T> {
-    const request = http.request({ socketPath: this.socketPath, path: url, method });
+    // A connection of its own: one kept from an earlier request may have been closed at the other end.
+    const request = http.request({ socketPath: this.socketPath, path: url, method, agent: false });
     request.end();
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
     let body = '';
