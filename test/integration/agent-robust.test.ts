@@ -138,7 +138,7 @@ describeNetwork('the agent when things go wrong', () => {
   });
 
   test('a silent controller is asked, then given up', async () => {
-    agent = await start({ connection: { retryMs: 20, idleMs: 50, deadMs: 300 } });
+    agent = await start({ connection: { retryMs: 20, idleMs: 50, deadMs: 1000 } });
     const peer = await controller.connection();
     peer.send(HELLO);
     await peer.next('echo_request');
