@@ -20,7 +20,7 @@ import {
 import { ethernet, ipv4, ipv6, tcp, udp, vlan } from '../../packet/index.ts';
 import { PollLoop } from '../../sandbox/sys/loop.ts';
 import { TesterPort } from '../conformance/tester-port.ts';
-import { type SwitchLab, switchLab } from '../support/agent-lab.ts';
+import { PATIENT_CELL, type SwitchLab, switchLab } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const PORTS = [1, 2, 3];
@@ -420,7 +420,7 @@ describeNetwork('the kernel fast path', () => {
       const match: Match = { eth_type: 0x0800, ip_proto: 17, udp_src: sport };
       lab.peer.send({
         type: 'dispatch_rule',
-        cells: [{}],
+        cells: [PATIENT_CELL],
         match,
         flags: flags | DispatchFlag.NOTIFY_REMOVED,
         ...more,

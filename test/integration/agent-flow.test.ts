@@ -11,7 +11,13 @@ import {
   type Message,
   type MessageOf,
 } from '../../openflow/index.ts';
-import { AgentProcess, FakeController, type Peer, ping as pingFrom } from '../support/agent-lab.ts';
+import {
+  AgentProcess,
+  FakeController,
+  PATIENT_CELL,
+  type Peer,
+  ping as pingFrom,
+} from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 /** How long a flow may wait for its cell. */
@@ -80,7 +86,7 @@ describeNetwork('the agent in flow mode', () => {
       priority: 10,
       flags: DispatchFlag.BOTH_DIRECTIONS | DispatchFlag.NOTIFY_REMOVED,
       cookie: BigInt(query.query_id),
-      cells: [{}],
+      cells: [PATIENT_CELL],
       ...more,
     });
     const status = await peer.next('cell_status', ({ query_id }) => query_id === query.query_id);

@@ -343,6 +343,9 @@ export const ping = (from: NetNode, to: string, count = 1, ...more: string[]): P
 export const pingInVain = (from: NetNode, to: string): Promise<ExecResult> =>
   from.exec(['ping', '-q', '-c1', '-W1', to], { anyExit: true });
 
+/** A cell that may take nearly as long as any may for one run: on a busy machine its time runs while others have the CPU. */
+export const PATIENT_CELL = { run_ms: 900 } as const;
+
 /** The agent's option `fastPath`: off, and on for every flow from its second packet. */
 export const EAGER_FAST_PATH = { threshold: 1, windowMs: 60_000 };
 export const FAST_PATHS = [

@@ -24,7 +24,7 @@ import { ethernet } from '../../packet/index.ts';
 import { PollLoop } from '../../sandbox/sys/loop.ts';
 import { single, type FakeController as VirtualController, VirtualNetwork } from '../../testing/index.ts';
 import { TesterPort } from '../conformance/tester-port.ts';
-import { AgentProcess, FakeController, type Peer } from './agent-lab.ts';
+import { AgentProcess, FakeController, PATIENT_CELL, type Peer } from './agent-lab.ts';
 import {
   type Input,
   type Mode,
@@ -55,7 +55,7 @@ const dispatch = (mode: Mode): MessageInit => ({
 });
 /** A cell for every packet there is. */
 const WHOLE_SWITCH: MessageInit = {
-  ...{ type: 'dispatch_rule', priority: 1, match: {}, cells: [{}] },
+  ...{ type: 'dispatch_rule', priority: 1, match: {}, cells: [PATIENT_CELL] },
   flags: DispatchFlag.CACHEABLE,
 };
 
