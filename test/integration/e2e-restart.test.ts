@@ -1,7 +1,16 @@
 import { readdirSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { serve, Traffic, type TransferReport } from '../../cli/demo/hosts.ts';
-import { allEnded, type FlowView, Lab, type LabOptions, Probe, udpTo, until } from '../support/e2e-lab.ts';
+import {
+  allEnded,
+  type FlowView,
+  Lab,
+  type LabOptions,
+  Probe,
+  udpTo,
+  until,
+  WAIT_MS,
+} from '../support/e2e-lab.ts';
 import { descendants } from '../support/processes.ts';
 import { describeNetwork } from '../support/suites.ts';
 
@@ -74,9 +83,9 @@ describeNetwork('what is killed (-9) and comes back', ['ping'], () => {
 
     const same = ({ cell, match }: FlowView) => ({ cell, match, stage: 'live', adopted: true });
     await expect
-      .poll(() => lab.flows(udpTo(ECHO_PORT)))
+      .poll(() => lab.flows(udpTo(ECHO_PORT)), { timeout: WAIT_MS })
       .toMatchObject([{ ...same(known), entries: [{}, {}, {}] }]);
-    await expect.poll(() => lab.flows(udpTo(UPLOAD_PORT))).toMatchObject([same(mute)]);
+    await expect.poll(() => lab.flows(udpTo(UPLOAD_PORT)), { timeout: WAIT_MS }).toMatchObject([same(mute)]);
     expect(await transfer(5001)).toMatchObject({ ok: true });
     expect(await flow.finish()).toMatchObject({ lost: 0, last_answered: true });
     expect(await uploaded.finish()).toMatchObject({ lost: 0, last_answered: true });
@@ -170,16 +179,20 @@ describeNetwork('without a controller', ['ping'], () => {
     await lab.controller.kill();
     const status = () => lab.agentGet<{ standalone: boolean; pending_flows: number }>('/status');
     await until('standalone', status, ({ standalone }) => standalone);
-    await serve(lab.hosts.h2, 'tcp-receive', 5001);
-    const argv = ['tcp-send', lab.hosts.h2.ip, 5001, 5, 1_000_000];
-    expect(await new Traffic(lab.hosts.h1, argv).next<TransferReport>()).toMatchObject({ ok: true });
+    const transfer = async (port: number) => {
+      await serve(lab.hosts.h2, 'tcp-receive', port);
+      const argv = ['tcp-send', lab.hosts.h2.ip, port, 5, 1_000_000];
+      expect(await new Traffic(lab.hosts.h1, argv).next<TransferReport>()).toMatchObject({ ok: true });
+    };
+    await transfer(5001);
     expect(await lab.cells(({ tcp_dst }) => tcp_dst === 5001)).toEqual([]);
 
     await lab.startController();
     await lab.connected();
     expect(await status()).toMatchObject({ standalone: false });
-    expect(await new Traffic(lab.hosts.h1, argv).next<TransferReport>()).toMatchObject({ ok: true });
-    expect(await lab.cells(({ tcp_dst }) => tcp_dst === 5001)).toHaveLength(5);
+    // To a port of their own: a segment sent again by an earlier connection would get a cell as well.
+    await transfer(5002);
+    expect(await lab.cells(({ tcp_dst }) => tcp_dst === 5002)).toHaveLength(5);
     expect(await flow.finish()).toMatchObject({ lost: 0, last_answered: true });
     await lab.settled();
   });
