@@ -61,7 +61,7 @@ class TestCell {
   }
 
   call(name: string, argument = 64): number {
-    return this.entries[name].applySync(undefined, [argument], { timeout: 5000 }) as number;
+    return this.entries[name].applySync(undefined, [argument], { timeout: 60_000 }) as number;
   }
 
   control(...messages: MessageInit[]): void {
