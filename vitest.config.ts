@@ -69,7 +69,8 @@ export default defineConfig({
           fileParallelism: false,
           maxWorkers: 1,
           maxConcurrency: 2,
-          testTimeout: 120_000,
+          // Longer than a run in it may take (test/support/mininet.ts).
+          testTimeout: 300_000,
           sequence: { groupOrder: 2 },
         },
       },
