@@ -9,6 +9,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Switch, stop } from '../../mininet/topology.ts';
 import type { CellWall } from '../../sandbox/index.ts';
 import { inside, OpenVSwitch } from '../peers/open-vswitch.ts';
@@ -36,7 +37,7 @@ export async function until(what: string, ready: () => Promise<boolean> | boolea
   const end = performance.now() + timeoutMs;
   while (!(await ready())) {
     if (performance.now() > end) throw new Error(`${what} did not happen within ${timeoutMs / 1000} s`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(20);
   }
 }
 
