@@ -4,21 +4,21 @@
  * that was dropped is counted. What can be sustained is measured first, in the same run. `--part=NAME` measures one of
  * the three: new-flows, packets, packet-ins.
  */
+import type { Bench, Session } from './lib/bench.ts';
 import { type ControllerName, measure } from './lib/controllers.ts';
 import { type Datapath, flowcellDatapath, ovsDatapath } from './lib/datapaths.ts';
 import { FloodedDevice, type FloodKind, PROBE_PORT, RECOVERY_LIMIT_MS } from './lib/flood.ts';
 import { floodController } from './lib/flood-controller.ts';
 import type { ProbeResult, Trips } from './lib/probes.ts';
-import { median, round } from './lib/report.ts';
-import type { Bench } from './run.ts';
+import { median, round, spread } from './lib/report.ts';
 
-const RUNS = 5;
+const ROUNDS = 5;
 const LOADS = [1, 2, 4];
-const SECONDS = 3;
+const SECONDS = 1.5;
 /** New flows under way at once, when it is measured how many can be set up; the first seconds use up what was in store. */
 const WINDOW = 16;
-const WARM_UP_MS = 2000;
-const COUNT_MS = 2000;
+const WARM_UP_MS = 1000;
+const COUNT_MS = 750;
 /** So that cells of flows that are over make room for others, seconds. */
 const IDLE_TIMEOUT = 2;
 const MIB = 2 ** 20;
@@ -38,11 +38,13 @@ interface Sample {
 
 type Row = Record<string, string | number>;
 
-const datapaths = (): Datapath[] => [
+const DATAPATHS: readonly Datapath[] = [
   flowcellDatapath({ idleTimeout: IDLE_TIMEOUT, secondController: PROBE_PORT }),
   ovsDatapath('testcontroller', PROBE_PORT),
 ];
 const CONTROLLERS: readonly ControllerName[] = ['flowcell', 'os-ken'];
+const PACKET_INS = 'packet-ins';
+const PARTS = ['new-flows', 'packets', PACKET_INS];
 
 const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0);
 
@@ -109,6 +111,10 @@ function row(what: string, who: string, load: number, samples: readonly Sample[]
     offered_per_s: Math.round(median(samples.map((s) => s.offered))),
     goodput_per_s: Math.round(median(samples.map((s) => s.goodput))),
     of_sustainable: round(median(samples.map((s) => s.goodput / s.sustainable))),
+    spread: spread(
+      samples.map((s) => s.goodput / s.sustainable),
+      2,
+    ),
     recovery_ms: lasting(median(samples.map((s) => s.recovery))),
     'other flow lost %': lost,
     'other flow p50 ms': shown(probes.flow, 'p50'),
@@ -126,39 +132,70 @@ function row(what: string, who: string, load: number, samples: readonly Sample[]
   };
 }
 
+/** What is flooded, and who: each by its name. */
+interface Case {
+  part: string;
+  what: string;
+  who: string;
+  flood: () => Promise<Map<number, Sample>>;
+}
+
+const CASES: readonly Case[] = [
+  ...(['new flows', 'packets'] as const).flatMap((what) =>
+    DATAPATHS.map((datapath) => ({
+      ...{ part: what.replace(' ', '-'), what, who: datapath.name },
+      flood: () => floodDevice(what, datapath),
+    })),
+  ),
+  ...CONTROLLERS.map((who) => ({
+    ...{ part: PACKET_INS, what: PACKET_INS, who },
+    flood: () => floodControllers(who),
+  })),
+];
+
+/** Floods of one kind, ours and the peer's in turn, round by round. */
+async function inTurn(session: Session, part: string): Promise<Row[]> {
+  const cases = CASES.filter((one) => one.part === part);
+  const floods = new Map<Case, Map<number, Sample>[]>(cases.map((one) => [one, []]));
+  const rounds = session.rounds(ROUNDS);
+  for (let round = 1; round <= rounds; round++) {
+    for (const [one, samples] of floods) {
+      session.progress(`${one.what}, ${one.who}, round ${round} of ${rounds}`);
+      // What fails once may do so because of the flood: the other rounds show it.
+      const flood = await session.attempt(`${one.what}, ${one.who}, round ${round}`, one.flood);
+      if (flood !== undefined) samples.push(flood);
+    }
+  }
+  return [...floods]
+    .filter(([, samples]) => samples.length > 0)
+    .flatMap(([{ what, who }, all]) =>
+      LOADS.map((load) =>
+        row(
+          what,
+          who,
+          load,
+          all.map((samples) => samples.get(load)!),
+        ),
+      ),
+    );
+}
+
 export const overload: Bench = {
   name: 'overload',
   title:
     'Once, twice and four times the sustainable rate of new flows, packets (64 bytes) and packet-ins, ' +
-    `${SECONDS} s each; medians of ${RUNS} runs`,
+    `${SECONDS} s each; medians of ${ROUNDS} rounds in turn`,
   needs: ['ovs-vswitchd', 'ovs-testcontroller', 'osken-manager', 'taskset'],
-  async run(progress, quick = false) {
+  minutes: 12,
+  parts: PARTS,
+  async run(session) {
     const rows: Row[] = [];
-    const ratios: Record<string, number> = {};
-    const runs = quick ? 1 : RUNS;
-    const measured = async (what: string, who: string, one: () => Promise<Map<number, Sample>>) => {
-      const all: Map<number, Sample>[] = [];
-      for (let run = 1; run <= runs; run++) {
-        progress(`${what}, ${who}, ${run} of ${runs}`);
-        all.push(await one());
-      }
-      for (const load of LOADS) {
-        const samples = all.map((samples) => samples.get(load)!);
-        const figures = row(what, who, load, samples);
-        rows.push(figures);
-        if (load > 1)
-          ratios[`${what}, ${who}: goodput at ${load}x / sustainable`] = Number(figures.of_sustainable);
-      }
-    };
-    const part = process.argv.find((word) => word.startsWith('--part='))?.slice(7);
-    const chosen = (name: string) => part === undefined || part === name;
-    for (const kind of ['new flows', 'packets'] as const) {
-      if (!chosen(kind.replace(' ', '-'))) continue;
-      for (const datapath of datapaths())
-        await measured(kind, datapath.name, () => floodDevice(kind, datapath));
-    }
-    for (const name of chosen('packet-ins') ? CONTROLLERS : [])
-      await measured('packet-ins', name, () => floodControllers(name));
-    return { ratios, rows };
+    for (const part of PARTS) if (session.wants(part)) rows.push(...(await inTurn(session, part)));
+    const beyond = rows.filter(({ load }) => load !== `${LOADS[0]}x`);
+    const ratios = beyond.map(
+      ({ what, who, load, of_sustainable }) =>
+        [`${what}, ${who}: goodput at ${load} / sustainable`, Number(of_sustainable)] as const,
+    );
+    return { ratios: Object.fromEntries(ratios), rows };
   },
 };
