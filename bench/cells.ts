@@ -41,11 +41,9 @@ interface Load {
   entries: number;
 }
 
-const PART = { flows: 'flows', many: 'many', entries: 'entries' } as const;
-
 /** Datapaths that are measured together. */
 interface Group {
-  part: (typeof PART)[keyof typeof PART];
+  part: string;
   flowcell: Datapath;
   peers: readonly Datapath[];
   loads: readonly Load[];
@@ -69,19 +67,23 @@ const PEERS = [plainForwarder, ovsDatapath('none'), linuxBridge] as const;
 
 const GROUPS: readonly Group[] = [
   {
-    part: PART.flows,
+    part: 'flows',
     flowcell: flowcellDatapath({ poolSize: 128 }),
     peers: PEERS,
     loads: FEW_FLOWS,
     latency: true,
   },
   {
-    ...{ part: PART.many, flowcell: flowcellDatapath({ granularity: 'host-pair' }), peers: PEERS },
+    ...{ part: 'many', flowcell: flowcellDatapath({ granularity: 'host-pair' }), peers: PEERS },
     ...{ loads: [MANY_FLOWS], latency: false },
   },
   ...TABLES.map(
     (load): Group => ({
-      ...{ part: PART.entries, flowcell: flowcellDatapath({ entries: load.entries }), loads: [load] },
+      ...{
+        part: `entries-${load.entries}`,
+        flowcell: flowcellDatapath({ entries: load.entries }),
+        loads: [load],
+      },
       ...{ peers: [ovsDatapath({ entries: load.entries })], latency: false },
     }),
   ),
@@ -212,7 +214,7 @@ export const cells: Bench = {
   title: `UDP flat out, one frame at a time and TCP, h1 -> h2, each packet through its cell; medians of ${ROUNDS} rounds in turn`,
   needs: ['ovs-vswitchd', 'iperf3'],
   minutes: 6,
-  parts: Object.values(PART),
+  parts: GROUPS.map(({ part }) => part),
   targets: [
     { of: `kpps ${OURS}/ovs-userspace`, atLeast: 2 },
     { of: `packets per CPU second ${OURS}/ovs-userspace`, atLeast: 2 },

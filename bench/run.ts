@@ -10,9 +10,9 @@ import { cells } from './cells.ts';
 import { codec } from './codec.ts';
 import { controller } from './controller.ts';
 import { fastpath } from './fastpath.ts';
-import { type Bench, type BenchResult, Session } from './lib/bench.ts';
+import { type Bench, type BenchResult, isPartOf, Session } from './lib/bench.ts';
 import { machine, table } from './lib/report.ts';
-import { ratioRows, writeResults } from './lib/results.ts';
+import { goalRows, ratioRows, writeResults } from './lib/results.ts';
 import { goalsOf, type Outcome } from './lib/targets.ts';
 import { mininet } from './mininet.ts';
 import { overload } from './overload.ts';
@@ -52,9 +52,12 @@ const unknown = names.find((name) => !benches.some((bench) => bench.name === nam
 if (unknown !== undefined)
   usage(`there is no benchmark '${unknown}'; there are: ${benches.map(({ name }) => name).join(', ')}`);
 const chosen = benches.filter(({ name }) => names.length === 0 || names.includes(name));
-const partless = chosen.find(({ parts = [] }) => flags.part !== undefined && !parts.includes(flags.part));
+const { part } = flags;
+const partless = chosen.find(
+  ({ parts = [] }) => part !== undefined && !parts.some((one) => isPartOf(one, part)),
+);
 if (partless !== undefined)
-  usage(`${partless.name} has no part '${flags.part}'; it has: ${partless.parts?.join(', ') ?? 'none'}`);
+  usage(`${partless.name} has no part '${part}'; it has: ${partless.parts?.join(', ') ?? 'none'}`);
 
 if (flags.list) {
   const rows = chosen.map(({ name, minutes, parts = [] }) => ({ name, minutes, parts: parts.join(', ') }));
@@ -72,7 +75,7 @@ function hindrance({ needs, anyUser }: Bench): string | undefined {
 }
 
 async function outcomeOf(bench: Bench): Promise<Outcome> {
-  const name = flags.part === undefined ? bench.name : `${bench.name}.${flags.part}`;
+  const name = part === undefined ? bench.name : `${bench.name}.${part}`;
   const title = flags.quick ? `${bench.title} (quick: one round)` : bench.title;
   process.stderr.write(`${name}: ${title}; ${bench.minutes} minutes if all of it runs\n`);
   const why = hindrance(bench);
@@ -83,7 +86,7 @@ async function outcomeOf(bench: Bench): Promise<Outcome> {
   const begun = performance.now();
   const elapsed = () => Math.round((performance.now() - begun) / 1000);
   const session = new Session({
-    ...{ quick: flags.quick, part: flags.part, cells: most },
+    ...{ quick: flags.quick, part, cells: most },
     progress: (step) => void process.stderr.write(`  ${elapsed()} s: ${step}\n`),
   });
   const result = await session.attempt(name, () => bench.run(session));
@@ -102,9 +105,10 @@ async function outcomeOf(bench: Bench): Promise<Outcome> {
 
 function print({ title, result, goals = [], failed = {} }: Outcome & { result: BenchResult }): void {
   process.stdout.write(`\n${title}\n`);
-  const tables = { '': ratioRows(result, goals), figures: result.rows, ...result.more };
+  const targets = goalRows(goals);
+  const tables = { ratios: ratioRows(result, goals), targets, figures: result.rows, ...result.more };
   for (const [name, rows] of Object.entries(tables)) {
-    if (rows.length > 0) process.stdout.write(`\n${name === '' ? '' : `${name}\n`}${table(rows)}\n`);
+    if (rows.length > 0) process.stdout.write(`\n${name}\n${table(rows)}\n`);
   }
   for (const [step, why] of Object.entries(failed)) process.stdout.write(`failed: ${step}: ${why}\n`);
 }

@@ -31,6 +31,10 @@ export interface Bench {
   run(session: Session): Promise<BenchResult>;
 }
 
+/** `entries-100` is a part of `entries`. */
+export const isPartOf = (part: string, chosen: string): boolean =>
+  part === chosen || part.startsWith(`${chosen}-`);
+
 export interface SessionOptions {
   /** One round in place of several, to see whether it works. */
   readonly quick: boolean;
@@ -64,7 +68,7 @@ export class Session {
 
   /** Whether this part is to be measured. */
   wants(part: string): boolean {
-    return this.#part === undefined || this.#part === part;
+    return this.#part === undefined || isPartOf(part, this.#part);
   }
 
   /** What comes of a step; undefined when it fails, which is kept and does not end the others. */

@@ -67,9 +67,12 @@ function descendants(pid: number): number[] {
   return [pid, ...children.flatMap(descendants)];
 }
 
+/** Longer than an agent with all it can do takes for its state. */
+const ANSWER_MS = 30_000;
+
 function getJson(socketPath: string, path: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const req = request({ socketPath, path }, (res) => {
+    const req = request({ socketPath, path, timeout: ANSWER_MS }, (res) => {
       let text = '';
       res.setEncoding('utf8');
       res.on('data', (chunk) => {
@@ -84,6 +87,7 @@ function getJson(socketPath: string, path: string): Promise<unknown> {
       });
     });
     req.on('error', reject);
+    req.on('timeout', () => req.destroy(new Error(`no answer to ${path} within ${ANSWER_MS / 1000} s`)));
     req.end();
   });
 }

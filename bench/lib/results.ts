@@ -47,6 +47,10 @@ export function writeResults(
   return paths;
 }
 
+/** What was wanted beside what was measured. */
+export const goalRows = (goals: readonly Goal[]): Rows =>
+  goals.map(({ of, measured, target, met }) => ({ measured, target, met: met ? 'yes' : 'no', of }));
+
 /** Each ratio, and what was wanted of it. */
 export const ratioRows = ({ ratios }: Pick<BenchResult, 'ratios'>, goals: readonly Goal[]): Rows =>
   Object.entries(ratios).map(([name, ratio], i) => {
@@ -70,13 +74,7 @@ function ratioPlot(name: string, ratios: Record<string, number>): string | undef
 export function page(results: readonly Kept[], outcomes: readonly Outcome[]): string {
   const parts = ['# Benchmark results', ''];
   const closing = results.flatMap(({ name, goals = [] }) =>
-    goals.map(({ of, measured, target, met }) => ({
-      bench: name,
-      measured,
-      target,
-      met: met ? 'yes' : 'no',
-      of,
-    })),
+    goalRows(goals).map((row) => ({ bench: name, ...row })),
   );
   if (closing.length > 0) parts.push('## Beside the targets', '', markdown(closing), '');
   for (const one of results) {
