@@ -13,7 +13,8 @@ import type { ProbeResult, Trips } from './lib/probes.ts';
 import { median, round, spread } from './lib/report.ts';
 
 const ROUNDS = 5;
-const LOADS = [1, 2, 4];
+const LOADS: readonly number[] = [1, 2, 4];
+const QUICK_LOADS: readonly number[] = [2];
 const SECONDS = 1.5;
 /** New flows under way at once, when it is measured how many can be set up; the first seconds use up what was in store. */
 const WINDOW = 16;
@@ -36,6 +37,12 @@ interface Sample {
   probes: ProbeResult;
 }
 
+/** How often the sustainable rate each flood is, and what is called before it. */
+interface Loads {
+  loads: readonly number[];
+  starts(load: number): void;
+}
+
 type Row = Record<string, string | number>;
 
 const DATAPATHS: readonly Datapath[] = [
@@ -49,10 +56,15 @@ const PARTS = ['new-flows', 'packets', PACKET_INS];
 const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0);
 
 /** Each load on a device of its own: what one flood has left behind is not the next one's. */
-async function floodDevice(kind: FloodKind, datapath: Datapath): Promise<Map<number, Sample>> {
+async function floodDevice(
+  kind: FloodKind,
+  datapath: Datapath,
+  { loads, starts }: Loads,
+): Promise<Map<number, Sample>> {
   const samples = new Map<number, Sample>();
   let flatOut = 0;
-  for (const load of LOADS) {
+  for (const load of loads) {
+    starts(load);
     const device = await FloodedDevice.start(datapath);
     try {
       if (kind === 'packets' && flatOut === 0) flatOut = (await device.flood(kind, 0, SECONDS)).rate;
@@ -73,12 +85,16 @@ async function floodDevice(kind: FloodKind, datapath: Datapath): Promise<Map<num
   return samples;
 }
 
-async function floodControllers(name: ControllerName): Promise<Map<number, Sample>> {
+async function floodControllers(
+  name: ControllerName,
+  { loads, starts }: Loads,
+): Promise<Map<number, Sample>> {
   const load = { version: 4, switches: 1, mode: 'throughput', macs: 1000, buffered: false } as const;
   const closed = await measure(name, { ...load, warmUpMs: 1000, roundMs: 500, rounds: 3 });
   const sustainable = median(closed.answered);
   const samples = new Map<number, Sample>();
-  for (const times of LOADS) {
+  for (const times of loads) {
+    starts(times);
     const { offered, rate, sent, answered, refused, memory, probes, drainMs } = await floodController(
       name,
       sustainable * times,
@@ -137,19 +153,19 @@ interface Case {
   part: string;
   what: string;
   who: string;
-  flood: () => Promise<Map<number, Sample>>;
+  flood: (loads: Loads) => Promise<Map<number, Sample>>;
 }
 
 const CASES: readonly Case[] = [
   ...(['new flows', 'packets'] as const).flatMap((what) =>
     DATAPATHS.map((datapath) => ({
       ...{ part: what.replace(' ', '-'), what, who: datapath.name },
-      flood: () => floodDevice(what, datapath),
+      flood: (loads: Loads) => floodDevice(what, datapath, loads),
     })),
   ),
   ...CONTROLLERS.map((who) => ({
     ...{ part: PACKET_INS, what: PACKET_INS, who },
-    flood: () => floodControllers(who),
+    flood: (loads: Loads) => floodControllers(who, loads),
   })),
 ];
 
@@ -158,18 +174,22 @@ async function inTurn(session: Session, part: string): Promise<Row[]> {
   const cases = CASES.filter((one) => one.part === part);
   const floods = new Map<Case, Map<number, Sample>[]>(cases.map((one) => [one, []]));
   const rounds = session.rounds(ROUNDS);
+  const loads = session.quick ? QUICK_LOADS : LOADS;
   for (let round = 1; round <= rounds; round++) {
     for (const [one, samples] of floods) {
-      session.progress(`${one.what}, ${one.who}, round ${round} of ${rounds}`);
+      const starts = (load: number) =>
+        session.progress(`${one.what}, ${one.who}, round ${round} of ${rounds}, ${load}x`);
       // What fails once may do so because of the flood: the other rounds show it.
-      const flood = await session.attempt(`${one.what}, ${one.who}, round ${round}`, one.flood);
+      const flood = await session.attempt(`${one.what}, ${one.who}, round ${round}`, () =>
+        one.flood({ loads, starts }),
+      );
       if (flood !== undefined) samples.push(flood);
     }
   }
   return [...floods]
     .filter(([, samples]) => samples.length > 0)
     .flatMap(([{ what, who }, all]) =>
-      LOADS.map((load) =>
+      loads.map((load) =>
         row(
           what,
           who,
