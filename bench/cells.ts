@@ -15,7 +15,7 @@ import { cpuPerPacket, type Forwarded, forwarding, kpps } from './lib/forwarding
 import { flowFrame } from './lib/frames.ts';
 import { tcpGbit, throwAway } from './lib/load-hosts.ts';
 import { cpuSeconds } from './lib/processes.ts';
-import { median, round, spread } from './lib/report.ts';
+import { column, median, round } from './lib/report.ts';
 import { inTurn, type TestBed, withTestBeds } from './lib/test-bed.ts';
 import { Wire } from './lib/wire.ts';
 
@@ -119,7 +119,9 @@ async function idleCpu({ running }: TestBed): Promise<number> {
 
 type Row = Record<string, string | number>;
 
-const latencies = async (bed: TestBed) => ({
+const LATENCIES = ['probe_p50_us', 'lone_probe_p50_us', 'idle_cpu_percent', 'tcp_gbit_s'] as const;
+
+const latencies = async (bed: TestBed): Promise<Record<(typeof LATENCIES)[number], number>> => ({
   probe_p50_us: await probe(bed, PROBES, 0),
   lone_probe_p50_us: await probe(bed, LONE_PROBES, LONE_MS),
   idle_cpu_percent: await idleCpu(bed),
@@ -128,14 +130,15 @@ const latencies = async (bed: TestBed) => ({
 
 async function latencyRows(session: Session, beds: readonly TestBed[]): Promise<Row[]> {
   const all = await inTurn(session, 'latency, rest and TCP', beds, session.rounds(ROUNDS), latencies);
-  return [...all].map(([{ name: datapath }, samples]) => {
-    const row: Row = { datapath };
-    for (const figure of ['probe_p50_us', 'lone_probe_p50_us', 'idle_cpu_percent', 'tcp_gbit_s'] as const) {
-      const values = samples.map((sample) => sample[figure]);
-      row[figure] = round(median(values), 1);
-      row[`${figure} spread`] = spread(values, 1);
-    }
-    return row;
+  return [...all].map(([{ name: datapath }, samples]): Row => {
+    const columns = LATENCIES.map((figure) =>
+      column(
+        figure,
+        samples.map((sample) => sample[figure]),
+        1,
+      ),
+    );
+    return Object.assign({ datapath }, ...columns);
   });
 }
 
@@ -151,11 +154,10 @@ async function loadRows(session: Session, beds: readonly TestBed[], load: Load):
   const all = await inTurn(session, labelOf(load), beds, session.rounds(ROUNDS), forward);
   return [...all].map(([{ name: datapath }, samples]) => ({
     ...{ datapath, size, flows, entries: entries || '-' },
-    kpps: round(median(samples.map(kpps)), 1),
-    'kpps spread': spread(samples.map(kpps)),
+    ...column('kpps', samples.map(kpps), 1),
     offered_kpps: round(median(samples.map((one) => one.offeredKpps)), 1),
-    cpu_s_per_mpkt: round(median(samples.map((one) => cpuPerPacket(one)))),
-    'cpu spread': spread(
+    ...column(
+      'cpu_s_per_mpkt',
       samples.map((one) => cpuPerPacket(one)),
       2,
     ),

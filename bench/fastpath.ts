@@ -7,7 +7,7 @@ import type { Bench, Session } from './lib/bench.ts';
 import { type Datapath, flowcellDatapath, linuxBridge } from './lib/datapaths.ts';
 import { type Forwarded, forwarding, kpps } from './lib/forwarding.ts';
 import { tcpGbit, throwAway } from './lib/load-hosts.ts';
-import { median, round, spread } from './lib/report.ts';
+import { column, round } from './lib/report.ts';
 import { inTurn, type TestBed, withTestBeds } from './lib/test-bed.ts';
 
 const ROUNDS = 5;
@@ -69,19 +69,15 @@ async function measure(session: Session, beds: readonly TestBed[], flows: number
   const both = await rates(session, beds, flows, true);
   return beds.map((bed) => {
     const row: Row = { datapath: bed.name, flows };
-    const put = (name: string, values: readonly number[] | undefined, digits: number) => {
-      if (values === undefined) return;
-      row[name] = round(median(values), digits);
-      row[`${name} spread`] = spread(values, digits);
-    };
-    put('kpps', single.get(bed)?.map(kpps), 1);
-    put('kpps_saturated', both.get(bed)?.map(kpps), 1);
-    put('tcp_gbit', streams.get(bed), 2);
-    for (const [name, samples] of [
-      ['process_cpu_s_per_mpkt', single.get(bed)],
-      ['process_cpu_saturated', both.get(bed)],
-    ] as const)
-      if (samples !== undefined) row[name] = round(cpuPerMpkt(bed, samples), 3);
+    for (const [suffix, samples] of [
+      ['', single.get(bed)],
+      ['_saturated', both.get(bed)],
+    ] as const) {
+      if (samples === undefined) continue;
+      Object.assign(row, column(`kpps${suffix}`, samples.map(kpps), 1));
+      row[`process_cpu_s_per_mpkt${suffix}`] = round(cpuPerMpkt(bed, samples), 3);
+    }
+    if (streams.has(bed)) Object.assign(row, column('tcp_gbit', streams.get(bed)!, 2));
     return row;
   });
 }
@@ -108,7 +104,7 @@ function ratiosOf(rows: readonly Row[], flows: number): [string, number][] {
     ratio(`fast path/${BRIDGE}`, figure, ours, bridge);
   for (const figure of ['kpps', 'kpps_saturated', 'tcp_gbit'])
     ratio(`fast path/${CELLS}`, figure, ours, cells);
-  for (const figure of ['process_cpu_s_per_mpkt', 'process_cpu_saturated'])
+  for (const figure of ['process_cpu_s_per_mpkt', 'process_cpu_s_per_mpkt_saturated'])
     ratio('cells/fast path', figure, cells, ours);
   return ratios;
 }

@@ -10,7 +10,7 @@ import type { Bench, Session } from './lib/bench.ts';
 import { type Datapath, flowcellDatapath, ovsDatapath, type Running } from './lib/datapaths.ts';
 import { newFlowFrame, numberIn } from './lib/frames.ts';
 import { cpuSeconds, pssBytes } from './lib/processes.ts';
-import { median, quantile, round, spread } from './lib/report.ts';
+import { column, quantile, round } from './lib/report.ts';
 import { LIVE } from './lib/short-flows.ts';
 import { inTurn, type TestBed, withTestBeds } from './lib/test-bed.ts';
 import { Wire } from './lib/wire.ts';
@@ -167,38 +167,36 @@ async function measure(session: Session, beds: readonly TestBed[], endless: bool
   const all = await inTurn(session, kind, beds, session.rounds(ROUNDS), async (bed) =>
     oneRound(bed.running, probes.get(bed)!, endless),
   );
-  const rows = [...all].map(([bed, rounds]) => {
+  const rows = [...all].map(([bed, rounds]): Row => {
     const probe = probes.get(bed)!;
-    const row: Row = { datapath: bed.name };
-    const put = (name: string, values: readonly number[]) => {
-      row[name] = Math.round(median(values));
-      row[`${name} spread`] = spread(values);
-    };
-    put(
-      'p50_us',
-      rounds.map(({ latencies }) => quantile(latencies, 0.5)),
-    );
-    row.p99_us = Math.round(
-      quantile(
-        rounds.flatMap(({ latencies }) => latencies),
-        0.99,
+    const of = (pick: (round: Round) => number) => rounds.map(pick);
+    const latencies = rounds.flatMap((round) => round.latencies);
+    return {
+      datapath: bed.name,
+      ...column(
+        'p50_us',
+        of((round) => quantile(round.latencies, 0.5)),
       ),
-    );
-    for (const [i, { window }] of WINDOWS.entries())
-      put(
-        `flows_per_s_${window}`,
-        rounds.map(({ rates }) => rates[i]),
-      );
-    if (endless)
-      put(
-        SUSTAINED,
-        rounds.map(({ sustained = 0 }) => sustained),
-      );
-    else row.flows_per_s_after = Math.round(probe.windowed(WINDOWS[0].window, Infinity, AFTER_MS));
-    row.lost = probe.lost;
-    row.cpu_us_per_flow = cpuPerFlow(rounds.map(({ cost }) => cost));
-    row.pss_mib = Math.round(memory.get(bed)! / 2 ** 20);
-    return row;
+      p99_us: Math.round(quantile(latencies, 0.99)),
+      ...Object.assign(
+        {},
+        ...WINDOWS.map(({ window }, i) =>
+          column(
+            `flows_per_s_${window}`,
+            of(({ rates }) => rates[i]),
+          ),
+        ),
+      ),
+      ...(endless
+        ? column(
+            SUSTAINED,
+            of(({ sustained = 0 }) => sustained),
+          )
+        : { flows_per_s_after: Math.round(probe.windowed(WINDOWS[0].window, Infinity, AFTER_MS)) }),
+      lost: probe.lost,
+      cpu_us_per_flow: cpuPerFlow(rounds.map(({ cost }) => cost)),
+      pss_mib: Math.round(memory.get(bed)! / 2 ** 20),
+    };
   });
   for (const probe of probes.values()) probe.close();
   return rows;
@@ -231,19 +229,26 @@ export const setup: Bench = {
     { of: 'p50_us', atMost: 400 },
   ],
   async run(session) {
-    const wanted = IN_TURN.filter(({ part }) => session.wants(part));
-    const rows = await withTestBeds(
-      session,
-      wanted.map(({ name, datapath }) => [name, datapath] as const),
-      (beds) => measure(session, beds, true),
-    );
-    if (session.wants('stay')) {
-      const stay: [string, Datapath] = [`${OURS}, flows stay`, flowcellDatapath({ poolSize: POOL })];
-      const measured = await session.attempt(stay[0], () =>
-        withTestBeds(session, [stay], (beds) => measure(session, beds, false)),
+    const rows: Row[] = [];
+    const together = async (name: string, list: readonly [string, Datapath][], endless: boolean) => {
+      if (list.length === 0) return;
+      const measured = await session.attempt(name, () =>
+        withTestBeds(session, list, (beds) => measure(session, beds, endless)),
       );
       rows.push(...(measured ?? []));
-    }
+    };
+    const wanted = IN_TURN.filter(({ part }) => session.wants(part));
+    await together(
+      'new flows',
+      wanted.map(({ name, datapath }) => [name, datapath]),
+      true,
+    );
+    if (session.wants('stay'))
+      await together(
+        'new flows that stay',
+        [[`${OURS}, flows stay`, flowcellDatapath({ poolSize: POOL })]],
+        false,
+      );
     const ours = rows.find(({ datapath }) => datapath === OURS);
     if (ours === undefined) return { ratios: {}, rows };
     const ratios: Record<string, number> = {};

@@ -21,6 +21,16 @@ export function spread(values: readonly number[], digits = 0): string {
 
 export const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
 
+/** A row's column with the median of these values, and one with their spread. */
+export const column = (
+  name: string,
+  values: readonly number[],
+  digits = 0,
+): Record<string, string | number> => ({
+  [name]: round(median(values), digits),
+  [`${name} spread`]: spread(values, digits),
+});
+
 /** Where the figures were taken. */
 export function machine() {
   return {
