@@ -23,8 +23,8 @@ const WINDOWS = [
   { window: 16, flows: 60 },
   { window: 128, flows: 200 },
 ] as const;
-/** Isolates for flows that stay. */
-const POOL = WARM_UP + ROUNDS * WINDOWS.reduce((sum, { flows }) => sum + flows, CLOSED);
+/** Isolates for flows that stay: one for each. */
+const poolOf = (rounds: number) => WARM_UP + rounds * WINDOWS.reduce((sum, { flows }) => sum + flows, CLOSED);
 /** For flows that end: those that live, and as many as are under way at once. */
 const POOL_AGAIN = LIVE + WINDOWS[1].window;
 /** What is measured when the pool is empty takes so long, and of a round what goes on and on. */
@@ -220,7 +220,7 @@ export const setup: Bench = {
     ({ window, flows }) => `${flows} with ${window} under way`,
   ).join(
     ', ',
-  )}, and ${SUSTAINED_MS / 1000} s of them; with flows that end, ${LIVE} at a time, and flows that stay (a pool of ${POOL} isolates for all, and flows after that)`,
+  )}, and ${SUSTAINED_MS / 1000} s of them; with flows that end, ${LIVE} at a time, and flows that stay (a pool of ${poolOf(ROUNDS)} isolates for all, and flows after that)`,
   needs: ['ovs-vswitchd', 'ovs-testcontroller', 'osken-manager'],
   minutes: 3,
   parts: ['end', 'peers', 'stay'],
@@ -246,7 +246,7 @@ export const setup: Bench = {
     if (session.wants('stay'))
       await together(
         'new flows that stay',
-        [[`${OURS}, flows stay`, flowcellDatapath({ poolSize: POOL })]],
+        [[`${OURS}, flows stay`, flowcellDatapath({ poolSize: poolOf(session.rounds(ROUNDS)) })]],
         false,
       );
     const ours = rows.find(({ datapath }) => datapath === OURS);
