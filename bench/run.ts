@@ -114,13 +114,14 @@ function print({ title, result, goals = [], failed = {} }: Outcome & { result: B
 }
 
 const outcomes: Outcome[] = [];
+const where = machine();
 const date = new Date().toISOString();
 for (const bench of chosen) {
   const outcome = await outcomeOf(bench);
   outcomes.push(outcome);
   if (outcome.result !== undefined) print({ ...outcome, result: outcome.result });
   // After each of them: a run that is cut off has left what it had by then.
-  const written = writeResults(outcomes, machine(), date, flags.quick ? 'quick' : '');
+  const written = writeResults(outcomes, where, date, flags.quick ? 'quick' : '');
   process.stderr.write(`  written: ${written.join(', ')}\n`);
 }
 
@@ -132,8 +133,6 @@ if (flags.json) {
     const { plot: _, ...figures } = result ?? {};
     return [name, { ...rest, ...figures }];
   });
-  process.stdout.write(
-    `${JSON.stringify({ ok, machine: machine(), date, benches: Object.fromEntries(all) })}\n`,
-  );
+  process.stdout.write(`${JSON.stringify({ ok, machine: where, date, benches: Object.fromEntries(all) })}\n`);
 }
 process.exit(ok ? 0 : 1);

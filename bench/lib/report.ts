@@ -1,7 +1,7 @@
 /** Numbers for people and for scripts. */
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
@@ -31,7 +31,7 @@ export const column = (
   [`${name} spread`]: spread(values, digits),
 });
 
-/** Where the figures were taken. */
+/** Where the figures were taken. `load`: processes that ran or wanted to in the last minute. */
 export function machine() {
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
@@ -39,6 +39,7 @@ export function machine() {
     memoryGiB: round(totalmem() / 2 ** 30, 1),
     kernel: readFileSync('/proc/sys/kernel/osrelease', 'latin1').trim(),
     node: process.version,
+    load: round(loadavg()[0], 1),
   };
 }
 

@@ -78,11 +78,11 @@ export function page(results: readonly Kept[], outcomes: readonly Outcome[]): st
   );
   if (closing.length > 0) parts.push('## Beside the targets', '', markdown(closing), '');
   for (const one of results) {
-    const { cpu, cores, memoryGiB, kernel, node } = one.machine;
+    const { cpu, cores, memoryGiB, kernel, node, load } = one.machine;
     parts.push(`## ${one.name}`, '', one.title, '');
     const took = one.seconds === undefined ? '' : `, ${one.seconds} s`;
     parts.push(
-      `${one.date}${took}: ${cpu}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}, Node ${node}`,
+      `${one.date}${took}: ${cpu}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}, Node ${node}, load ${load} before it`,
       '',
     );
     const ratios = ratioRows(one, one.goals ?? []);

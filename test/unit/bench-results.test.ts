@@ -4,7 +4,7 @@ import { page } from '../../bench/lib/results.ts';
 import { goalsOf } from '../../bench/lib/targets.ts';
 
 test('the page has every result with its machine and date, and why others have none', () => {
-  const machine = { cpu: 'a CPU', cores: 2, memoryGiB: 7.8, kernel: '6.18', node: 'v26' };
+  const machine = { cpu: 'a CPU', cores: 2, memoryGiB: 7.8, kernel: '6.18', node: 'v26', load: 0.3 };
   const rows: Record<string, string | number>[] = [
     { who: 'a|b', rate: 5 },
     { rate: 7, only: 'here' },
@@ -19,7 +19,7 @@ test('the page has every result with its machine and date, and why others have n
     [{ name: 'codec', title: 'Codec', error: 'osken-manager is not installed' }],
   );
   const lines = text.split('\n');
-  expect(lines).toContain('2026-01-02: a CPU, 2 cores, 7.8 GiB, Linux 6.18, Node v26');
+  expect(lines).toContain('2026-01-02: a CPU, 2 cores, 7.8 GiB, Linux 6.18, Node v26, load 0.3 before it');
   expect(lines).toContain('| 1 | 2.5 |  | ours/theirs |');
   // Columns are those of all rows, and what is in a cell of the table cannot end it.
   expect(lines).toContain('| who | rate | only |');
@@ -46,7 +46,7 @@ test('what was wanted stands beside what came of it', () => {
     { of: 'p50_us', measured: 400, target: 'at most 400', met: true },
     { of: 'kpps ours/a, 1 flow', measured: 1.5, target: 'at least 2', met: false },
   ]);
-  const machine = { cpu: 'a CPU', cores: 2, memoryGiB: 7.8, kernel: '6.18', node: 'v26' };
+  const machine = { cpu: 'a CPU', cores: 2, memoryGiB: 7.8, kernel: '6.18', node: 'v26', load: 0.3 };
   const kept = { name: 'cells', title: 'Packets', machine, date: '2026-01-02', ...result, goals };
   const lines = page([kept], []).split('\n');
   expect(lines).toContain('| cells | 1.5 | at least 2 | no | kpps ours/a, 1 flow |');
@@ -56,7 +56,7 @@ test('what was wanted stands beside what came of it', () => {
 });
 
 test('what failed stands beside the figures of the rest', () => {
-  const machine = { cpu: 'a CPU', cores: 2, memoryGiB: 7.8, kernel: '6.18', node: 'v26' };
+  const machine = { cpu: 'a CPU', cores: 2, memoryGiB: 7.8, kernel: '6.18', node: 'v26', load: 0.3 };
   const failed = { 'the peer, starting': 'Error: no such program' };
   const kept = { name: 'cells', title: '', machine, date: '', ratios: {}, rows: [{ kpps: 5 }], failed };
   const lines = page([kept], []).split('\n');
