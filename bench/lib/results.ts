@@ -82,7 +82,7 @@ export function page(results: readonly Kept[], outcomes: readonly Outcome[]): st
     parts.push(`## ${one.name}`, '', one.title, '');
     const took = one.seconds === undefined ? '' : `, ${one.seconds} s`;
     parts.push(
-      `${one.date}${took}: ${cpu}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}, Node ${node}, load ${load} before it`,
+      `${one.date}${took}: ${cpu}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}, Node ${node}, load ${load} before the run`,
       '',
     );
     const ratios = ratioRows(one, one.goals ?? []);
