@@ -7,7 +7,7 @@
 import type { Bench, Session } from './lib/bench.ts';
 import { type ControllerName, measure } from './lib/controllers.ts';
 import { type Datapath, flowcellDatapath, ovsDatapath } from './lib/datapaths.ts';
-import { FloodedDevice, type FloodKind, PROBE_PORT, RECOVERY_LIMIT_MS } from './lib/flood.ts';
+import { FloodedDevice, type FloodResult, PROBE_PORT, RECOVERY_LIMIT_MS } from './lib/flood.ts';
 import { floodController } from './lib/flood-controller.ts';
 import type { ProbeResult, Trips } from './lib/probes.ts';
 import { median, round, spread } from './lib/report.ts';
@@ -50,49 +50,58 @@ const DATAPATHS: readonly Datapath[] = [
   ovsDatapath('testcontroller', PROBE_PORT),
 ];
 const CONTROLLERS: readonly ControllerName[] = ['flowcell', 'os-ken'];
-const PACKET_INS = 'packet-ins';
-const PARTS = ['new-flows', 'packets', PACKET_INS];
 
 const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0);
 
-/** Each load on a device of its own: what one flood has left behind is not the next one's. */
-async function floodDevice(
-  kind: FloodKind,
-  datapath: Datapath,
-  { loads, starts }: Loads,
-): Promise<Map<number, Sample>> {
-  const samples = new Map<number, Sample>();
-  let flatOut = 0;
+const sampleOf = ({ rate, recoveryMs, ...flood }: FloodResult, sustainable: number): Sample => ({
+  ...{ sustainable, goodput: rate, recovery: recoveryMs },
+  ...{ offered: flood.offered, sent: flood.sent, drops: flood.drops, memory: flood.memory },
+  ...{ probes: flood.probes, uncounted: flood.sent - flood.delivered - sum(Object.values(flood.drops)) },
+});
+
+async function withDevice<T>(datapath: Datapath, use: (device: FloodedDevice) => Promise<T>): Promise<T> {
+  const device = await FloodedDevice.start(datapath);
+  try {
+    return await use(device);
+  } finally {
+    await device.stop();
+  }
+}
+
+type Samples = Map<number, Sample>;
+
+/** Each load on a device of its own: the cells that one flood has left behind are not the next one's. */
+async function floodNewFlows(datapath: Datapath, { loads, starts }: Loads): Promise<Samples> {
+  const samples: Samples = new Map();
   for (const load of loads) {
     starts(load);
-    const device = await FloodedDevice.start(datapath);
-    try {
-      if (kind === 'packets' && flatOut === 0) flatOut = (await device.flood(kind, 0, SECONDS)).rate;
-      const sustainable =
-        kind === 'packets' ? flatOut : device.sustainableFlows(WINDOW, WARM_UP_MS, COUNT_MS);
-      const { offered, rate, sent, delivered, drops, memory, probes, recoveryMs } = await device.flood(
-        kind,
-        sustainable * load,
-        SECONDS,
-      );
-      const uncounted = sent - delivered - sum(Object.values(drops));
-      const rest = { offered, sent, uncounted, drops, memory, probes, recovery: recoveryMs };
-      samples.set(load, { sustainable, goodput: rate, ...rest });
-    } finally {
-      await device.stop();
-    }
+    const sample = await withDevice(datapath, async (device) => {
+      const sustainable = device.sustainableFlows(WINDOW, WARM_UP_MS, COUNT_MS);
+      return sampleOf(await device.flood('new flows', sustainable * load, SECONDS), sustainable);
+    });
+    samples.set(load, sample);
   }
   return samples;
 }
 
-async function floodControllers(
-  name: ControllerName,
-  { loads, starts }: Loads,
-): Promise<Map<number, Sample>> {
+/** One device that is warm: of few flows nothing is left. */
+const floodPackets = (datapath: Datapath, { loads, starts }: Loads): Promise<Samples> =>
+  withDevice(datapath, async (device) => {
+    await device.flood('packets', 0, WARM_UP_MS / 1000);
+    const { rate: sustainable } = await device.flood('packets', 0, SECONDS);
+    const samples: Samples = new Map();
+    for (const load of loads) {
+      starts(load);
+      samples.set(load, sampleOf(await device.flood('packets', sustainable * load, SECONDS), sustainable));
+    }
+    return samples;
+  });
+
+async function floodControllers(name: ControllerName, { loads, starts }: Loads): Promise<Samples> {
   const load = { version: 4, switches: 1, mode: 'throughput', macs: 1000, buffered: false } as const;
   const closed = await measure(name, { ...load, warmUpMs: 1000, roundMs: 500, rounds: 3 });
   const sustainable = median(closed.answered);
-  const samples = new Map<number, Sample>();
+  const samples: Samples = new Map();
   for (const times of loads) {
     starts(times);
     const { offered, rate, sent, answered, refused, memory, probes, drainMs } = await floodController(
@@ -153,26 +162,29 @@ interface Case {
   part: string;
   what: string;
   who: string;
-  flood: (loads: Loads) => Promise<Map<number, Sample>>;
+  flood: (loads: Loads) => Promise<Samples>;
 }
 
 const CASES: readonly Case[] = [
-  ...(['new flows', 'packets'] as const).flatMap((what) =>
-    DATAPATHS.map((datapath) => ({
-      ...{ part: what.replace(' ', '-'), what, who: datapath.name },
-      flood: (loads: Loads) => floodDevice(what, datapath, loads),
-    })),
-  ),
+  ...DATAPATHS.map((datapath) => ({
+    ...{ part: 'new-flows', what: 'new flows', who: datapath.name },
+    flood: (loads: Loads) => floodNewFlows(datapath, loads),
+  })),
+  ...DATAPATHS.map((datapath) => ({
+    ...{ part: 'packets', what: 'packets', who: datapath.name },
+    flood: (loads: Loads) => floodPackets(datapath, loads),
+  })),
   ...CONTROLLERS.map((who) => ({
-    ...{ part: PACKET_INS, what: PACKET_INS, who },
+    ...{ part: 'packet-ins', what: 'packet-ins', who },
     flood: (loads: Loads) => floodControllers(who, loads),
   })),
 ];
+const PARTS = [...new Set(CASES.map(({ part }) => part))];
 
 /** Floods of one kind, ours and the peer's in turn, round by round. */
 async function inTurn(session: Session, part: string): Promise<Row[]> {
   const cases = CASES.filter((one) => one.part === part);
-  const floods = new Map<Case, Map<number, Sample>[]>(cases.map((one) => [one, []]));
+  const floods = new Map<Case, Samples[]>(cases.map((one) => [one, []]));
   const rounds = session.rounds(ROUNDS);
   const loads = session.quick ? QUICK_LOADS : LOADS;
   for (let round = 1; round <= rounds; round++) {
