@@ -7,8 +7,8 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { getHeapStatistics } from 'node:v8';
 import { decode, encode, type MessageInit, Port } from '../openflow/index.ts';
-import { median, round } from './lib/report.ts';
-import type { Bench } from './run.ts';
+import type { Bench } from './lib/bench.ts';
+import { median, round, spread } from './lib/report.ts';
 
 const ROUNDS = 5;
 const SECONDS = 0.5;
@@ -134,13 +134,13 @@ interface PeerRates {
   readonly encode?: number[];
 }
 
-function peerRates(): Record<string, PeerRates> {
+function peerRates(rounds: number): Record<string, PeerRates> {
   const cases = Object.fromEntries(
     Object.entries(CASES).map(([name, list]) => [name, list.map((one) => Buffer.from(one).toString('hex'))]),
   );
   // Debian's own Python: it is what python3-os-ken is installed for.
   const peer = spawnSync('/usr/bin/python3', [PEER], {
-    input: JSON.stringify({ cases, seconds: SECONDS, rounds: ROUNDS }),
+    input: JSON.stringify({ cases, seconds: SECONDS, rounds }),
     encoding: 'utf8',
     maxBuffer: 1 << 24,
   });
@@ -153,28 +153,32 @@ export const codec: Bench = {
   title: 'OpenFlow 1.3 messages decoded and encoded a second, one core, beside os-ken',
   needs: ['osken-manager'],
   anyUser: true,
-  async run(progress) {
+  minutes: 1.5,
+  async run(session) {
     const rows: Record<string, string | number>[] = [];
     const ratios: Record<string, number> = {};
-    progress("os-ken's codec");
-    const peers = peerRates();
+    session.progress("os-ken's codec");
+    const peers = (await session.attempt("os-ken's codec", () => peerRates(session.rounds(ROUNDS)))) ?? {};
     for (const [name, messages] of Object.entries(CASES)) {
-      progress(name);
+      session.progress(name);
       for (const direction of ['decode', 'encode'] as const) {
         const { rates, bytes } = workOf(direction, messages);
         rates();
-        const ours = median(Array.from({ length: ROUNDS }, rates));
-        const peer = peers[name][direction];
+        const own = Array.from({ length: session.rounds(ROUNDS) }, rates);
+        const ours = median(own);
+        const peer = peers[name]?.[direction];
         const theirs = peer === undefined ? undefined : median(peer);
         if (theirs !== undefined) ratios[`${name}, ${direction}, to os-ken`] = round(ours / theirs, 1);
         rows.push({
           message: name,
           direction,
           'messages/s': Math.round(ours),
+          spread: spread(own),
           'entries/s': messages.length > 1 ? Math.round(ours * FLOWS_PER_MESSAGE) : '',
           'MB/s': round((ours * messages[0].length) / 1e6, 1),
           'bytes allocated': Math.round(bytes()),
           'os-ken messages/s': theirs === undefined ? 'cannot' : Math.round(theirs),
+          'os-ken spread': spread(peer ?? []),
         });
       }
     }

@@ -2,10 +2,10 @@
  * The controller as cbench measures controllers: switches send packet-ins, the learning switch answers. Each controller
  * is a fresh process on one CPU, the load generator (lib/load.ts) has the other.
  */
+import type { Bench } from './lib/bench.ts';
 import { type ControllerName, measure } from './lib/controllers.ts';
 import type { LoadOptions } from './lib/load.ts';
-import { median, round } from './lib/report.ts';
-import type { Bench } from './run.ts';
+import { median, round, spread } from './lib/report.ts';
 
 const ROUNDS = 5;
 const ROUND_MS = 400;
@@ -15,10 +15,17 @@ const MACS = 1000;
 
 const VERSIONS = [1, 4] as const;
 const OPENFLOW = { 1: '1.0', 4: '1.3' } as const;
+/** The part of what has no peer at each size: 1,000 switches, packet-ins with data, dispatch queries. */
+const MORE = 'more';
+/** Flow_mods and packet_outs, on one core. */
+const RESPONSES = 'responses a second';
+/** Loads that the target is for. */
+const ONE_SWITCH = new Set<string | number>(VERSIONS.map((version) => `${OPENFLOW[version]} throughput x1`));
 /** What ovs-testcontroller takes. */
 const MOST_SWITCHES: Readonly<Partial<Record<ControllerName, number>>> = { testcontroller: 16 };
 
 interface Case {
+  part: string;
   controller: ControllerName;
   version: (typeof VERSIONS)[number];
   mode: LoadOptions['mode'];
@@ -36,26 +43,27 @@ const name = ({ version, mode, switches, buffered }: Case): string =>
 export function controllerCases(): Case[] {
   const cases: Case[] = [];
   for (const version of VERSIONS) {
-    cases.push({ controller: 'nothing', version, mode: 'throughput', switches: 1 });
+    const part = OPENFLOW[version];
+    cases.push({ part, controller: 'nothing', version, mode: 'throughput', switches: 1 });
     for (const mode of ['throughput', 'latency'] as const) {
       for (const switches of [1, 16, 256]) {
         for (const controller of ['flowcell', 'os-ken', 'testcontroller'] as const) {
           if (switches > (MOST_SWITCHES[controller] ?? switches)) continue;
-          cases.push({ controller, version, mode, switches });
+          cases.push({ part, controller, version, mode, switches });
         }
       }
     }
   }
-  const own = { controller: 'flowcell', version: 4 } as const;
+  const own = { part: MORE, controller: 'flowcell', version: 4 } as const;
   cases.push({ ...own, mode: 'throughput', switches: 1, buffered: false });
   for (const controller of ['flowcell', 'os-ken'] as const) {
-    cases.push({ controller, version: 4, mode: 'throughput', switches: 1000 });
+    cases.push({ part: MORE, controller, version: 4, mode: 'throughput', switches: 1000 });
   }
   for (const switches of [1, 16]) cases.push({ ...own, mode: 'queries', switches });
   return cases;
 }
 
-export async function runController(one: Case): Promise<Row> {
+export async function runController(one: Case, rounds: number): Promise<Row> {
   const { controller, version, mode, switches, buffered = true } = one;
   const result = await measure(controller, {
     version,
@@ -65,13 +73,14 @@ export async function runController(one: Case): Promise<Row> {
     macs: MACS,
     warmUpMs: WARM_UP_MS,
     roundMs: ROUND_MS,
-    rounds: ROUNDS,
+    rounds,
   });
   const mean = result.answered.reduce((sum, rate) => sum + rate, 0) / result.answered.length;
   return {
     load: name(one),
     controller,
     answered_per_s: Math.round(median(result.answered)),
+    'answered spread': spread(result.answered),
     responses_per_s: Math.round(median(result.responses)),
     cpu_us_per_answer: round((result.controllerCpu / result.seconds / mean) * 1e6),
     controller_cpu: round(result.controllerCpu / result.seconds),
@@ -102,12 +111,20 @@ export const controller: Bench = {
     `and dispatch queries; medians of ${ROUNDS} rounds of ${ROUND_MS} ms`,
   needs: ['taskset', 'ovs-testcontroller', 'osken-manager'],
   anyUser: true,
-  async run(progress) {
+  minutes: 4,
+  parts: [...VERSIONS.map((version) => OPENFLOW[version]), MORE],
+  targets: [{ of: RESPONSES, atLeast: 300_000 }],
+  async run(session) {
     const rows: Row[] = [];
     for (const one of controllerCases()) {
-      progress(`${name(one)}, ${one.controller}`);
-      rows.push(await runController(one));
+      if (!session.wants(one.part)) continue;
+      const step = `${name(one)}, ${one.controller}`;
+      session.progress(step);
+      const row = await session.attempt(step, () => runController(one, session.rounds(ROUNDS)));
+      if (row !== undefined) rows.push(row);
     }
-    return { ratios: controllerRatios(rows), rows };
+    const own = rows.filter(({ controller, load }) => controller === 'flowcell' && ONE_SWITCH.has(load));
+    const figures = own.map((row) => [`${RESPONSES}, ${row.load}`, Number(row.responses_per_s)] as const);
+    return { ratios: controllerRatios(rows), figures: Object.fromEntries(figures), rows };
   },
 };

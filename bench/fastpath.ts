@@ -1,184 +1,133 @@
 /**
- * The kernel fast path beside the cells and beside Linux' bridge, on the same topology: 64-byte UDP from one generator,
- * and from two in opposite directions, one on each core (then all that a packet costs, whoever does it, shows in the rate);
- * TCP with the hosts' offloads on.
+ * The kernel fast path beside the cells and beside Linux' bridge: 64-byte UDP from one generator, and from two in opposite
+ * directions, one on each core (then all that a packet costs, whoever does it, shows in the rate); TCP with the hosts'
+ * offloads on. The datapaths in turn, round by round, each between hosts of its own.
  */
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface, type Interface } from 'node:readline';
-import { type Host, type Network, singleSwitch } from '../mininet/topology.ts';
-import { type Datapath, flowcellDatapath, linuxBridge, type Running, until } from './lib/datapaths.ts';
-import { median, round } from './lib/report.ts';
-import type { SenderOptions } from './lib/sender.ts';
-import { cpuSeconds } from './lib/wire.ts';
-import type { Bench } from './run.ts';
+import type { Bench, Session } from './lib/bench.ts';
+import { type Datapath, flowcellDatapath, linuxBridge } from './lib/datapaths.ts';
+import { type Forwarded, forwarding, kpps } from './lib/forwarding.ts';
+import { tcpGbit, throwAway } from './lib/load-hosts.ts';
+import { column, round } from './lib/report.ts';
+import { inTurn, type TestBed, withTestBeds } from './lib/test-bed.ts';
 
-const node = new URL('../bin/node', import.meta.url).pathname;
-const sender = new URL('./lib/sender.ts', import.meta.url).pathname;
-
-/** Of each figure, one after the other: the generators go on meanwhile. */
-const RUNS = Number(process.env.FASTPATH_RUNS ?? 5);
-const ROUND_MS = 500;
-const TCP_SECONDS = 1;
-/** Cells are set up, flows earn their entries, code is compiled. */
-const START_MS = 2500;
+const ROUNDS = 5;
+const COUNT_MS = 700;
+const START_MS = 600;
+/** Before the first round, not counted: cells are set up, flows earn their entries, code is compiled. */
+const FIRST_MS = 2500;
 /** USER_HZ */
 const TICK_SECONDS = 0.01;
-/** Looking at the counters takes time as well. */
-const END_MS = 1000;
-const SIZE = 64 - 4;
-/** FASTPATH_FLOWS=1 and FASTPATH_RUNS=1 make it shorter still. */
-const FLOWS = process.env.FASTPATH_FLOWS?.split(',').map(Number) ?? [1, 10_000];
+const SIZE = 64;
+const FLOWS = [1, 10_000];
 
-type Net = Network<'s1', string>;
+const FAST_PATH = 'flowcell, fast path';
+const CELLS = 'flowcell';
+const BRIDGE = linuxBridge.name;
+
 type Row = Record<string, string | number>;
+type Figures = Map<TestBed, Forwarded[]>;
 
-const received = async (host: Host): Promise<number> => {
-  const { stdout } = await host.exec(['ip', '-s', '-j', 'link', 'show', 'dev', host.interface]);
-  return JSON.parse(stdout)[0].stats64.rx.packets;
-};
+const flowsOf = (flows: number): string => `${flows} ${flows === 1 ? 'flow' : 'flows'}`;
 
-class Generator {
-  readonly child: ChildProcess;
-  readonly #lines: Interface;
-  readonly ready: Promise<unknown>;
-
-  constructor(from: Host, to: Host, flows: number, core?: number) {
-    const options: SenderOptions = {
-      ...{ namespace: from.namespace, interface: from.interface, size: SIZE, flows, rate: 0 },
-      seconds: (RUNS * ROUND_MS + START_MS + END_MS) / 1000,
-      ...{ srcMac: from.mac, dstMac: to.mac, srcIp: from.ip, dstIp: to.ip },
-    };
-    const pinned = core === undefined ? [] : ['taskset', '-c', String(core)];
-    const command = [...pinned, node, sender, JSON.stringify(options)];
-    this.child = from.spawn(command, { stdio: ['pipe', 'pipe', 'inherit'] });
-    this.#lines = createInterface({ input: this.child.stdout! });
-    this.ready = once(this.#lines, 'line');
-  }
-
-  async run(): Promise<void> {
-    const total = once(this.#lines, 'line');
-    this.child.stdin!.write('go\n');
-    await total;
-  }
+/** Over all rounds, and no less than the clock can tell: one round of the kernel's work takes less than its tick. */
+function cpuPerMpkt({ running }: TestBed, samples: readonly Forwarded[]): number {
+  if (running.pids().length === 0) return 0;
+  const packets = samples.reduce((sum, one) => sum + one.packets, 0);
+  const used = samples.reduce((sum, { cpu }) => sum + cpu.agent + cpu.host, 0);
+  return (Math.max(used, TICK_SECONDS) / packets) * 1e6;
 }
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Packets delivered a millisecond (median), and seconds of the datapath's processes for a million of them. */
-async function rate(net: Net, running: Running, flows: number, both: boolean) {
-  const { h1, h2 } = net.hosts;
-  const generators = both
-    ? [new Generator(h1, h2, flows, 0), new Generator(h2, h1, flows, 1)]
-    : [new Generator(h1, h2, flows)];
-  for (const generator of generators) await generator.ready;
-  const done = Promise.all(generators.map((generator) => generator.run()));
-  await pause(START_MS);
-  const look = async () => ({
-    packets: (await received(h2)) + (both ? await received(h1) : 0),
-    cpu: running.pids().reduce((sum, pid) => sum + cpuSeconds(pid), 0),
-    time: performance.now(),
-  });
-  const rates = [];
-  const first = await look();
-  let before = first;
-  for (let i = 0; i < RUNS; i++) {
-    await pause(ROUND_MS);
-    const after = await look();
-    rates.push((after.packets - before.packets) / (after.time - before.time));
-    before = after;
-  }
-  await done;
-  // Over all rounds, and no less than the clock can tell: one round of the kernel's work takes less than its tick.
-  const cpu = running.pids().length === 0 ? 0 : Math.max(before.cpu - first.cpu, TICK_SECONDS);
-  return { kpps: median(rates), cpu: (cpu / (before.packets - first.packets)) * 1e6 };
+async function rates(
+  session: Session,
+  beds: readonly TestBed[],
+  flows: number,
+  both: boolean,
+): Promise<Figures> {
+  const run = async ({ net, running }: TestBed, startMs: number) => {
+    const { h1, h2 } = net.hosts;
+    const streams = both
+      ? [
+          { from: h1, to: h2, core: 0 },
+          { from: h2, to: h1, core: 1 },
+        ]
+      : [{ from: h1, to: h2 }];
+    return await forwarding(running, streams, { size: SIZE, flows, startMs, countMs: COUNT_MS });
+  };
+  const label = `${flowsOf(flows)}, ${both ? 'two generators' : 'one generator'}`;
+  const begun = await inTurn(session, `${label}, start`, beds, 1, (bed) => run(bed, FIRST_MS));
+  return await inTurn(session, label, [...begun.keys()], session.rounds(ROUNDS), (bed) => run(bed, START_MS));
 }
 
-async function tcp(net: Net): Promise<number> {
-  const { h1, h2 } = net.hosts;
-  const server = h2.spawn(['iperf3', '-s', '-1'], { stdio: 'ignore' });
-  try {
-    const listens = async () => (await h2.exec(['ss', '-Hltn', 'sport = :5201'])).stdout !== '';
-    await until('iperf3 listening', listens);
-    const client = ['timeout', '15', 'iperf3', '-c', h2.ip, '-t', String(TCP_SECONDS), '-J'];
-    const { stdout } = await h1.exec(client);
-    return JSON.parse(stdout).end.sum_received.bits_per_second / 1e9;
-  } finally {
-    server.kill();
-  }
-}
-
-async function measure(datapath: Datapath, flows: number): Promise<Row> {
-  const net = await singleSwitch(2, { staticArp: true });
-  try {
-    const running = await datapath.start(net.switches.s1);
-    try {
-      const { h1, h2 } = net.hosts;
-      await h1.exec(['ping', '-c', '2', '-i', '0.2', h2.ip], { anyExit: true });
-      const streams = [];
-      for (let i = 0; i < RUNS && flows === 1; i++) streams.push(await tcp(net));
-      // With other addresses the hosts throw the frames away at once. Their answers to closed ports (ICMP) would be part
-      // of what is measured.
-      for (const [i, host] of [h1, h2].entries())
-        await host.configure([`link set dev ${host.interface} address 02:00:00:00:ff:0${i + 1}`]);
-      const single = await rate(net, running, flows, false);
-      const both = await rate(net, running, flows, true);
-      return {
-        datapath: datapath.name,
-        flows,
-        kpps: round(single.kpps, 1),
-        kpps_saturated: round(both.kpps, 1),
-        tcp_gbit: flows === 1 ? round(median(streams), 2) : '-',
-        process_cpu_s_per_mpkt: round(single.cpu, 3),
-        process_cpu_saturated: round(both.cpu, 3),
-      };
-    } finally {
-      await running.stop();
+async function measure(session: Session, beds: readonly TestBed[], flows: number): Promise<Row[]> {
+  const tcp = ({ net: { hosts } }: TestBed) => tcpGbit(hosts.h1, hosts.h2);
+  const streams =
+    flows === 1
+      ? await inTurn(session, 'TCP', beds, session.rounds(ROUNDS), tcp)
+      : new Map<TestBed, number[]>();
+  for (const { net } of beds) for (const host of [net.hosts.h1, net.hosts.h2]) await throwAway(host);
+  const single = await rates(session, beds, flows, false);
+  const both = await rates(session, beds, flows, true);
+  return beds.map((bed) => {
+    const row: Row = { datapath: bed.name, flows };
+    for (const [suffix, samples] of [
+      ['', single.get(bed)],
+      ['_saturated', both.get(bed)],
+    ] as const) {
+      if (samples === undefined) continue;
+      Object.assign(row, column(`kpps${suffix}`, samples.map(kpps), 1));
+      row[`process_cpu_s_per_mpkt${suffix}`] = round(cpuPerMpkt(bed, samples), 3);
     }
-  } finally {
-    await net.close();
-  }
+    if (streams.has(bed)) Object.assign(row, column('tcp_gbit', streams.get(bed)!, 2));
+    return row;
+  });
 }
 
 /** As many cells as flows are more than one host has: theirs is a cell for each port. */
-const datapaths = (flows: number): Datapath[] => {
+const datapaths = (flows: number): [string, Datapath][] => {
   const granularity = flows === 1 ? 'five-tuple' : 'port';
-  return [flowcellDatapath({ granularity, fastPath: true }), flowcellDatapath({ granularity }), linuxBridge];
+  return [
+    [FAST_PATH, flowcellDatapath({ granularity, fastPath: true })],
+    [CELLS, flowcellDatapath({ granularity })],
+    [BRIDGE, linuxBridge],
+  ];
 };
+
+function ratiosOf(rows: readonly Row[], flows: number): [string, number][] {
+  const of = (name: string) => rows.find((row) => row.datapath === name && row.flows === flows);
+  const [ours, cells, bridge] = [of(FAST_PATH), of(CELLS), of(BRIDGE)];
+  const ratios: [string, number][] = [];
+  const ratio = (name: string, figure: string, from: Row | undefined, to: Row | undefined) => {
+    const value = Number(from?.[figure]) / Number(to?.[figure]);
+    if (Number.isFinite(value)) ratios.push([`${name}, ${figure}, ${flowsOf(flows)}`, round(value)]);
+  };
+  for (const figure of ['kpps', 'kpps_saturated', 'tcp_gbit'])
+    ratio(`fast path/${BRIDGE}`, figure, ours, bridge);
+  for (const figure of ['kpps', 'kpps_saturated', 'tcp_gbit'])
+    ratio(`fast path/${CELLS}`, figure, ours, cells);
+  for (const figure of ['process_cpu_s_per_mpkt', 'process_cpu_s_per_mpkt_saturated'])
+    ratio('cells/fast path', figure, cells, ours);
+  return ratios;
+}
 
 export const fastpath: Bench = {
   name: 'fastpath',
-  title: `64-byte UDP h1 - switch - h2, one generator and two; TCP with offloads; medians of ${RUNS} rounds of ${ROUND_MS / 1000} s`,
+  title: `64-byte UDP h1 - switch - h2, one generator and two; TCP with offloads; medians of ${ROUNDS} rounds of ${COUNT_MS} ms in turn`,
   needs: ['iperf3', 'taskset'],
-  async run(progress) {
+  minutes: 4,
+  parts: FLOWS.map(String),
+  targets: [
+    { of: `fast path/${BRIDGE}`, atLeast: 1 },
+    { of: 'cells/fast path', atLeast: 10 },
+  ],
+  async run(session) {
     const rows: Row[] = [];
     for (const flows of FLOWS) {
-      for (const datapath of datapaths(flows)) {
-        progress(`${datapath.name}, ${flows} ${flows === 1 ? 'flow' : 'flows'}`);
-        rows.push(await measure(datapath, flows));
-      }
+      if (!session.wants(String(flows))) continue;
+      const measured = await session.attempt(flowsOf(flows), () =>
+        withTestBeds(session, datapaths(flows), (beds) => measure(session, beds, flows)),
+      );
+      rows.push(...(measured ?? []));
     }
-    const ratios: Record<string, number> = {};
-    const of = (name: string, flows: number) =>
-      rows.find((row) => row.datapath === name && row.flows === flows)!;
-    for (const flows of FLOWS) {
-      const ours = of('flowcell, fast path', flows);
-      for (const peer of ['linux-bridge', 'flowcell']) {
-        const theirs = of(peer, flows);
-        for (const figure of ['kpps', 'kpps_saturated', 'tcp_gbit']) {
-          if (typeof ours[figure] !== 'number') continue;
-          ratios[`fast path/${peer}, ${figure}, ${flows} ${flows === 1 ? 'flow' : 'flows'}`] = round(
-            Number(ours[figure]) / Number(theirs[figure]),
-          );
-        }
-      }
-      const cells = of('flowcell', flows);
-      for (const figure of ['process_cpu_s_per_mpkt', 'process_cpu_saturated']) {
-        ratios[`cells/fast path, ${figure}, ${flows} ${flows === 1 ? 'flow' : 'flows'}`] = round(
-          Number(cells[figure]) / Number(ours[figure]),
-        );
-      }
-    }
-    return { ratios, rows };
+    return { ratios: Object.fromEntries(FLOWS.flatMap((flows) => ratiosOf(rows, flows))), rows };
   },
 };

@@ -4,21 +4,22 @@
  * that was dropped is counted. What can be sustained is measured first, in the same run. `--part=NAME` measures one of
  * the three: new-flows, packets, packet-ins.
  */
+import type { Bench, Session } from './lib/bench.ts';
 import { type ControllerName, measure } from './lib/controllers.ts';
 import { type Datapath, flowcellDatapath, ovsDatapath } from './lib/datapaths.ts';
-import { FloodedDevice, type FloodKind, PROBE_PORT, RECOVERY_LIMIT_MS } from './lib/flood.ts';
+import { FloodedDevice, type FloodResult, PROBE_PORT, RECOVERY_LIMIT_MS } from './lib/flood.ts';
 import { floodController } from './lib/flood-controller.ts';
 import type { ProbeResult, Trips } from './lib/probes.ts';
-import { median, round } from './lib/report.ts';
-import type { Bench } from './run.ts';
+import { median, round, spread } from './lib/report.ts';
 
-const RUNS = 5;
-const LOADS = [1, 2, 4];
-const SECONDS = 3;
+const ROUNDS = 5;
+const LOADS: readonly number[] = [1, 2, 4];
+const QUICK_LOADS: readonly number[] = [2];
+const SECONDS = 1.5;
 /** New flows under way at once, when it is measured how many can be set up; the first seconds use up what was in store. */
 const WINDOW = 16;
-const WARM_UP_MS = 2000;
-const COUNT_MS = 2000;
+const WARM_UP_MS = 1000;
+const COUNT_MS = 750;
 /** So that cells of flows that are over make room for others, seconds. */
 const IDLE_TIMEOUT = 2;
 const MIB = 2 ** 20;
@@ -36,9 +37,15 @@ interface Sample {
   probes: ProbeResult;
 }
 
+/** How often the sustainable rate each flood is, and what is called before it. */
+interface Loads {
+  loads: readonly number[];
+  starts(load: number): void;
+}
+
 type Row = Record<string, string | number>;
 
-const datapaths = (): Datapath[] => [
+const DATAPATHS: readonly Datapath[] = [
   flowcellDatapath({ idleTimeout: IDLE_TIMEOUT, secondController: PROBE_PORT }),
   ovsDatapath('testcontroller', PROBE_PORT),
 ];
@@ -46,37 +53,57 @@ const CONTROLLERS: readonly ControllerName[] = ['flowcell', 'os-ken'];
 
 const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0);
 
-/** Each load on a device of its own: what one flood has left behind is not the next one's. */
-async function floodDevice(kind: FloodKind, datapath: Datapath): Promise<Map<number, Sample>> {
-  const samples = new Map<number, Sample>();
-  let flatOut = 0;
-  for (const load of LOADS) {
-    const device = await FloodedDevice.start(datapath);
-    try {
-      if (kind === 'packets' && flatOut === 0) flatOut = (await device.flood(kind, 0, SECONDS)).rate;
-      const sustainable =
-        kind === 'packets' ? flatOut : device.sustainableFlows(WINDOW, WARM_UP_MS, COUNT_MS);
-      const { offered, rate, sent, delivered, drops, memory, probes, recoveryMs } = await device.flood(
-        kind,
-        sustainable * load,
-        SECONDS,
-      );
-      const uncounted = sent - delivered - sum(Object.values(drops));
-      const rest = { offered, sent, uncounted, drops, memory, probes, recovery: recoveryMs };
-      samples.set(load, { sustainable, goodput: rate, ...rest });
-    } finally {
-      await device.stop();
-    }
+const sampleOf = ({ rate, recoveryMs, ...flood }: FloodResult, sustainable: number): Sample => ({
+  ...{ sustainable, goodput: rate, recovery: recoveryMs },
+  ...{ offered: flood.offered, sent: flood.sent, drops: flood.drops, memory: flood.memory },
+  ...{ probes: flood.probes, uncounted: flood.sent - flood.delivered - sum(Object.values(flood.drops)) },
+});
+
+async function withDevice<T>(datapath: Datapath, use: (device: FloodedDevice) => Promise<T>): Promise<T> {
+  const device = await FloodedDevice.start(datapath);
+  try {
+    return await use(device);
+  } finally {
+    await device.stop();
+  }
+}
+
+type Samples = Map<number, Sample>;
+
+/** Each load on a device of its own: the cells that one flood has left behind are not the next one's. */
+async function floodNewFlows(datapath: Datapath, { loads, starts }: Loads): Promise<Samples> {
+  const samples: Samples = new Map();
+  for (const load of loads) {
+    starts(load);
+    const sample = await withDevice(datapath, async (device) => {
+      const sustainable = device.sustainableFlows(WINDOW, WARM_UP_MS, COUNT_MS);
+      return sampleOf(await device.flood('new flows', sustainable * load, SECONDS), sustainable);
+    });
+    samples.set(load, sample);
   }
   return samples;
 }
 
-async function floodControllers(name: ControllerName): Promise<Map<number, Sample>> {
+/** One device that is warm: of few flows nothing is left. */
+const floodPackets = (datapath: Datapath, { loads, starts }: Loads): Promise<Samples> =>
+  withDevice(datapath, async (device) => {
+    await device.flood('packets', 0, WARM_UP_MS / 1000);
+    const { rate: sustainable } = await device.flood('packets', 0, SECONDS);
+    const samples: Samples = new Map();
+    for (const load of loads) {
+      starts(load);
+      samples.set(load, sampleOf(await device.flood('packets', sustainable * load, SECONDS), sustainable));
+    }
+    return samples;
+  });
+
+async function floodControllers(name: ControllerName, { loads, starts }: Loads): Promise<Samples> {
   const load = { version: 4, switches: 1, mode: 'throughput', macs: 1000, buffered: false } as const;
   const closed = await measure(name, { ...load, warmUpMs: 1000, roundMs: 500, rounds: 3 });
   const sustainable = median(closed.answered);
-  const samples = new Map<number, Sample>();
-  for (const times of LOADS) {
+  const samples: Samples = new Map();
+  for (const times of loads) {
+    starts(times);
     const { offered, rate, sent, answered, refused, memory, probes, drainMs } = await floodController(
       name,
       sustainable * times,
@@ -109,6 +136,10 @@ function row(what: string, who: string, load: number, samples: readonly Sample[]
     offered_per_s: Math.round(median(samples.map((s) => s.offered))),
     goodput_per_s: Math.round(median(samples.map((s) => s.goodput))),
     of_sustainable: round(median(samples.map((s) => s.goodput / s.sustainable))),
+    spread: spread(
+      samples.map((s) => s.goodput / s.sustainable),
+      2,
+    ),
     recovery_ms: lasting(median(samples.map((s) => s.recovery))),
     'other flow lost %': lost,
     'other flow p50 ms': shown(probes.flow, 'p50'),
@@ -126,39 +157,77 @@ function row(what: string, who: string, load: number, samples: readonly Sample[]
   };
 }
 
+/** What is flooded, and who: each by its name. */
+interface Case {
+  part: string;
+  what: string;
+  who: string;
+  flood: (loads: Loads) => Promise<Samples>;
+}
+
+const CASES: readonly Case[] = [
+  ...DATAPATHS.map((datapath) => ({
+    ...{ part: 'new-flows', what: 'new flows', who: datapath.name },
+    flood: (loads: Loads) => floodNewFlows(datapath, loads),
+  })),
+  ...DATAPATHS.map((datapath) => ({
+    ...{ part: 'packets', what: 'packets', who: datapath.name },
+    flood: (loads: Loads) => floodPackets(datapath, loads),
+  })),
+  ...CONTROLLERS.map((who) => ({
+    ...{ part: 'packet-ins', what: 'packet-ins', who },
+    flood: (loads: Loads) => floodControllers(who, loads),
+  })),
+];
+const PARTS = [...new Set(CASES.map(({ part }) => part))];
+
+/** Floods of one kind, ours and the peer's in turn, round by round. */
+async function inTurn(session: Session, part: string): Promise<Row[]> {
+  const cases = CASES.filter((one) => one.part === part);
+  const floods = new Map<Case, Samples[]>(cases.map((one) => [one, []]));
+  const rounds = session.rounds(ROUNDS);
+  const loads = session.quick ? QUICK_LOADS : LOADS;
+  for (let round = 1; round <= rounds; round++) {
+    for (const [one, samples] of floods) {
+      const starts = (load: number) =>
+        session.progress(`${one.what}, ${one.who}, round ${round} of ${rounds}, ${load}x`);
+      // What fails once may do so because of the flood: the other rounds show it.
+      const flood = await session.attempt(`${one.what}, ${one.who}, round ${round}`, () =>
+        one.flood({ loads, starts }),
+      );
+      if (flood !== undefined) samples.push(flood);
+    }
+  }
+  return [...floods]
+    .filter(([, samples]) => samples.length > 0)
+    .flatMap(([{ what, who }, all]) =>
+      loads.map((load) =>
+        row(
+          what,
+          who,
+          load,
+          all.map((samples) => samples.get(load)!),
+        ),
+      ),
+    );
+}
+
 export const overload: Bench = {
   name: 'overload',
   title:
     'Once, twice and four times the sustainable rate of new flows, packets (64 bytes) and packet-ins, ' +
-    `${SECONDS} s each; medians of ${RUNS} runs`,
+    `${SECONDS} s each; medians of ${ROUNDS} rounds in turn`,
   needs: ['ovs-vswitchd', 'ovs-testcontroller', 'osken-manager', 'taskset'],
-  async run(progress, quick = false) {
+  minutes: 12,
+  parts: PARTS,
+  async run(session) {
     const rows: Row[] = [];
-    const ratios: Record<string, number> = {};
-    const runs = quick ? 1 : RUNS;
-    const measured = async (what: string, who: string, one: () => Promise<Map<number, Sample>>) => {
-      const all: Map<number, Sample>[] = [];
-      for (let run = 1; run <= runs; run++) {
-        progress(`${what}, ${who}, ${run} of ${runs}`);
-        all.push(await one());
-      }
-      for (const load of LOADS) {
-        const samples = all.map((samples) => samples.get(load)!);
-        const figures = row(what, who, load, samples);
-        rows.push(figures);
-        if (load > 1)
-          ratios[`${what}, ${who}: goodput at ${load}x / sustainable`] = Number(figures.of_sustainable);
-      }
-    };
-    const part = process.argv.find((word) => word.startsWith('--part='))?.slice(7);
-    const chosen = (name: string) => part === undefined || part === name;
-    for (const kind of ['new flows', 'packets'] as const) {
-      if (!chosen(kind.replace(' ', '-'))) continue;
-      for (const datapath of datapaths())
-        await measured(kind, datapath.name, () => floodDevice(kind, datapath));
-    }
-    for (const name of chosen('packet-ins') ? CONTROLLERS : [])
-      await measured('packet-ins', name, () => floodControllers(name));
-    return { ratios, rows };
+    for (const part of PARTS) if (session.wants(part)) rows.push(...(await inTurn(session, part)));
+    const beyond = rows.filter(({ load }) => load !== `${LOADS[0]}x`);
+    const ratios = beyond.map(
+      ({ what, who, load, of_sustainable }) =>
+        [`${what}, ${who}: goodput at ${load} / sustainable`, Number(of_sustainable)] as const,
+    );
+    return { ratios: Object.fromEntries(ratios), rows };
   },
 };

@@ -1,64 +1,68 @@
 /**
- * npm run bench -- [NAME ...] [--json] [--quick] [--cells=N] [--part=NAME]
+ * npm run bench -- [NAME ...] [--json] [--quick] [--list] [--part=NAME] [--cells=N]
  * Runs the named benchmarks (all without a name) and writes what came of each to bench/results/. Benchmarks print
- * figures; they assert nothing. Exit code: 0; 1 when one of them failed or cannot run here; 2 for words not understood.
+ * figures; they assert nothing. Exit code: 0; 1 when one of them or a part of it failed or cannot run here; 2 for words
+ * not understood.
  */
 import { spawnSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
 import { cells } from './cells.ts';
 import { codec } from './codec.ts';
 import { controller } from './controller.ts';
 import { fastpath } from './fastpath.ts';
+import { type Bench, type BenchResult, isPartOf, Session } from './lib/bench.ts';
 import { machine, table } from './lib/report.ts';
-import { type Outcome, writeResults } from './lib/results.ts';
+import { goalRows, ratioRows, writeResults } from './lib/results.ts';
+import { goalsOf, type Outcome } from './lib/targets.ts';
 import { mininet } from './mininet.ts';
 import { overload } from './overload.ts';
 import { scale } from './scale.ts';
 import { setup } from './setup.ts';
 
-export interface BenchResult {
-  /** Ours to each peer's, the first thing to read. */
-  ratios: Record<string, number>;
-  rows: Record<string, string | number>[];
-  /** Tables of other columns, by name. */
-  more?: Record<string, Record<string, string | number>[]>;
-  /** A picture as SVG. Default: the ratios as bars. */
-  plot?: string;
-}
-
-export interface Bench {
-  readonly name: string;
-  /** What is measured and under which conditions, in a line. */
-  readonly title: string;
-  /** Programs that must be installed. */
-  readonly needs: readonly string[];
-  /** It makes no network namespaces. */
-  readonly anyUser?: boolean;
-  /** `quick`: one run in place of the median of several, to see whether it works. */
-  run(progress: (step: string) => void, quick?: boolean): Promise<BenchResult>;
-}
-
 const benches: readonly Bench[] = [cells, fastpath, setup, scale, controller, overload, codec, mininet];
 
 const PACKAGES = 'openvswitch-switch openvswitch-testcontroller python3-os-ken mininet util-linux';
-/** `--cells=` belongs to `scale`, `--part=` to `scale`, `overload`, `setup` and `cells`. */
-const FLAGS = ['--json', '--quick', '--cells=', '--part='];
 
-const matches = (word: string, known: string) =>
-  known.endsWith('=') ? word.startsWith(known) : word === known;
-
-const words = process.argv.slice(2);
-const quick = words.includes('--quick');
-const names = words.filter((word) => !word.startsWith('-'));
-const unknown = names.find((name) => !benches.some((bench) => bench.name === name));
-const flag = words.find((word) => word.startsWith('-') && !FLAGS.some((known) => matches(word, known)));
-if (unknown !== undefined || flag !== undefined) {
-  const known = benches.map((bench) => bench.name).join(', ');
-  process.stderr.write(
-    unknown === undefined
-      ? `bench: there is no flag '${flag}'; there are: ${FLAGS.join(', ')}\n`
-      : `bench: there is no benchmark '${unknown}'; there are: ${known}\n`,
-  );
+function usage(problem: string): never {
+  process.stderr.write(`bench: ${problem}\n`);
   process.exit(2);
+}
+
+function readWords() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean', default: false },
+        quick: { type: 'boolean', default: false },
+        list: { type: 'boolean', default: false },
+        part: { type: 'string' },
+        cells: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    return usage((error as Error).message);
+  }
+}
+
+const { values: flags, positionals: names } = readWords();
+const most = Number(flags.cells ?? Infinity);
+if (Number.isNaN(most)) usage(`--cells takes a number, not '${flags.cells}'`);
+const unknown = names.find((name) => !benches.some((bench) => bench.name === name));
+if (unknown !== undefined)
+  usage(`there is no benchmark '${unknown}'; there are: ${benches.map(({ name }) => name).join(', ')}`);
+const chosen = benches.filter(({ name }) => names.length === 0 || names.includes(name));
+const { part } = flags;
+const partless = chosen.find(
+  ({ parts = [] }) => part !== undefined && !parts.some((one) => isPartOf(one, part)),
+);
+if (partless !== undefined)
+  usage(`${partless.name} has no part '${part}'; it has: ${partless.parts?.join(', ') ?? 'none'}`);
+
+if (flags.list) {
+  const rows = chosen.map(({ name, minutes, parts = [] }) => ({ name, minutes, parts: parts.join(', ') }));
+  process.stdout.write(`${table(rows)}\n`);
+  process.exit(0);
 }
 
 /** Why this benchmark cannot run here. */
@@ -70,47 +74,65 @@ function hindrance({ needs, anyUser }: Bench): string | undefined {
     : `${missing} is not installed; apt-get install ${PACKAGES} has all that benchmarks need`;
 }
 
-function print(title: string, { ratios, rows, more = {} }: BenchResult): void {
-  const lines = Object.entries(ratios).map(([name, value]) => `  ${name}: ${value}`);
-  process.stdout.write(`\n${title}\n${lines.join('\n')}\n${table(rows)}\n`);
-  for (const [name, other] of Object.entries(more)) process.stdout.write(`\n${name}\n${table(other)}\n`);
-}
-
-const outcomes: Outcome[] = [];
-for (const bench of benches) {
-  const { name } = bench;
-  const title = quick ? `${bench.title} (quick: fewer runs)` : bench.title;
-  if (names.length > 0 && !names.includes(name)) continue;
-  process.stderr.write(`${name}: ${title}\n`);
+async function outcomeOf(bench: Bench): Promise<Outcome> {
+  const name = part === undefined ? bench.name : `${bench.name}.${part}`;
+  const title = flags.quick ? `${bench.title} (quick: one round)` : bench.title;
+  process.stderr.write(`${name}: ${title}; ${bench.minutes} minutes if all of it runs\n`);
   const why = hindrance(bench);
   if (why !== undefined) {
     process.stderr.write(`  cannot run here: ${why}\n`);
-    outcomes.push({ name, title, error: why });
-    continue;
+    return { name, title, error: why };
   }
-  try {
-    const progress = (step: string) => void process.stderr.write(`  ${step} ...\n`);
-    const result = await bench.run(progress, quick);
-    print(title, result);
-    outcomes.push({ name, title, result });
-  } catch (error) {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    process.stderr.write(`  failed: ${text}\n`);
-    outcomes.push({ name, title, error: `failed: ${text.split('\n')[0]}` });
-  }
+  const begun = performance.now();
+  const elapsed = () => Math.round((performance.now() - begun) / 1000);
+  const session = new Session({
+    ...{ quick: flags.quick, part, cells: most },
+    progress: (step) => void process.stderr.write(`  ${elapsed()} s: ${step}\n`),
+  });
+  const result = await session.attempt(name, () => bench.run(session));
+  const seconds = elapsed();
+  process.stderr.write(`  ${seconds} s\n`);
+  if (result === undefined) return { name, title, error: `failed: ${session.failed[name]}` };
+  return {
+    name,
+    title,
+    result,
+    goals: goalsOf(bench.targets ?? [], result),
+    failed: session.failed,
+    seconds,
+  };
 }
 
+function print({ title, result, goals = [], failed = {} }: Outcome & { result: BenchResult }): void {
+  process.stdout.write(`\n${title}\n`);
+  const targets = goalRows(goals);
+  const tables = { ratios: ratioRows(result, goals), targets, figures: result.rows, ...result.more };
+  for (const [name, rows] of Object.entries(tables)) {
+    if (rows.length > 0) process.stdout.write(`\n${name}\n${table(rows)}\n`);
+  }
+  for (const [step, why] of Object.entries(failed)) process.stdout.write(`failed: ${step}: ${why}\n`);
+}
+
+const outcomes: Outcome[] = [];
+const where = machine();
 const date = new Date().toISOString();
-const written = writeResults(outcomes, machine(), date);
-process.stderr.write(`written: ${written.join(', ')}\n`);
-const ok = outcomes.every(({ error }) => error === undefined);
-if (words.includes('--json')) {
-  const all = outcomes.map(({ name, title, result, error }) => {
+for (const bench of chosen) {
+  const outcome = await outcomeOf(bench);
+  outcomes.push(outcome);
+  if (outcome.result !== undefined) print({ ...outcome, result: outcome.result });
+  // After each of them: a run that is cut off has left what it had by then.
+  const written = writeResults(outcomes, where, date, flags.quick ? 'quick' : '');
+  process.stderr.write(`  written: ${written.join(', ')}\n`);
+}
+
+const ok = outcomes.every(
+  ({ error, failed = {} }) => error === undefined && Object.keys(failed).length === 0,
+);
+if (flags.json) {
+  const all = outcomes.map(({ name, result, ...rest }) => {
     const { plot: _, ...figures } = result ?? {};
-    return [name, { title, ...(error === undefined ? figures : { error }) }];
+    return [name, { ...rest, ...figures }];
   });
-  process.stdout.write(
-    `${JSON.stringify({ ok, machine: machine(), date, benches: Object.fromEntries(all) })}\n`,
-  );
+  process.stdout.write(`${JSON.stringify({ ok, machine: where, date, benches: Object.fromEntries(all) })}\n`);
 }
 process.exit(ok ? 0 : 1);

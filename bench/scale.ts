@@ -1,24 +1,28 @@
 /**
  * Scale: one device with 100 to 10,000 live cells, 1 to 100,000 dispatch rules, and the walls beside each other.
- * `--cells=N` leaves out more cells than that, as is what would not fit into the memory there is: 10,000
- * isolates take some 25 GiB, and minutes. `--part=NAME` measures one of rules, walls, isolate, context (the last two:
- * live cells). What live cells have shown by then is in bench/results/scale-WALL.jsonl when a run is cut off.
+ * `--cells=N` leaves out more cells than that, as is what would not fit into the memory there is. `--part=NAME` measures one
+ * of rules, walls, isolate, context (the last two: live cells). What live cells have shown by then is in
+ * bench/results/scale-WALL.jsonl when a run is cut off.
  */
 import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import type { Bench, BenchResult } from './lib/bench.ts';
 import { HOT, type LiveCells, measureLiveCells, type Scale } from './lib/live-cells.ts';
 import { barPlot, linePlot } from './lib/plot.ts';
 import { round, writeResult } from './lib/report.ts';
 import { exactRule, measureLookups, type RuleLookups, wildcardRule } from './lib/rule-lookups.ts';
 import { measureWall, type WallCost } from './lib/walls.ts';
-import type { Bench, BenchResult } from './run.ts';
 
-const COUNTS = [100, 1000, 3000, 6000, 10_000];
+/** Isolates beyond 3,000 take minutes and most of a machine's memory: 10,000 some 25 GiB. */
+const COUNTS = { isolate: [100, 1000, 3000], context: [100, 1000, 3000, 10_000] } as const;
+/** With --quick. */
+const FEW = 1000;
 const RULES = [1, 100, 1000, 10_000, 100_000];
 const WILDCARD_RULES = 1000;
 /** What a cell may need at most while many are made; counts that would not fit are left out. */
 const MIB = { isolate: 3, context: 1 };
+const ROUNDS = 5;
 const WALLS = ['context', 'isolate', 'process'] as const;
 
 type Row = Record<string, string | number>;
@@ -27,20 +31,30 @@ export const scale: Bench = {
   name: 'scale',
   title: `Live cells on one device, dispatch rules, and walls; hot: ${HOT} cells among all`,
   needs: [],
-  async run(progress, quick): Promise<BenchResult> {
-    const [part, most] = [option('part'), Number(option('cells') ?? Infinity)];
-    const chosen = (name: string): boolean => part === undefined || part === name;
+  minutes: 9,
+  parts: ['rules', 'walls', 'isolate', 'context'],
+  targets: [{ of: 'live cells, wall context', atLeast: 10_000 }],
+  async run(session): Promise<BenchResult> {
+    const most = Math.min(session.cells, session.quick ? FEW : Infinity);
     const walls: WallCost[] = [];
     const devices: Scale[] = [];
-    if (chosen('rules')) progress('dispatch rules');
-    const lookups = chosen('rules') ? measureRules() : undefined;
-    for (const wall of chosen('walls') ? WALLS : []) {
-      progress(`wall ${wall}`);
-      walls.push(await measureWall(wall));
+    let lookups: Lookups | undefined;
+    if (session.wants('rules')) {
+      session.progress('dispatch rules');
+      lookups = await session.attempt('dispatch rules', measureRules);
     }
-    for (const wall of (['isolate', 'context'] as const).filter(chosen)) {
-      const fitting = COUNTS.filter((count) => count <= most && count * MIB[wall] < availableMiB());
-      devices.push(await measureLiveCells(wall, fitting, progress, quick === true ? 1 : undefined));
+    for (const wall of session.wants('walls') ? WALLS : []) {
+      session.progress(`wall ${wall}`);
+      const cost = await session.attempt(`wall ${wall}`, () => measureWall(wall, session.rounds(ROUNDS)));
+      if (cost !== undefined) walls.push(cost);
+    }
+    for (const wall of ['isolate', 'context'] as const) {
+      if (!session.wants(wall)) continue;
+      const fitting = COUNTS[wall].filter((count) => count <= most && count * MIB[wall] < availableMiB());
+      const device = await session.attempt(`live cells, wall ${wall}`, () =>
+        measureLiveCells(session, wall, fitting),
+      );
+      if (device !== undefined) devices.push(device);
     }
     if (walls.length > 0) plotWalls(walls);
     if (lookups !== undefined) plotLookups(lookups);
@@ -50,18 +64,18 @@ export const scale: Bench = {
         ...Object.fromEntries(devices.flatMap(growth)),
         ...memoryRatio(walls),
       },
+      figures: Object.fromEntries(
+        devices.map(({ wall, steps }) => [`live cells, wall ${wall}`, steps.at(-1)?.cells ?? 0]),
+      ),
       rows: devices.flatMap(({ steps }) => steps.map(rounded)),
       more: {
-        disposing: devices.map(({ wall, disposing }) => rounded({ wall, ...disposing })),
+        disposing: devices.map(({ wall, disposing = {} }) => rounded({ wall, ...disposing })),
         walls: walls.map(rounded),
         rules: lookups === undefined ? [] : lookupRows(lookups).map(rounded),
       },
     };
   },
 };
-
-const option = (name: string): string | undefined =>
-  process.argv.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
 
 /** The picture of forwarding; that of memory is written. */
 function plotDevices(devices: readonly Scale[]): string {

@@ -9,6 +9,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Switch, stop } from '../../mininet/topology.ts';
 import type { CellWall } from '../../sandbox/index.ts';
 import { inside, OpenVSwitch } from '../peers/open-vswitch.ts';
@@ -36,7 +37,7 @@ export async function until(what: string, ready: () => Promise<boolean> | boolea
   const end = performance.now() + timeoutMs;
   while (!(await ready())) {
     if (performance.now() > end) throw new Error(`${what} did not happen within ${timeoutMs / 1000} s`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(20);
   }
 }
 
@@ -66,9 +67,12 @@ function descendants(pid: number): number[] {
   return [pid, ...children.flatMap(descendants)];
 }
 
+/** Longer than an agent with all it can do takes for its state. */
+const ANSWER_MS = 30_000;
+
 function getJson(socketPath: string, path: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const req = request({ socketPath, path }, (res) => {
+    const req = request({ socketPath, path, timeout: ANSWER_MS }, (res) => {
       let text = '';
       res.setEncoding('utf8');
       res.on('data', (chunk) => {
@@ -83,6 +87,7 @@ function getJson(socketPath: string, path: string): Promise<unknown> {
       });
     });
     req.on('error', reject);
+    req.on('timeout', () => req.destroy(new Error(`no answer to ${path} within ${ANSWER_MS / 1000} s`)));
     req.end();
   });
 }

@@ -1,10 +1,11 @@
 /** A controller that one device floods with packet-ins, while the probes are another device of it. */
 import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ControllerName, onLoadCpu, startController } from './controllers.ts';
 import { Helper } from './helper.ts';
 import type { PacketInOptions, PacketInResult } from './packet-ins.ts';
 import type { ProbeOptions, ProbeResult } from './probes.ts';
-import { memoryBytes } from './wire.ts';
+import { pssBytes } from './processes.ts';
 
 const OPENFLOW_13 = 4;
 const MEMORY_EVERY_MS = 250;
@@ -44,7 +45,7 @@ export async function floodController(
     helpers.push(probes);
     await flood.line();
     await probes.line();
-    const memory = () => memoryBytes(pid).pss;
+    const memory = () => pssBytes(pid);
     const before = memory();
     let peak = before;
     const watch = setInterval(() => {
@@ -57,7 +58,7 @@ export async function floodController(
     const seen = JSON.parse(await probes.line()) as ProbeResult;
     const all = JSON.parse(await flood.line()) as PacketInResult;
     clearInterval(watch);
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    await sleep(SETTLE_MS);
     const after = memory();
     return {
       offered: during.offered / during.seconds,

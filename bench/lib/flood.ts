@@ -2,14 +2,16 @@
  * A device under more than it can carry: a generator floods it from h1 to h2, while the probes (probes.ts) see how its
  * other users fare: a flow from h3 to h4, and both ends of the control channel.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Host, type Network, singleSwitch } from '../../mininet/topology.ts';
 import { CONTROLLER_PORT, type Datapath, type Running } from './datapaths.ts';
 import { newFlowFrame, numberIn } from './frames.ts';
-import { Helper } from './helper.ts';
+import type { Helper } from './helper.ts';
+import { generator, helper, meet, received } from './load-hosts.ts';
 import type { NewFlowOptions } from './new-flows.ts';
 import type { ProbeOptions, ProbeResult } from './probes.ts';
-import type { SenderOptions } from './sender.ts';
-import { memoryBytes, Wire } from './wire.ts';
+import { pssBytes } from './processes.ts';
+import { Wire } from './wire.ts';
 
 type Net = Network<'s1', string>;
 
@@ -21,9 +23,6 @@ const SETTLE_MS = 1500;
 /** After that the device is given up as not coming back. */
 export const RECOVERY_LIMIT_MS = 10_000;
 const RECOVERY_STEP_MS = 20;
-
-const node = new URL('../../bin/node', import.meta.url).pathname;
-const here = (name: string) => new URL(name, import.meta.url).pathname;
 
 export interface FloodResult {
   offered: number;
@@ -40,24 +39,11 @@ export interface FloodResult {
   recoveryMs: number;
 }
 
-const helper = (host: Host | Net['switches']['s1'], script: string, options: object): Helper =>
-  new Helper(
-    host.spawn([node, here(script), JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'inherit'] }),
-  );
-
 export type FloodKind = 'new flows' | 'packets';
 
 /** Frames of `packets` are of so many flows. */
 const FLOWS = 16;
 const SIZE = 64 - 4;
-
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-const total = (pids: readonly number[]) => pids.reduce((sum, pid) => sum + memoryBytes(pid).pss, 0);
-
-async function received(host: Host): Promise<number> {
-  const { stdout } = await host.exec(['ip', '-s', '-j', 'link', 'show', 'dev', host.interface]);
-  return JSON.parse(stdout)[0].stats64.rx.packets;
-}
 
 /** A device with its controller and the probes, ready to be flooded. */
 export class FloodedDevice {
@@ -85,8 +71,8 @@ export class FloodedDevice {
       const running = await datapath.start(net.switches.s1);
       // All are heard from, so that their places are known.
       const { h1, h2 } = net.hosts;
-      await h1.exec(['ping', '-c', '2', '-i', '0.2', h2.ip], { anyExit: true });
-      await h3.exec(['ping', '-c', '2', '-i', '0.2', h4.ip], { anyExit: true });
+      await meet(h1, h2);
+      await meet(h3, h4);
       await probes.line();
       return new FloodedDevice(net, running, probes);
     } catch (error) {
@@ -138,12 +124,12 @@ export class FloodedDevice {
     const generator = this.#generator(kind, rate, seconds);
     await generator.line();
     const pids = Object.values(this.#running.parts()).flat();
-    const before = total(pids);
+    const before = pssBytes(...pids);
     const drops = await this.#drops();
     const arrived = await received(h2);
     let peak = before;
     const watch = setInterval(() => {
-      peak = Math.max(peak, total(pids));
+      peak = Math.max(peak, pssBytes(...pids));
     }, MEMORY_EVERY_MS);
     this.#probes.say('begin');
     const start = performance.now();
@@ -158,7 +144,7 @@ export class FloodedDevice {
     await sleep(SETTLE_MS);
     const delivered = (await received(h2)) - arrived;
     const dropsAfter = await this.#drops();
-    const after = total(pids);
+    const after = pssBytes(...pids);
     return {
       offered: sent / lasted,
       sent: sent + recovery.sent,
@@ -173,11 +159,8 @@ export class FloodedDevice {
 
   #generator(kind: FloodKind, rate: number, seconds: number): Helper {
     const { h1, h2 } = this.#net.hosts;
+    if (kind === 'packets') return generator(h1, h2, { size: SIZE, flows: FLOWS, seconds, rate });
     const ends = { namespace: h1.namespace, interface: h1.interface, dstMac: h2.mac, dstIp: h2.ip };
-    if (kind === 'packets') {
-      const shape = { size: SIZE, flows: FLOWS, srcMac: h1.mac, srcIp: h1.ip };
-      return helper(h1, 'sender.ts', { ...ends, ...shape, rate, seconds } satisfies SenderOptions);
-    }
     const first = this.#flows;
     this.#flows += Math.round(rate * seconds);
     return helper(h1, 'new-flows.ts', { ...ends, first, rate, seconds } satisfies NewFlowOptions);

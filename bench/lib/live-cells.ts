@@ -1,18 +1,18 @@
 /** One device with more and more live cells: what each takes, how fast they come and go, how fast packets get through all of them. */
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { type Host, type Network, singleSwitch } from '../../mininet/topology.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Host } from '../../mininet/topology.ts';
 import type { CellWall } from '../../sandbox/index.ts';
-import { flowcellDatapath, type Running, until } from './datapaths.ts';
+import type { Session } from './bench.ts';
+import { flowcellDatapath, until } from './datapaths.ts';
+import { cpuPerPacket, type Forwarded, forwarding, kpps } from './forwarding.ts';
 import { flowFrame } from './frames.ts';
-import { median, round, writeResult } from './report.ts';
-import type { SenderOptions } from './sender.ts';
-import { cpuSeconds, memoryBytes, Wire } from './wire.ts';
+import { throwAway } from './load-hosts.ts';
+import { pssBytes } from './processes.ts';
+import { median, round, spread, writeResult } from './report.ts';
+import { startTestBed, type TestBed } from './test-bed.ts';
+import { Wire } from './wire.ts';
 
-const node = new URL('../../bin/node', import.meta.url).pathname;
-const sender = new URL('./sender.ts', import.meta.url).pathname;
-
-const SIZE = 64 - 4;
+const FRAME_BYTES = 60;
 const POOL = 64;
 /** New flows under way at a time while the cells are made. */
 const WINDOW = 48;
@@ -24,15 +24,16 @@ const SETTLE_MS = 4000;
 const CHATTER = 32;
 /** Nothing new lives for so long: some flow got lost. */
 const STALLED_MS = 3000;
-const RUNS = 3;
-/** Of the receiving host while packets to the address it had are measured. */
-const OTHER_MAC = '02:00:00:00:fe:fe';
+/** So often all are sent again before it is given up. */
+const MOST_STALLS = 20;
+const FEED_MS = 5;
+const ROUNDS = 5;
+const LOAD = { size: 64, startMs: 500, countMs: 1000 };
 /** The memory of cells that have ended is back by then, and a host that is empty too. */
 const LATER_MS = 45_000;
+const LATER_QUICK_MS = 2000;
 /** Longest time that the end of all cells may take. */
 const DISPOSE_MS = 120_000;
-const SECONDS = 3;
-const WARM_UP_MS = 1000;
 
 export interface LiveCells {
   readonly wall: CellWall;
@@ -41,10 +42,12 @@ export interface LiveCells {
   readonly setup_per_s: number;
   /** 64-byte UDP flat out: packets of all cells in turn, and of the hot ones. */
   readonly kpps_all: number;
+  readonly kpps_all_spread: string;
   readonly us_cpu_per_packet_all: number;
   /** The agent's part of that; the rest is the sandbox hosts'. */
   readonly us_cpu_agent_all: number;
   readonly kpps_hot: number;
+  readonly kpps_hot_spread: string;
   readonly us_cpu_per_packet_hot: number;
   readonly hosts: number;
 }
@@ -52,7 +55,8 @@ export interface LiveCells {
 export interface Scale {
   readonly wall: CellWall;
   readonly steps: readonly LiveCells[];
-  readonly disposing: Disposing;
+  /** Undefined when they did not end in time. */
+  readonly disposing: Disposing | undefined;
 }
 
 export interface Disposing {
@@ -67,100 +71,105 @@ export interface Disposing {
   readonly hosts_later: number;
 }
 
-type Net = Network<'s1', string>;
-
 export async function measureLiveCells(
+  session: Session,
   wall: CellWall,
   counts: readonly number[],
-  progress: (step: string) => void,
-  runs = RUNS,
 ): Promise<Scale> {
-  const net = await singleSwitch(2, { staticArp: true });
+  const bed = await startTestBed(flowcellDatapath({ poolSize: POOL, idleTimeout: 3600, wall }));
   try {
-    const running = await flowcellDatapath({ poolSize: POOL, idleTimeout: 3600, wall }).start(
-      net.switches.s1,
-    );
-    try {
-      // Both ends are heard from first, so that h2's place is known.
-      await net.hosts.h1.exec(['ping', '-c', '2', '-i', '0.2', net.hosts.h2.ip], { anyExit: true });
-      // What it does not take for its own it throws away at once: its answers to closed ports were a third of the work.
-      await net.hosts.h2.configure([`link set dev ${net.hosts.h2.interface} address ${OTHER_MAC}`]);
-      return await measure(net, running, { wall, counts, runs }, progress);
-    } finally {
-      await running.stop();
-    }
+    await throwAway(bed.net.hosts.h2);
+    return await measure(session, bed, wall, counts);
   } finally {
-    await net.close();
+    await bed.stop();
   }
 }
 
 async function measure(
-  net: Net,
-  running: Running,
-  { wall, counts, runs }: { wall: CellWall; counts: readonly number[]; runs: number },
-  progress: (step: string) => void,
+  session: Session,
+  bed: TestBed,
+  wall: CellWall,
+  counts: readonly number[],
 ): Promise<Scale> {
-  const { h1, h2 } = net.hosts;
-  const flows = { size: SIZE, flows: 0, srcMac: h1.mac, dstMac: h2.mac, srcIp: h1.ip, dstIp: h2.ip };
-  const wire = new Wire(h1.namespace, h1.interface, false);
+  const { net, running } = bed;
+  const { h1 } = net.hosts;
   const hosts = async () => (await running.state!('/hosts')) as { live: number; warm: number }[];
-  const live = async (): Promise<number> => sum((await hosts()).map((host) => host.live));
-  const memory = () => sum(running.pids().map((pid) => memoryBytes(pid).pss));
+  const live = async () => (await hosts()).reduce((sum, host) => sum + host.live, 0);
+  const memory = () => pssBytes(...running.pids());
   const before = await live();
   const bytesBefore = memory();
   const steps: LiveCells[] = [];
-  let made = 0;
   for (const count of counts) {
-    progress(`${count} cells, wall ${wall}`);
-    const start = performance.now();
-    const from = made;
-    let sent = from;
-    let stalled = performance.now();
-    while (made < count) {
-      const now = (await live()) - before;
-      if (now > made) stalled = performance.now();
-      made = now;
-      for (; sent < Math.min(count, made + WINDOW); sent++) wire.send(flowFrame(flows, sent));
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      if (performance.now() - stalled < STALLED_MS) continue;
-      // A packet was lost, or a cell: once more from the start.
-      progress(`only ${made} live; sending all again`);
-      for (let i = 0; i < sent; i++) {
-        wire.send(flowFrame(flows, i));
-        if (i % WINDOW === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-      stalled = performance.now();
-    }
-    const seconds = (performance.now() - start) / 1000;
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-    const bytes = memory() - bytesBefore;
-    const all = await forward(net, running, count, runs);
-    const hot = await forward(net, running, Math.min(HOT, count), runs);
-    const step: LiveCells = {
-      wall,
-      cells: count,
-      MiB_per_cell: bytes / count / 2 ** 20,
-      setup_per_s: (count - from) / seconds,
-      kpps_all: all.kpps,
-      us_cpu_per_packet_all: all.cpuUs,
-      us_cpu_agent_all: all.agentUs,
-      kpps_hot: hot.kpps,
-      us_cpu_per_packet_hot: hot.cpuUs,
-      hosts: (await hosts()).length,
-    };
+    session.progress(`${count} cells, wall ${wall}`);
+    const step = await session.attempt(`${count} cells, wall ${wall}`, async () => {
+      const from = steps.at(-1)?.cells ?? 0;
+      const seconds = await makeCells(session, bed, from, count, async () => (await live()) - before);
+      await sleep(SETTLE_MS);
+      const bytes = memory() - bytesBefore;
+      return {
+        wall,
+        cells: count,
+        MiB_per_cell: bytes / count / 2 ** 20,
+        setup_per_s: (count - from) / seconds,
+        ...(await forward(bed, count, session.rounds(ROUNDS))),
+        hosts: (await hosts()).length,
+      };
+    });
+    // More cells will not come either.
+    if (step === undefined) break;
     steps.push(step);
     // A run that is cut off has left what it had by then.
     writeResult(`scale-${wall}.jsonl`, lines(steps));
-    progress(described(step));
+    session.progress(described(step));
   }
-  progress('disposing them');
-  const disposing = await dispose(h1, {
-    ...{ live, hosts, memory },
-    left: before + CHATTER,
-    memoryBefore: bytesBefore,
-  });
-  progress(described(disposing));
+  session.progress('disposing them');
+  const disposing = await session.attempt(`disposing, wall ${wall}`, () =>
+    dispose(h1, {
+      ...{ live, hosts, memory },
+      left: before + CHATTER,
+      memoryBefore: bytesBefore,
+      laterMs: session.quick ? LATER_QUICK_MS : LATER_MS,
+    }),
+  );
+  if (disposing !== undefined) session.progress(described(disposing));
   return { wall, steps, disposing };
+}
+
+/** Sends one packet of each flow until there are so many cells; seconds that it takes. `live`: how many there are. */
+async function makeCells(
+  session: Session,
+  { net }: TestBed,
+  from: number,
+  count: number,
+  live: () => Promise<number>,
+): Promise<number> {
+  const { h1, h2 } = net.hosts;
+  const flows = { size: FRAME_BYTES, flows: 0, srcMac: h1.mac, dstMac: h2.mac, srcIp: h1.ip, dstIp: h2.ip };
+  const wire = new Wire(h1.namespace, h1.interface, false);
+  const start = performance.now();
+  try {
+    let [made, sent, stalls] = [from, from, 0];
+    let stalled = start;
+    while (made < count) {
+      const now = await live();
+      if (now > made) stalled = performance.now();
+      made = now;
+      for (; sent < Math.min(count, made + WINDOW); sent++) wire.send(flowFrame(flows, sent));
+      await sleep(FEED_MS);
+      if (performance.now() - stalled < STALLED_MS) continue;
+      if (++stalls > MOST_STALLS) throw new Error(`only ${made} of ${count} cells live`);
+      // A packet was lost, or a cell: once more from the start.
+      session.progress(`only ${made} live; sending all again`);
+      for (let i = 0; i < sent; i++) {
+        wire.send(flowFrame(flows, i));
+        if (i % WINDOW === 0) await sleep(FEED_MS);
+      }
+      stalled = performance.now();
+    }
+  } finally {
+    wire.close();
+  }
+  return (performance.now() - start) / 1000;
 }
 
 const described = (figures: object): string =>
@@ -179,12 +188,14 @@ interface Device {
   /** Bytes of all its processes, now and before there were cells. */
   memory(): number;
   memoryBefore: number;
+  /** When it is looked at again. */
+  laterMs: number;
 }
 
 /** Takes h1's port away, and its cells with it. */
 async function dispose(h1: Host, device: Device): Promise<Disposing> {
   const MiB = (bytes: number): number => bytes / 2 ** 20;
-  const { live, left, hosts, memory, memoryBefore } = device;
+  const { live, left, hosts, memory, memoryBefore, laterMs } = device;
   const cells = await live();
   const full = memory();
   const start = performance.now();
@@ -192,7 +203,7 @@ async function dispose(h1: Host, device: Device): Promise<Disposing> {
   await until('the cells ending', async () => (await live()) <= left, DISPOSE_MS);
   const seconds = (performance.now() - start) / 1000;
   const ended = memory();
-  await new Promise((resolve) => setTimeout(resolve, LATER_MS));
+  await sleep(laterMs);
   return {
     cells,
     seconds,
@@ -204,52 +215,24 @@ async function dispose(h1: Host, device: Device): Promise<Disposing> {
   };
 }
 
-interface Forwarded {
-  readonly kpps: number;
-  /** CPU time for each packet: of the agent and its hosts, and of the agent alone. */
-  readonly cpuUs: number;
-  readonly agentUs: number;
-}
+type Forwarding = Omit<LiveCells, 'wall' | 'cells' | 'MiB_per_cell' | 'setup_per_s' | 'hosts'>;
 
-async function forward(net: Net, running: Running, flows: number, runs: number): Promise<Forwarded> {
-  const samples: Forwarded[] = [];
-  for (let run = 0; run < runs; run++) samples.push(await forwardOnce(net, running, flows));
-  const middle = (name: keyof Forwarded): number => median(samples.map((sample) => sample[name]));
-  return { kpps: middle('kpps'), cpuUs: middle('cpuUs'), agentUs: middle('agentUs') };
-}
-
-async function forwardOnce(net: Net, running: Running, flows: number): Promise<Forwarded> {
-  const { h1, h2 } = net.hosts;
-  const options: SenderOptions = {
-    ...{ namespace: h1.namespace, interface: h1.interface, size: SIZE, flows, seconds: SECONDS, rate: 0 },
-    ...{ srcMac: h1.mac, dstMac: h2.mac, srcIp: h1.ip, dstIp: h2.ip },
+/** Packets of all cells in turn, then of the hot ones, in rounds. */
+async function forward({ net, running }: TestBed, cells: number, rounds: number): Promise<Forwarding> {
+  const streams = [{ from: net.hosts.h1, to: net.hosts.h2 }];
+  const all: Forwarded[] = [];
+  const hot: Forwarded[] = [];
+  for (let round = 0; round < rounds; round++) {
+    all.push(await forwarding(running, streams, { ...LOAD, flows: cells }));
+    hot.push(await forwarding(running, streams, { ...LOAD, flows: Math.min(HOT, cells) }));
+  }
+  return {
+    kpps_all: median(all.map(kpps)),
+    kpps_all_spread: spread(all.map(kpps)),
+    us_cpu_per_packet_all: median(all.map((one) => cpuPerPacket(one))),
+    us_cpu_agent_all: median(all.map((one) => cpuPerPacket(one, ['agent']))),
+    kpps_hot: median(hot.map(kpps)),
+    kpps_hot_spread: spread(hot.map(kpps)),
+    us_cpu_per_packet_hot: median(hot.map((one) => cpuPerPacket(one))),
   };
-  const child = h1.spawn([node, sender, JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout! });
-  await once(lines, 'line');
-  const total = once(lines, 'line');
-  const { agent, host } = running.parts();
-  const sample = async () => ({
-    packets: await received(h2),
-    agent: sum(agent.map(cpuSeconds)),
-    hosts: sum(host.map(cpuSeconds)),
-    time: performance.now(),
-  });
-  child.stdin!.write('go\n');
-  await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
-  const from = await sample();
-  await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000 - WARM_UP_MS));
-  const to = await sample();
-  await total;
-  const packets = to.packets - from.packets;
-  const agentUs = ((to.agent - from.agent) / packets) * 1e6;
-  const hostsUs = ((to.hosts - from.hosts) / packets) * 1e6;
-  return { kpps: packets / (to.time - from.time), cpuUs: agentUs + hostsUs, agentUs };
-}
-
-const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-
-async function received(host: Host): Promise<number> {
-  const { stdout } = await host.exec(['ip', '-s', '-j', 'link', 'show', 'dev', host.interface]);
-  return JSON.parse(stdout)[0].stats64.rx.packets;
 }

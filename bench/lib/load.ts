@@ -3,11 +3,12 @@
  * controller, cbench's way. Throughput mode keeps a window of packet-ins on the way to the controller, latency mode
  * one per switch. Argument: LoadOptions as JSON. Prints one LoadResult as JSON.
  */
-import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { encode, NO_BUFFER } from '../../openflow/index.ts';
 import { createDialect } from '../../openflow/translate/index.ts';
 import type { WireVersion } from '../../openflow/version-name.ts';
 import { FakeSwitch, type Tally } from './fake-switch.ts';
+import { cpuSeconds, pssBytes } from './processes.ts';
 
 export interface LoadOptions {
   port: number;
@@ -50,7 +51,6 @@ const KNOWN = '02:ff:00:00:00:01';
 const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 const FRAME_BYTES = 64;
 const QUERY_ID = 16;
-const CLOCK_TICKS = 100;
 
 const options = JSON.parse(process.argv[2]) as LoadOptions;
 const queries = options.mode === 'queries';
@@ -153,13 +153,6 @@ function greet(device: FakeSwitch): void {
   setTimeout(() => greet(device), LEARN_AGAIN_MS);
 }
 
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
-}
-
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-
 const limit = setTimeout(() => {
   process.stderr.write(`load: only ${live} of ${options.switches} switches were answered\n`);
   process.exit(1);
@@ -211,7 +204,6 @@ for (let i = 0; i < options.rounds; i++) {
 }
 result.controllerCpu = cpuSeconds(options.pid) - result.controllerCpu;
 result.generatorCpu = cpuSeconds(process.pid) - result.generatorCpu;
-const pss = /^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${options.pid}/smaps_rollup`, 'latin1'));
-result.memoryMiB = Number(pss?.[1] ?? 0) / 1024;
+result.memoryMiB = pssBytes(options.pid) / 2 ** 20;
 process.stdout.write(`${JSON.stringify(result)}\n`);
 process.exit(0);

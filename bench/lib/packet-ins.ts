@@ -5,6 +5,7 @@
  * are over, and again when no answers come any more.
  */
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FakeSwitch, type Tally } from './fake-switch.ts';
 import { BROADCAST, packetInOf } from './frames.ts';
 
@@ -57,7 +58,7 @@ const device = new FakeSwitch({
 let last = 0;
 await ready.promise;
 // Answers to a greeting sent twice may be on their way.
-await new Promise((resolve) => setTimeout(resolve, 2 * AGAIN_MS));
+await sleep(2 * AGAIN_MS);
 process.stdout.write('ready\n');
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();

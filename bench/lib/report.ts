@@ -1,7 +1,7 @@
 /** Numbers for people and for scripts. */
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
@@ -13,9 +13,25 @@ export function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))];
 }
 
+/** The least and the most, as text. */
+export function spread(values: readonly number[], digits = 0): string {
+  if (values.length === 0) return '-';
+  return `${round(Math.min(...values), digits)} - ${round(Math.max(...values), digits)}`;
+}
+
 export const round = (value: number, digits = 2): number => Number(value.toFixed(digits));
 
-/** Where the figures were taken. */
+/** A row's column with the median of these values, and one with their spread. */
+export const column = (
+  name: string,
+  values: readonly number[],
+  digits = 0,
+): Record<string, string | number> => ({
+  [name]: round(median(values), digits),
+  [`${name} spread`]: spread(values, digits),
+});
+
+/** Where the figures were taken. `load`: processes that ran or wanted to in the last minute. */
 export function machine() {
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
@@ -23,6 +39,7 @@ export function machine() {
     memoryGiB: round(totalmem() / 2 ** 30, 1),
     kernel: readFileSync('/proc/sys/kernel/osrelease', 'latin1').trim(),
     node: process.version,
+    load: round(loadavg()[0], 1),
   };
 }
 
@@ -42,19 +59,24 @@ export function table(rows: readonly Record<string, string | number>[]): string 
 
 const RESULTS = new URL('../results/', import.meta.url);
 
-/** Writes a file such as `scale-memory.svg` to bench/results/; returns its path. */
-export function writeResult(name: string, text: string): string {
-  mkdirSync(RESULTS, { recursive: true });
-  const path = fileURLToPath(new URL(name, RESULTS));
+function resultFolder(name: string): URL {
+  const folder = name === '' ? RESULTS : new URL(`${name}/`, RESULTS);
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+/** Writes a file such as `scale-memory.svg` to bench/results/, or to a folder there; returns its path. */
+export function writeResult(name: string, text: string, folder = ''): string {
+  const path = fileURLToPath(new URL(name, resultFolder(folder)));
   writeFileSync(path, text);
   return path;
 }
 
 /** What the JSON files there hold. */
-export function readResults<T>(): T[] {
-  mkdirSync(RESULTS, { recursive: true });
-  return readdirSync(RESULTS)
+export function readResults<T>(folder = ''): T[] {
+  const from = resultFolder(folder);
+  return readdirSync(from)
     .filter((name) => name.endsWith('.json'))
     .sort()
-    .map((name) => JSON.parse(readFileSync(new URL(name, RESULTS), 'utf8')) as T);
+    .map((name) => JSON.parse(readFileSync(new URL(name, from), 'utf8')) as T);
 }

@@ -1,4 +1,5 @@
 /** What each wall costs: the same cells behind `context`, `isolate` and `process`, without a network around them. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { encode, Port } from '../../openflow/index.ts';
 import { ethernet, extractKey, ipv4, KEY_WORDS, udp } from '../../packet/index.ts';
@@ -12,15 +13,17 @@ import {
   PollLoop,
   TenantHosts,
 } from '../../sandbox/index.ts';
-import { median } from './report.ts';
-import { cpuSeconds, memoryBytes } from './wire.ts';
+import { cpuSeconds, pssBytes } from './processes.ts';
+import { median, spread } from './report.ts';
 
 /** Cells of each wall: some for memory, and of those some that packets go through in turn, so many at a time each. */
 const CELLS: Record<CellWall, number> = { context: 512, isolate: 256, process: 8 };
 const FORWARDING = 8;
 const BATCH = 32;
-const SECONDS = 2;
+const ROUND_MS = 500;
 const SETTLE_MS = 3000;
+/** Packets go round for so long before they count. */
+const START_MS = 500;
 const TENANT = 900;
 
 export interface WallCost {
@@ -29,10 +32,11 @@ export interface WallCost {
   /** Asked for to there, ms: one after the other, nothing warm. */
   readonly setup_ms: number;
   readonly kpps: number;
+  readonly kpps_spread: string;
   readonly us_cpu_per_packet: number;
 }
 
-export async function measureWall(wall: CellWall): Promise<WallCost> {
+export async function measureWall(wall: CellWall, rounds: number): Promise<WallCost> {
   const loop = new PollLoop();
   loop.start();
   const events = new Counter();
@@ -51,7 +55,7 @@ export async function measureWall(wall: CellWall): Promise<WallCost> {
       });
     // The first brings what the others share.
     const cells = [(await open(1))[0]];
-    const memory = () => hosts.view().reduce((sum, { pid }) => sum + memoryBytes(pid).pss, 0);
+    const memory = () => pssBytes(...hosts.view().map(({ pid }) => pid));
     const before = memory();
     const setups: number[] = [];
     for (let id = 2; id <= CELLS[wall]; id++) {
@@ -59,15 +63,16 @@ export async function measureWall(wall: CellWall): Promise<WallCost> {
       cells.push(cell);
       setups.push(ms);
     }
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    await sleep(SETTLE_MS);
     const bytes = memory() - before;
-    const { kpps, cpuUs } = await forward(loop, hosts, events, cells.slice(0, FORWARDING));
+    const forwarded = await forward(loop, hosts, events, cells.slice(0, FORWARDING), rounds);
     return {
       wall,
       MiB_per_cell: bytes / (CELLS[wall] - 1) / 2 ** 20,
       setup_ms: median(setups),
-      kpps,
-      us_cpu_per_packet: cpuUs,
+      kpps: median(forwarded.map(({ kpps }) => kpps)),
+      kpps_spread: spread(forwarded.map(({ kpps }) => kpps)),
+      us_cpu_per_packet: median(forwarded.map(({ cpuUs }) => cpuUs)),
     };
   } finally {
     await hosts.close();
@@ -96,7 +101,8 @@ async function forward(
   hosts: TenantHosts<FrameRef>,
   events: Counter,
   cells: readonly CellHandle<FrameRef>[],
-): Promise<{ kpps: number; cpuUs: number }> {
+  rounds: number,
+): Promise<{ kpps: number; cpuUs: number }[]> {
   const bytes = ethernet({
     type: 0x0800,
     payload: ipv4({ src: '10.0.0.1', dst: '10.0.0.2', proto: 17, payload: udp({ src: 1, dst: 2 }) }),
@@ -128,12 +134,16 @@ async function forward(
     }
   }
   hosts.kick();
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  const cpu = () => hosts.view().reduce((sum, { pid }) => sum + cpuSeconds(pid), cpuSeconds(process.pid));
-  const [packets, cpu0, start] = [events.packets, cpu(), performance.now()];
-  await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
-  const [count, used, ms] = [events.packets - packets, cpu() - cpu0, performance.now() - start];
+  await sleep(START_MS);
+  const cpu = () => cpuSeconds(process.pid, ...hosts.view().map(({ pid }) => pid));
+  const results: { kpps: number; cpuUs: number }[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const [packets, cpu0, start] = [events.packets, cpu(), performance.now()];
+    await sleep(ROUND_MS);
+    const [count, used, ms] = [events.packets - packets, cpu() - cpu0, performance.now() - start];
+    results.push({ kpps: count / ms, cpuUs: (used / count) * 1e6 });
+  }
   events.next = undefined;
   loop.remove(feed);
-  return { kpps: count / ms, cpuUs: (used / count) * 1e6 };
+  return results;
 }

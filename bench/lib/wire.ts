@@ -3,7 +3,7 @@
  * thread, and a socket stays where it was made: so one process can hold both ends of a network and time a
  * packet by one clock.
  */
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import koffi from 'koffi';
 import {
   AF_PACKET,
@@ -122,20 +122,4 @@ export class Blaster {
     this.#next = (this.#next + 64) % this.#count;
     return Math.max(0, sent);
   }
-}
-
-const TICKS_PER_SECOND = 100;
-
-/** CPU seconds a process and all its threads have used (proc(5), stat fields 14 and 15). */
-export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-/** Proportional and resident set size of a process, bytes (proc(5), smaps_rollup). */
-export function memoryBytes(pid: number): { pss: number; rss: number } {
-  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
-  const kB = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0) * 1024;
-  return { pss: kB('Pss'), rss: kB('Rss') };
 }
