@@ -60,8 +60,10 @@ describeNetwork('port_mod, and interfaces that change', () => {
     const data = ethernet({ type: 0x88b5, payload: new Uint8Array(50) });
     peer.send({ type: 'packet_out', actions: [{ type: 'output', port, max_len: 0 }], data });
   };
-  const ping = (count = 2) =>
-    net.hosts.h1.exec(['ping', '-q', `-c${count}`, '-i0.05', '-W1', net.hosts.h2.ip], { anyExit: true });
+  const ping = () =>
+    net.hosts.h1.exec(['ping', '-q', '-c2', '-i0.05', '-W1', net.hosts.h2.ip], { anyExit: true });
+  /** One packet that the switch keeps: there is no answer to wait for. */
+  const oneWay = () => net.hosts.h1.exec(['ping', '-q', '-c1', '-W0.01', net.hosts.h2.ip], { anyExit: true });
   const wire = () =>
     peer.entries(
       { command: FlowModCommand.DELETE, table_id: 0xff },
@@ -135,12 +137,13 @@ describeNetwork('port_mod, and interfaces that change', () => {
       { priority: 0, instructions: output(PortNumber.CONTROLLER) },
     );
     await configure(1, PortConfig.NO_PACKET_IN, PortConfig.NO_PACKET_IN);
-    await ping(1);
+    await oneWay();
     type Counters = { output: { noPacketIn: number } };
     await agent.shows<Counters>('/counters', ({ output }) => output.noPacketIn > 0);
+    await peer.call('barrier_reply', { type: 'barrier_request' });
     expect(peer.received.filter(({ type }) => type === 'packet_in')).toEqual([]);
     await configure(1, 0, PortConfig.NO_PACKET_IN);
-    await ping(1);
+    await oneWay();
     await peer.next('packet_in', ({ match }) => match.in_port === 1);
   });
 
