@@ -38,7 +38,7 @@ export function isLeftover(name: string): boolean {
 }
 
 /** Names of namespaces that dead owners left. */
-export function leftovers(): string[] {
+function leftovers(): string[] {
   try {
     return readdirSync(NETNS_DIR).filter(isLeftover);
   } catch {

@@ -87,7 +87,7 @@ export interface PingReport {
 /** Pings; undefined where the machine has no ping. */
 export async function ping(from: Host, to: Host, count: number): Promise<PingReport | undefined> {
   // nsenter itself is there, so a missing ping is its exit code 127.
-  const result = await from.exec(['ping', '-n', '-c', String(count), '-i', '0.2', '-W', '2', to.ip], {
+  const result = await from.exec(['ping', '-n', '-c', String(count), '-i', '0.2', '-W', '10', to.ip], {
     anyExit: true,
   });
   if (result.code === 127) return undefined;

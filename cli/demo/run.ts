@@ -239,10 +239,11 @@ class Demo {
     this.#narrator.chapter('Isolation: one cell is killed while its neighbour carries traffic');
     const victim = new Traffic(h1, ['udp-probe', h3.ip, ECHO_PORT, PROBES_PER_SECOND, VICTIM_PORT]);
     const bystander = new Traffic(h2, ['udp-probe', h3.ip, ECHO_PORT, PROBES_PER_SECOND, BYSTANDER_PORT]);
-    await Promise.all([victim.next(), bystander.next()]);
-    await sleep(PROBE_MARGIN_MS);
     const isVictims = (flow: FlowStory) =>
       flow.match.udp_src === VICTIM_PORT || flow.match.udp_dst === VICTIM_PORT;
+    // The controller tells of a flow by another way than its answers take.
+    await Promise.all([this.#nextLive(isVictims), victim.next(), bystander.next()]);
+    await sleep(PROBE_MARGIN_MS);
     const killed = this.#story.flows.findLast(isVictims)?.cell;
     if (killed === undefined) throw new Error('the probe flow never got a cell');
     this.result.isolation.killed_cell = killed;

@@ -91,8 +91,10 @@ export class Service {
 
   async stop(): Promise<void> {
     this.#stopping = true;
-    await stop(this.#child);
+    await stop(this.#child, STOP_TIMEOUT_MS);
   }
 }
 
 const START_TIMEOUT_MS = 30_000;
+/** An agent that ends in order has ended its sandbox hosts: it is given time, also on a busy machine. */
+const STOP_TIMEOUT_MS = 10_000;

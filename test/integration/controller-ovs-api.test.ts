@@ -32,9 +32,15 @@ import { hasCommand } from '../support/environment.ts';
 const out = (port: number) => [{ type: 'output' as const, port }];
 
 /** What the switch connects to: a unix socket that leads to the controller's port. */
-async function relay(path: string, port: () => number): Promise<Server> {
+async function relay(path: string, port: () => number | undefined): Promise<Server> {
   const server = createServer((socket) => {
-    const onward = connect(port(), '127.0.0.1');
+    const to = port();
+    // Between two controllers the switch finds nobody there, and comes again.
+    if (to === undefined) {
+      socket.destroy();
+      return;
+    }
+    const onward = connect(to, '127.0.0.1');
     socket.pipe(onward).pipe(socket);
     for (const [end, other] of [[socket, onward] as const, [onward, socket] as const]) {
       end.on('error', () => other.destroy());
@@ -53,7 +59,7 @@ class Station {
   readonly roles: RoleStatus[] = [];
   readonly removed: { reason: number; cookie: bigint }[] = [];
   readonly ports: { port: number; config: number }[] = [];
-  controller!: Controller;
+  controller: Controller | undefined;
   datapath: Datapath | undefined;
 
   async start(): Promise<void> {
@@ -87,7 +93,7 @@ class Station {
   }
 }
 
-describe.skipIf(!hasCommand('ovs-vswitchd'))('Open vSwitch, asked by an app', { timeout: 30_000 }, () => {
+describe.skipIf(!hasCommand('ovs-vswitchd'))('Open vSwitch, asked by an app', { timeout: 60_000 }, () => {
   let folder: string;
   let ovs: OpenVSwitch;
   const relays: Server[] = [];
@@ -110,7 +116,7 @@ describe.skipIf(!hasCommand('ovs-vswitchd'))('Open vSwitch, asked by an app', { 
     });
     await ovs.start();
     for (const [index, path] of ['a', 'b'].entries()) {
-      relays.push(await relay(join(folder, path), () => stations[index].controller.port));
+      relays.push(await relay(join(folder, path), () => stations[index].controller?.port));
     }
   });
 
@@ -132,12 +138,13 @@ describe.skipIf(!hasCommand('ovs-vswitchd'))('Open vSwitch, asked by an app', { 
     });
 
     afterAll(async () => {
-      for (const { controller } of stations) await controller.stop();
+      for (const { controller } of stations) await controller?.stop();
     });
 
     beforeEach(async () => {
       station = stations[0];
-      dp = await station.until(() => station.datapath);
+      // The switch may still come as what it spoke before.
+      dp = await station.until(() => (station.datapath?.version === version ? station.datapath : undefined));
       station.errors.length = 0;
     });
 
@@ -233,10 +240,11 @@ describe.skipIf(!hasCommand('ovs-vswitchd'))('Open vSwitch, asked by an app', { 
           expect(error.code).toBe('FC_NOT_IN_VERSION');
           expect(error.message).toContain('OpenFlow 1.0');
         }
-        const before = station.controller.counters.messages_not_in_version;
+        const { counters } = station.controller!;
+        const before = counters.messages_not_in_version;
         dp.addFlow({ match: { eth_type: 0x86dd, ipv6_dst: '2001:db8::1' }, actions: out(1) });
         expect((await station.until(() => station.errors[0])).code).toBe('FC_NOT_IN_VERSION');
-        expect(station.controller.counters.messages_not_in_version - before).toBe(1);
+        expect(counters.messages_not_in_version - before).toBe(1);
         expect((await dp.aggregate()).flow_count).toBe(0);
       });
       return;

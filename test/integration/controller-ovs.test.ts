@@ -65,11 +65,11 @@ const connected = (openflow: string) =>
     async () => {
       expect((await local('/datapaths')).datapaths).toMatchObject([{ flow_mode: false, openflow }]);
     },
-    { timeout: 20_000, interval: 50 },
+    { timeout: 40_000, interval: 50 },
   );
 
 const ping = (count = 3) =>
-  net.hosts.h1.exec(['ping', '-c', String(count), '-i', '0.05', '-W', '5', net.hosts.h2.ip]);
+  net.hosts.h1.exec(['ping', '-c', String(count), '-i', '0.05', '-W', '10', net.hosts.h2.ip]);
 
 describeNetwork(
   'an ordinary switch (Open vSwitch) under our controller',

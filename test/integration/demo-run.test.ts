@@ -134,8 +134,8 @@ describeNetwork('flowcell demo', () => {
       expect(await namespacesOf(demo.pid!)).toHaveLength(4);
       const pids = descendants(demo.pid!);
       demo.kill('SIGKILL');
-      await expect.poll(() => namespacesOf(demo.pid!), { timeout: 10_000 }).toEqual([]);
-      await expect.poll(() => running(pids), { timeout: 10_000 }).toEqual([]);
+      await expect.poll(() => namespacesOf(demo.pid!), { timeout: 30_000 }).toEqual([]);
+      await expect.poll(() => running(pids), { timeout: 30_000 }).toEqual([]);
     });
 
     test('an agent that dies under it ends it with the reason', async (context) => {
@@ -155,7 +155,7 @@ describeNetwork('flowcell demo', () => {
         error: expect.stringContaining('the agent ended (SIGKILL)'),
       });
       // Its sandbox host ends itself when it notices.
-      await expect.poll(() => running(pids), { timeout: 10_000 }).toEqual([]);
+      await expect.poll(() => running(pids), { timeout: 30_000 }).toEqual([]);
       expect(await readdir(runDir)).toEqual([]);
     });
   });

@@ -1,7 +1,16 @@
 import { readdirSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { serve, Traffic, type TransferReport } from '../../cli/demo/hosts.ts';
-import { allEnded, type FlowView, Lab, type LabOptions, Probe, udpTo, until } from '../support/e2e-lab.ts';
+import {
+  allEnded,
+  type FlowView,
+  Lab,
+  type LabOptions,
+  Probe,
+  udpTo,
+  until,
+  WAIT_MS,
+} from '../support/e2e-lab.ts';
 import { descendants } from '../support/processes.ts';
 import { describeNetwork } from '../support/suites.ts';
 
@@ -44,6 +53,8 @@ describeNetwork('what is killed (-9) and comes back', ['ping'], () => {
 
     await lab.startAgent();
     expect(readdirSync(lab.runDir).sort()).toEqual(['agent-0000000000000001.sock', 'controller-6653.sock']);
+    // Before it knows where they are, a flow moves to another cell, and what is in the first one is lost.
+    await lab.meet();
     expect(await lab.ping(lab.hosts.h1, lab.hosts.h2, 3)).toBe(3);
     expect(await (await probe()).finish()).toMatchObject({ lost: 0 });
     expect(await transfer(5001)).toMatchObject({ ok: true });
@@ -74,9 +85,9 @@ describeNetwork('what is killed (-9) and comes back', ['ping'], () => {
 
     const same = ({ cell, match }: FlowView) => ({ cell, match, stage: 'live', adopted: true });
     await expect
-      .poll(() => lab.flows(udpTo(ECHO_PORT)))
+      .poll(() => lab.flows(udpTo(ECHO_PORT)), { timeout: WAIT_MS })
       .toMatchObject([{ ...same(known), entries: [{}, {}, {}] }]);
-    await expect.poll(() => lab.flows(udpTo(UPLOAD_PORT))).toMatchObject([same(mute)]);
+    await expect.poll(() => lab.flows(udpTo(UPLOAD_PORT)), { timeout: WAIT_MS }).toMatchObject([same(mute)]);
     expect(await transfer(5001)).toMatchObject({ ok: true });
     expect(await flow.finish()).toMatchObject({ lost: 0, last_answered: true });
     expect(await uploaded.finish()).toMatchObject({ lost: 0, last_answered: true });
@@ -97,8 +108,12 @@ describeNetwork('what is killed (-9) and comes back', ['ping'], () => {
       ([one]) => one?.state === 'running',
     );
     expect(cell.id).not.toBe(before.id);
-    const flows = await lab.agentGet<{ cell: number; flows: unknown[] }[]>('/flows');
-    expect(flows.find((one) => one.cell === cell.id)!.flows).toHaveLength(3);
+    const entries = async () => {
+      const cells = await lab.agentGet<{ cell: number; flows: unknown[] | null }[]>('/flows');
+      return cells.find((one) => one.cell === cell.id)?.flows;
+    };
+    // A cell that does not answer the agent in time is listed without.
+    expect(await until("the cell's answer", entries, (found) => found != null)).toHaveLength(3);
     const again = await flow.finish();
     expect(again.last_answered).toBe(true);
     // Lost: what was inside the cell, and what there was no room to hold. How much depends on the machine; that it is counted does not.
@@ -170,16 +185,20 @@ describeNetwork('without a controller', ['ping'], () => {
     await lab.controller.kill();
     const status = () => lab.agentGet<{ standalone: boolean; pending_flows: number }>('/status');
     await until('standalone', status, ({ standalone }) => standalone);
-    await serve(lab.hosts.h2, 'tcp-receive', 5001);
-    const argv = ['tcp-send', lab.hosts.h2.ip, 5001, 5, 1_000_000];
-    expect(await new Traffic(lab.hosts.h1, argv).next<TransferReport>()).toMatchObject({ ok: true });
+    const transfer = async (port: number) => {
+      await serve(lab.hosts.h2, 'tcp-receive', port);
+      const argv = ['tcp-send', lab.hosts.h2.ip, port, 5, 1_000_000];
+      expect(await new Traffic(lab.hosts.h1, argv).next<TransferReport>()).toMatchObject({ ok: true });
+    };
+    await transfer(5001);
     expect(await lab.cells(({ tcp_dst }) => tcp_dst === 5001)).toEqual([]);
 
     await lab.startController();
     await lab.connected();
     expect(await status()).toMatchObject({ standalone: false });
-    expect(await new Traffic(lab.hosts.h1, argv).next<TransferReport>()).toMatchObject({ ok: true });
-    expect(await lab.cells(({ tcp_dst }) => tcp_dst === 5001)).toHaveLength(5);
+    // To a port of their own: a segment sent again by an earlier connection would get a cell as well.
+    await transfer(5002);
+    expect(await lab.cells(({ tcp_dst }) => tcp_dst === 5002)).toHaveLength(5);
     expect(await flow.finish()).toMatchObject({ lost: 0, last_answered: true });
     await lab.settled();
   });

@@ -22,7 +22,7 @@ const TRANSFER_BYTES = 20_000_000;
 type Hosts = Network<'s1', string>['hosts'];
 
 const ping = async (hosts: Hosts, from: string, ip: string) => {
-  const { stdout } = await hosts[from].exec(['ping', '-q', '-c5', '-i0.1', '-W2', ip], { anyExit: true });
+  const { stdout } = await hosts[from].exec(['ping', '-q', '-c5', '-i0.1', '-W10', ip], { anyExit: true });
   return stdout;
 };
 
@@ -67,7 +67,7 @@ const tagged = async (hosts: Hosts, from: string, to: string) => {
         clearTimeout(limit);
         resolve(arrived);
       };
-      const limit = setTimeout(() => end(false), 10_000);
+      const limit = setTimeout(() => end(false), 30_000);
       loop.watch(ends[1].fd, () =>
         ends[1].receive((got) => {
           if (Buffer.from(got).equals(frame)) end(true);
@@ -180,7 +180,7 @@ describeNetwork("Faucet's pipeline", NEEDS, () => {
   test('routes between VLANs', async () => {
     await reach(net.hosts, 'h1', net.hosts.h2.ip);
     await reach(net.hosts, 'h1', net.hosts.h4.ip);
-    const { stdout } = await net.hosts.h1.exec(['ping', '-c1', '-W2', net.hosts.h4.ip]);
+    const { stdout } = await net.hosts.h1.exec(['ping', '-c1', '-W10', net.hosts.h4.ip]);
     expect(stdout).toContain('ttl=63');
     expect(await transfer(net.hosts, 'h1', 'h4')).toMatchObject(intact);
   });

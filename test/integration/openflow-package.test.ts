@@ -28,7 +28,7 @@ beforeAll(async () => {
   installed = join(project, 'node_modules/@flowcell/openflow');
   await unpackPackage({ source: 'openflow', to: installed, temporary });
   await writeFile(join(project, 'package.json'), '{ "type": "module" }');
-}, 60_000);
+}, 300_000);
 
 afterAll(() => rm(temporary, { recursive: true, force: true }));
 

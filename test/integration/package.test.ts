@@ -53,7 +53,7 @@ beforeAll(async () => {
   project = await projectWith('project', NEEDED);
   installed = join(project, 'node_modules/flowcell');
   await unpackPackage({ source: '', parts: PARTS, to: installed, temporary });
-}, 60_000);
+}, 300_000);
 
 afterAll(() => rm(temporary, { recursive: true, force: true }));
 

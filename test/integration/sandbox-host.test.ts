@@ -196,7 +196,7 @@ describe('a cell ends', () => {
     await misbehave('const all = []; for (;;) all.push(new Array(10_000).fill({}));', {
       memoryMiB: 16,
       // Time enough to find out: collecting garbage close to the limit takes long.
-      runMs: 1000,
+      runMs: 900,
     });
     expect(events.ends).toMatchObject([{ cell: 2, end: 'memory' }]);
   });
@@ -273,8 +273,8 @@ describe('opening a cell', () => {
       packet: 'globalThis.kept = Array.from({ length: 96 }, () => new Array(131072).fill(0.5));',
     });
     await start([hungry]);
-    await pump(await openCell(host, 1, hungry, { memoryMiB: 256, runMs: 1000 }), frames(1));
-    const small = await openCell(host, 2, hungry, { ...LIMITS, runMs: 1000 });
+    await pump(await openCell(host, 1, hungry, { memoryMiB: 256, runMs: 900 }), frames(1));
+    const small = await openCell(host, 2, hungry, { ...LIMITS, runMs: 900 });
     small.push(makeFrame(1), NO_KEY);
     host.kick();
     await events.until(() => events.ends.length > 0);

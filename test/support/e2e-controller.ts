@@ -1,13 +1,13 @@
 /**
- * A controller as a process of its own whose first app gives UDP flows uploaded programs, by their destination
- * port; the learning switch gets all others. Options as JSON in the first argument.
+ * A controller as a process of its own whose first app gives UDP flows uploaded programs, by the server's port;
+ * the learning switch gets all others. Options as JSON in the first argument.
  */
 
 import { learningSwitch } from '../../apps/learning-switch.ts';
 import { Controller, defineApp, FIVE_TUPLE_FIELDS } from '../../controller/index.ts';
 
 export interface TestProgram {
-  /** UDP destination port of its flows. */
+  /** UDP port of its flows' servers. */
   port: number;
   name: string;
   code: string;
@@ -30,7 +30,8 @@ const testPrograms = defineApp({
     for (const { name, code } of programs) await datapath.uploadProgram({ name, code });
   },
   onFlow({ match }) {
-    const program = programs.find((one) => one.port === match.udp_dst);
+    // Once a cell has ended it may be an answer still under way that asks for the next one.
+    const program = programs.find((one) => one.port === match.udp_dst || one.port === match.udp_src);
     if (program === undefined) return null;
     const { name, runMs, onFailure } = program;
     const cells = [{ program: name, ...(runMs === undefined ? {} : { runMs }) }];

@@ -21,7 +21,10 @@ const TEST_CONTROLLER = join(import.meta.dirname, 'e2e-controller.ts');
 
 const CONTROLLER_PORT = 6653;
 const DATAPATH = '0000000000000001';
-const WAIT_MS = 20_000;
+/** Longer than anything takes on a machine with other work; what is awaited is awaited no longer than it takes. */
+export const WAIT_MS = 40_000;
+/** Flows that are over keep their cells while a test looks at them, however long it takes. */
+const IDLE_S = 300;
 
 export interface CellView {
   id: number;
@@ -176,7 +179,7 @@ export class Lab {
       programs === undefined
         ? [
             ...[FLOWCELL, 'controller', '--host', '127.0.0.1', '--port', String(CONTROLLER_PORT)],
-            ...['--run-dir', this.runDir, '--log-level', 'warn'],
+            ...['--idle-timeout', String(IDLE_S), '--run-dir', this.runDir, '--log-level', 'warn'],
           ]
         : [NODE, TEST_CONTROLLER, JSON.stringify({ port: CONTROLLER_PORT, runDir: this.runDir, programs })];
     this.controller = new Service(this.net.switches.s1, this.controllerSocket, argv);
@@ -225,7 +228,7 @@ export class Lab {
 
   /** Answers to `count` pings, 50 ms apart. */
   async ping(from: Host, to: Host, count = 1): Promise<number> {
-    const argv = ['ping', '-q', '-n', '-c', String(count), '-i', '0.05', '-W', '4', to.ip];
+    const argv = ['ping', '-q', '-n', '-c', String(count), '-i', '0.05', '-W', '10', to.ip];
     const { stdout } = await from.exec(argv, { anyExit: true });
     return Number(/(\d+) received/.exec(stdout)?.[1]);
   }

@@ -195,11 +195,14 @@ export class Recorder implements CellEvents<TestFrame> {
   }
 }
 
+/** Time enough for a run on a machine with other work: where the time is what is tested, a test says how much. */
+const DEFAULT_LIMITS: CellLimits = { memoryMiB: 16, runMs: 900 };
+
 export function openCell(
   host: SandboxHost<TestFrame>,
   id: number,
   program: ProgramImage,
-  limits: CellLimits = { memoryMiB: 16, runMs: 50 },
+  limits = DEFAULT_LIMITS,
 ): Promise<CellHandle<TestFrame>> {
   return new Promise((resolve, reject) => {
     const callback: OpenCallback<TestFrame> = (error, cell) => (cell ? resolve(cell) : reject(error));
