@@ -12,6 +12,8 @@ import { VERSIONS, type Version } from '../support/openflow-versions.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const ECHO_PORT = 7;
+/** Few enough that those of a few seconds, sent at once after a pause, find room in any queue. */
+const PROBES_PER_SECOND = 50;
 const MESSAGES = 3000;
 const OFPT_ERROR = 1;
 const SPOKEN = VERSIONS.filter(({ name }) => ['1.0', '1.3', '1.4', '1.5'].includes(name));
@@ -85,11 +87,12 @@ describeNetwork('a hostile controller', ['ping'], () => {
   const barrier = (peer: Peer) => peer.call('barrier_reply', { type: 'barrier_request' });
 
   test.each(SPOKEN)('malformed messages of $name: an error each, and nothing is lost', async (version) => {
-    const { net, agent, peer, hostile } = await start(version.wire);
-    await serve(net.hosts.h2, 'udp-echo', ECHO_PORT);
-    const flow = await Probe.start(net.hosts.h1, net.hosts.h2.ip, ECHO_PORT);
+    // Before there are connections: it takes a while, during which nothing is answered on them.
     const messages = damaged(version, 4711).filter((bytes) => isMalformed(version, bytes));
     expect(messages.length).toBeGreaterThan(500);
+    const { net, agent, peer, hostile } = await start(version.wire);
+    await serve(net.hosts.h2, 'udp-echo', ECHO_PORT);
+    const flow = await Probe.start(net.hosts.h1, net.hosts.h2.ip, ECHO_PORT, PROBES_PER_SECOND);
     for (const bytes of messages) hostile.write(bytes);
     await Promise.all([barrier(peer), barrier(hostile)]);
     // An error is not answered by an error.
@@ -104,10 +107,11 @@ describeNetwork('a hostile controller', ['ping'], () => {
   test.each(SPOKEN)(
     'damaged messages of $name that may mean anything: the switch can be used again',
     async (version) => {
+      const messages = damaged(version, 815);
       const { agent, peer, hostile, bad } = await start(version.wire);
       // What it is told may be answers to what nobody would ask.
       hostile.socket.removeAllListeners('data').resume();
-      for (const bytes of damaged(version, 815)) if (hostile.open) hostile.write(bytes);
+      for (const bytes of messages) if (hostile.open) hostile.write(bytes);
       hostile.socket.end();
       await hostile.ended();
       const next = await bad.device(version.wire);
@@ -127,7 +131,7 @@ describeNetwork('a hostile controller', ['ping'], () => {
   test('that reads nothing: its connection ends when too much waits for it', async () => {
     const { net, agent, peer, hostile } = await start(4);
     await serve(net.hosts.h2, 'udp-echo', ECHO_PORT);
-    const flow = await Probe.start(net.hosts.h1, net.hosts.h2.ip, ECHO_PORT);
+    const flow = await Probe.start(net.hosts.h1, net.hosts.h2.ip, ECHO_PORT, PROBES_PER_SECOND);
     hostile.socket.pause();
     const ask = { type: 'multipart_request', body: { type: 'table_features' } } as const;
     hostile.send(...Array.from({ length: 100 }, () => ask));

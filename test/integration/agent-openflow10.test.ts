@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import { FlowModCommand, Port } from '../../openflow/index.ts';
 import * as v10 from '../../openflow/v10/index.ts';
-import { AgentProcess, FakeController } from '../support/agent-lab.ts';
+import { AgentProcess, FakeController, ping as pingFrom, pingInVain } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const OPENFLOW_10 = 1;
@@ -25,8 +25,7 @@ describeNetwork('a switch of OpenFlow 1.0', () => {
     await net?.close();
   });
 
-  const ping = (size: number) =>
-    net.hosts.h1.exec(['ping', '-q', '-c3', '-i0.05', '-W2', '-s', String(size), net.hosts.h2.ip]);
+  const ping = (size: number) => pingFrom(net.hosts.h1, net.hosts.h2.ip, 3, `-s${size}`);
   const start = async (port: number) => {
     const controllers = [{ host: '127.0.0.1', port }];
     agent = await AgentProcess.start(net.switches.s1, { controllers, connection: { retryMs: 20 } });
@@ -75,7 +74,7 @@ describeNetwork('a switch of OpenFlow 1.0', () => {
     const actions = [{ type: 'set_vlan_vid', vlan_vid: 5 } as const, tagged];
     flowMod({ match: { in_port: 1, dl_type: 0x0800 }, priority: 9, actions });
     await peer.call('barrier_reply', { type: 'barrier_request' });
-    await net.hosts.h1.exec(['ping', '-q', '-c1', '-W1', net.hosts.h2.ip], { anyExit: true });
+    await pingInVain(net.hosts.h1, net.hosts.h2.ip);
     const { data, match } = await peer.next('packet_in');
     expect(match.in_port).toBe(1);
     expect([...data.subarray(12, 18)]).toEqual([0x81, 0, 0, 5, 8, 0]);

@@ -10,7 +10,7 @@ import {
   PortState,
 } from '../../openflow/index.ts';
 import { ethernet } from '../../packet/index.ts';
-import { type SwitchLab, switchLab } from '../support/agent-lab.ts';
+import { ping as pingFrom, pingInVain, type SwitchLab, switchLab } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const output = (port: number) => [
@@ -60,10 +60,13 @@ describeNetwork('port_mod, and interfaces that change', () => {
     const data = ethernet({ type: 0x88b5, payload: new Uint8Array(50) });
     peer.send({ type: 'packet_out', actions: [{ type: 'output', port, max_len: 0 }], data });
   };
-  const ping = () =>
-    net.hosts.h1.exec(['ping', '-q', '-c2', '-i0.05', '-W1', net.hosts.h2.ip], { anyExit: true });
-  /** One packet that the switch keeps: there is no answer to wait for. */
-  const oneWay = () => net.hosts.h1.exec(['ping', '-q', '-c1', '-W0.01', net.hosts.h2.ip], { anyExit: true });
+  const ping = async () => {
+    const { h1, h2 } = net.hosts;
+    // An address that was asked for in vain is given up with all packets that wait for it, whenever they came.
+    await h1.exec(['ip', 'neigh', 'flush', 'all']);
+    return await pingFrom(h1, h2.ip, 2);
+  };
+  const unanswered = () => pingInVain(net.hosts.h1, net.hosts.h2.ip);
   const wire = () =>
     peer.entries(
       { command: FlowModCommand.DELETE, table_id: 0xff },
@@ -89,7 +92,7 @@ describeNetwork('port_mod, and interfaces that change', () => {
     const { stdout } = await net.switches.s1.exec(['ip', '-o', 'link', 'show', 's1-eth2']);
     expect(stdout).not.toMatch(/<.*\bUP\b.*>/);
     packetOut(2);
-    await agent.shows<{ output: { portDown: number } }>('/counters', ({ output }) => output.portDown === 1);
+    await agent.shows<{ output: { portDown: number } }>('/counters', ({ output }) => output.portDown > 0);
     expect(peer.received.filter(({ type }) => type === 'port_status')).toEqual([]);
 
     await configure(2, 0, PortConfig.PORT_DOWN);
@@ -111,9 +114,8 @@ describeNetwork('port_mod, and interfaces that change', () => {
     await configure(1, PortConfig.NO_RECV, PortConfig.NO_RECV);
     const before = await view(1);
     const sent = (await view(2)).txPackets;
-    expect((await ping()).stdout).toContain('100% packet loss');
-    const after = await view(1);
-    expect(after.rxPackets).toBeGreaterThan(before.rxPackets);
+    expect((await unanswered()).stdout).toContain('100% packet loss');
+    const [after] = await agent.shows<PortView[]>('/ports', ([one]) => one.rxPackets > before.rxPackets);
     expect(after.rxDropped - before.rxDropped).toBe(after.rxPackets - before.rxPackets);
     expect((await view(2)).txPackets).toBe(sent);
     await configure(1, 0, PortConfig.NO_RECV);
@@ -126,7 +128,7 @@ describeNetwork('port_mod, and interfaces that change', () => {
     packetOut(2);
     packetOut(PortNumber.FLOOD);
     packetOut(PortNumber.ALL);
-    await agent.shows<PortView[]>('/ports', ([one]) => one.txPackets === before[0].txPackets + 2);
+    await agent.shows<PortView[]>('/ports', ([one]) => one.txPackets >= before[0].txPackets + 2);
     expect((await view(2)).txPackets).toBe(before[1].txPackets);
     await configure(2, 0, PortConfig.NO_FWD);
   });
@@ -137,13 +139,15 @@ describeNetwork('port_mod, and interfaces that change', () => {
       { priority: 0, instructions: output(PortNumber.CONTROLLER) },
     );
     await configure(1, PortConfig.NO_PACKET_IN, PortConfig.NO_PACKET_IN);
-    await oneWay();
+    await unanswered();
     type Counters = { output: { noPacketIn: number } };
     await agent.shows<Counters>('/counters', ({ output }) => output.noPacketIn > 0);
-    await peer.call('barrier_reply', { type: 'barrier_request' });
-    expect(peer.received.filter(({ type }) => type === 'packet_in')).toEqual([]);
+    const fromThere = peer.received.filter(
+      (message) => message.type === 'packet_in' && message.match.in_port === 1,
+    );
+    expect(fromThere).toEqual([]);
     await configure(1, 0, PortConfig.NO_PACKET_IN);
-    await oneWay();
+    await unanswered();
     await peer.next('packet_in', ({ match }) => match.in_port === 1);
   });
 

@@ -8,7 +8,13 @@ import {
   QueueOpFailedCode,
 } from '../../openflow/index.ts';
 import { ethernet } from '../../packet/index.ts';
-import { AgentProcess, FAST_PATHS, FakeController, type Peer } from '../support/agent-lab.ts';
+import {
+  AgentProcess,
+  FAST_PATHS,
+  FakeController,
+  type Peer,
+  ping as pingFrom,
+} from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const ALL_QUEUES = 0xffffffff;
@@ -60,14 +66,7 @@ describeNetwork('queues by traffic classes', ['tc'], () => {
       );
     /** h1 asks h2 `count` times: so many packets leave by port 2. */
     const ping = async (count: number) => {
-      const { stdout } = await net.hosts.h1.exec([
-        'ping',
-        '-q',
-        `-c${count}`,
-        '-i0.02',
-        '-W2',
-        net.hosts.h2.ip,
-      ]);
+      const { stdout } = await pingFrom(net.hosts.h1, net.hosts.h2.ip, count);
       expect(stdout).toContain(' 0% packet loss');
     };
     const config = async (port: number) => {
@@ -136,16 +135,16 @@ describeNetwork('queues by traffic classes', ['tc'], () => {
 
     test('classes that somebody else makes are queues as long as they are there', async () => {
       await tc('qdisc', 'add', 'dev', 's1-eth1', 'root', 'handle', '5:', 'htb');
-      await tc('class', 'add', 'dev', 's1-eth1', 'parent', '5:', 'classid', '5:4', 'htb', 'rate', '100kbit');
+      await tc('class', 'add', 'dev', 's1-eth1', 'parent', '5:', 'classid', '5:4', 'htb', 'rate', '8kbit');
       await tc('qdisc', 'add', 'dev', 's1-eth1', 'parent', '5:4', 'handle', '50:', 'pfifo', 'limit', '2');
-      expect(await config(1)).toMatchObject([{ port: 1, queue_id: 3 }]);
       type Ports = { queues: { id: number }[] }[];
       await agent.shows<Ports>('/ports', ([one]) => one.queues.length === 1);
+      expect(await config(1)).toMatchObject([{ port: 1, queue_id: 3 }]);
       const data = ethernet({ type: 0x88b5, payload: new Uint8Array(1000) });
       const one = { type: 'packet_out' as const, actions: actions(1, 3), data };
       peer.send(...Array.from({ length: 40 }, () => one));
       await peer.call('barrier_reply', { type: 'barrier_request' });
-      // 100 kbit/s is 12 of them a second: a few go, two wait, the others have no room.
+      // 8 kbit/s is one of them a second: a few go, two wait, the others have no room.
       type Dropped = { errors: Record<string, number>; queues: { drops: number; tx_packets: number }[] };
       const all = ({ queues: [queue] }: Dropped) => queue.tx_packets + queue.drops >= 38;
       const [{ errors, queues }] = await agent.shows<Dropped[]>('/ports', ([port]) => all(port));
@@ -183,6 +182,8 @@ describeNetwork('queues by traffic classes', ['tc'], () => {
       await h2.configure([`link set h2-eth0 address ${h2.mac} up`, `addr add ${h2.ip}/24 dev h2-eth0`]);
       await peer.next('port_status', ({ reason }) => reason === PortReason.ADD);
       expect((await config(2)).map(({ queue_id }) => queue_id)).toEqual([0, 1]);
+      // Before that what leaves by it is dropped.
+      await agent.shows<{ running: boolean }[]>('/ports', (ports) => ports[1].running);
       await net.hosts.h1.configure([`neigh replace ${h2.ip} lladdr ${h2.mac} dev h1-eth0`]);
       await wire(1);
       await ping(2);

@@ -7,7 +7,7 @@ import {
   type MessageOf,
   MeterModFailedCode,
 } from '../../openflow/index.ts';
-import { type SwitchLab, switchLab } from '../support/agent-lab.ts';
+import { ping as pingFrom, type SwitchLab, switchLab } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const ENTRIES = 20_000;
@@ -35,9 +35,7 @@ describeNetwork('tables of the default cell', ['ping'], () => {
   });
   afterAll(() => lab?.stop());
 
-  const ping = async () =>
-    (await net.hosts.h1.exec(['ping', '-q', '-c3', '-i0.05', '-W5', net.hosts.h2.ip], { anyExit: true }))
-      .stdout;
+  const ping = async () => (await pingFrom(net.hosts.h1, net.hosts.h2.ip, 3)).stdout;
   const barrier = () => peer.call('barrier_reply', { type: 'barrier_request' });
   const batches = async (count: number, message: (n: number) => MessageInit) => {
     for (let first = 0; first < count; first += BATCH) {

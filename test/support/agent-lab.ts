@@ -6,8 +6,8 @@ import http from 'node:http';
 import type net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { stop } from '../../mininet/run.ts';
-import { type Network, type Switch, singleSwitch, topology } from '../../mininet/topology.ts';
+import { type ExecResult, stop } from '../../mininet/run.ts';
+import { type NetNode, type Network, type Switch, singleSwitch, topology } from '../../mininet/topology.ts';
 import {
   decode,
   encode,
@@ -22,7 +22,13 @@ import { createDialect } from '../../openflow/translate/index.ts';
 import { codecs, type MessageIn, type MessageInitIn, type WireVersion } from '../../openflow/versions.ts';
 
 const NODE = path.join(import.meta.dirname, '../../bin/node');
-const WAIT_MS = 20_000;
+/** Costs nothing while all is well; below the time limits of tests and hooks, so that a failure says what was waited for. */
+const WAIT_MS = 50_000;
+/** An agent that is slow to end is not yet one that hangs. */
+const END_MS = 30_000;
+
+/** How long an answer to an echo request may take. */
+const ANSWER_S = 40;
 
 /** Resolves when `check` gives something other than undefined; looks whenever `poke` is called. */
 class Waiters {
@@ -127,6 +133,24 @@ export class Peer<M extends AnyOf = Message, I extends AnyInit = MessageInit> {
     await this.#waiters.until('the end of the connection', () => (this.open ? undefined : true));
   }
 
+  /** Hello and features as the controller says them; false: the device has ended the connection in between. */
+  async greet(version: number, speech: Speech<M, I>): Promise<boolean> {
+    const comes = (type: M['type']) =>
+      this.#waiters.until(`${type} among ${this.received.map((message) => message.type)}`, () => {
+        const at = this.received.findIndex((message) => message.type === type);
+        if (at < 0) return this.open ? undefined : false;
+        this.received.splice(at, 1);
+        return true;
+      });
+    this.write(
+      encode({ type: 'hello', version, elements: [{ type: 'versionbitmap', versions: [version] }] }),
+    );
+    if (!(await comes('hello'))) return false;
+    this.speech = speech;
+    this.send({ type: 'features_request', xid: ++this.#xid } as I);
+    return await comes('features_reply');
+  }
+
   /** Sends a request and waits for the answer of that type (or an error) with its xid. */
   async call<T extends M['type']>(type: T, request: I): Promise<Of<M, T>> {
     const xid = ++this.#xid;
@@ -187,9 +211,13 @@ export class FakeController {
     });
   }
 
-  /** The next device that connects, before any message. */
+  /** The next device that connects and still is connected, before any message. */
   connection(): Promise<Peer> {
-    return this.#waiters.until('a connection', () => this.#peers.shift());
+    return this.#waiters.until('a connection', () => {
+      let peer = this.#peers.shift();
+      while (peer?.open === false) peer = this.#peers.shift();
+      return peer;
+    });
   }
 
   /** The same, as far as the features handshake. `version`: wire version, the only one that this controller speaks. */
@@ -206,14 +234,14 @@ export class FakeController {
     version: number,
     speech: Speech<M, I>,
   ): Promise<Peer<M, I>> {
-    const peer = (await this.connection()) as unknown as Peer<M, I>;
-    peer.write(
-      encode({ type: 'hello', version, elements: [{ type: 'versionbitmap', versions: [version] }] }),
-    );
-    await peer.next('hello');
-    peer.speech = speech;
-    await peer.call('features_reply', { type: 'features_request' } as I);
-    return peer;
+    // A device that waited too long for its hello has given up and comes again.
+    for (;;) {
+      const peer = (await this.connection()) as unknown as Peer<M, I>;
+      if (await peer.greet(version, speech)) return peer;
+      const refusal = peer.received.find(({ type }) => type === 'error');
+      if (refusal?.type !== 'error') continue;
+      throw new Error(`the device refused: ${errorName(refusal.error_type, refusal.code)}`);
+    }
   }
 
   /** Every device is gone, and those nobody asked for are forgotten. */
@@ -241,16 +269,17 @@ export class AgentProcess {
     const child = node.spawn([NODE, script, JSON.stringify(given)], { stdio: ['ignore', 'pipe', 'pipe'] });
     const agent = new AgentProcess(child, runDir);
     let ready = false;
-    let exited = false;
+    let closed = false;
     child.stdout!.once('data', () => {
       ready = true;
       agent.#waiters.poke();
     });
-    child.once('exit', () => {
-      exited = true;
+    // Not 'exit': what it said on its way out may come after that.
+    child.once('close', () => {
+      closed = true;
       agent.#waiters.poke();
     });
-    await agent.#waiters.until('the agent', () => ready || exited || undefined);
+    await agent.#waiters.until('the agent', () => ready || closed || undefined);
     if (ready) return agent;
     if (folder === undefined) await agent.stop();
     throw new Error(`the agent did not start: ${agent.stderr}`);
@@ -272,7 +301,8 @@ export class AgentProcess {
 
   /** GET (or POST) on the local socket. */
   async local<T = Record<string, unknown>>(url: string, method = 'GET'): Promise<T> {
-    const request = http.request({ socketPath: this.socketPath, path: url, method });
+    // A connection of its own: one kept from an earlier request may have been closed at the other end.
+    const request = http.request({ socketPath: this.socketPath, path: url, method, agent: false });
     request.end();
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
     let body = '';
@@ -297,10 +327,24 @@ export class AgentProcess {
   }
 
   async stop(): Promise<void> {
-    await stop(this.child);
+    await stop(this.child, END_MS);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
+
+/**
+ * So many echo requests at once, for each of which an answer is expected; `more`: further options of ping. Not one after
+ * the other: then ping waits for the last answer only twice as long as those before took, or one interval.
+ */
+export const ping = (from: NetNode, to: string, count = 1, ...more: string[]): Promise<ExecResult> =>
+  from.exec(['ping', '-q', `-c${count}`, `-l${count}`, `-W${ANSWER_S}`, ...more, to], { anyExit: true });
+
+/** One echo request that nobody is to answer. */
+export const pingInVain = (from: NetNode, to: string): Promise<ExecResult> =>
+  from.exec(['ping', '-q', '-c1', '-W1', to], { anyExit: true });
+
+/** A cell that may take nearly as long as any may for one run: on a busy machine its time runs while others have the CPU. */
+export const PATIENT_CELL = { run_ms: 900 } as const;
 
 /** The agent's option `fastPath`: off, and on for every flow from its second packet. */
 export const EAGER_FAST_PATH = { threshold: 1, windowMs: 60_000 };

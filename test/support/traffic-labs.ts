@@ -24,7 +24,7 @@ import { ethernet } from '../../packet/index.ts';
 import { PollLoop } from '../../sandbox/sys/loop.ts';
 import { single, type FakeController as VirtualController, VirtualNetwork } from '../../testing/index.ts';
 import { TesterPort } from '../conformance/tester-port.ts';
-import { AgentProcess, FakeController, type Peer } from './agent-lab.ts';
+import { AgentProcess, FakeController, PATIENT_CELL, type Peer } from './agent-lab.ts';
 import {
   type Input,
   type Mode,
@@ -55,7 +55,7 @@ const dispatch = (mode: Mode): MessageInit => ({
 });
 /** A cell for every packet there is. */
 const WHOLE_SWITCH: MessageInit = {
-  ...{ type: 'dispatch_rule', priority: 1, match: {}, cells: [{}] },
+  ...{ type: 'dispatch_rule', priority: 1, match: {}, cells: [PATIENT_CELL] },
   flags: DispatchFlag.CACHEABLE,
 };
 
@@ -157,6 +157,8 @@ export class RealLab implements TrafficLab {
   readonly #loop = new PollLoop();
   readonly #ports: readonly TesterPort[];
   #frames: Uint8Array[][] = PORTS.map(() => []);
+  /** Since the beginning, markers included. */
+  #heard = 0;
   #markers = 0;
   #marked: (() => void) | undefined;
   /** That of the flow mode, while a scenario runs in it. */
@@ -253,19 +255,22 @@ export class RealLab implements TrafficLab {
   }
 
   async #frameRun(run: readonly Extract<Input, { frame: Uint8Array }>[]): Promise<void> {
-    const before = await this.#received();
+    const before = (await this.#counts()).received;
     for (const { port, frame } of run) this.#ports[port - 1].send(frame);
     // The agent reads its ports when it comes to it; nothing announces that.
-    while ((await this.#received()) < before + run.length);
+    while ((await this.#counts()).received < before + run.length);
     await this.#fence();
   }
 
-  /** Packets that the agent has received, those included that its ports were not to receive. */
-  async #received(): Promise<number> {
+  /** Packets that the agent has received, those included that its ports were not to receive, and has sent. */
+  async #counts(): Promise<{ received: number; sent: number }> {
     const request = { type: 'port_stats' as const, port_no: Port.ANY };
     const { body } = await this.#peer.call('multipart_reply', { type: 'multipart_request', body: request });
     const ports = body.type === 'port_stats' ? body.ports : [];
-    return ports.reduce((sum, { rx_packets, rx_dropped }) => sum + Number(rx_packets + rx_dropped), 0);
+    return {
+      received: ports.reduce((sum, { rx_packets, rx_dropped }) => sum + Number(rx_packets + rx_dropped), 0),
+      sent: ports.reduce((sum, { tx_packets }) => sum + Number(tx_packets), 0),
+    };
   }
 
   /** Everything the cell was given so far has left. */
@@ -278,7 +283,12 @@ export class RealLab implements TrafficLab {
     this.#peer.send({ type: 'packet_out', in_port: Port.CONTROLLER, actions, data });
     await marked;
     if (this.#cell !== undefined) await this.#fenceCell();
-    for (const port of this.#ports) this.#receive(port);
+    // What the kernel forwards may be beside the markers, on another CPU; it is counted before it is there.
+    const { sent } = await this.#counts();
+    while (this.#heard < sent) {
+      for (const port of this.#ports) this.#receive(port);
+      await new Promise(setImmediate);
+    }
   }
 
   async #fenceCell(): Promise<void> {
@@ -292,6 +302,7 @@ export class RealLab implements TrafficLab {
   #receive(port: TesterPort): void {
     const expected = Buffer.from(marker(this.#markers));
     port.receive((frame) => {
+      this.#heard++;
       if (port.number === MARKER_PORT && expected.equals(frame)) this.#marked?.();
       else this.#frames[port.number - 1].push(frame.slice());
     });

@@ -98,6 +98,8 @@ const arpFrame = ethernet({
   payload: arp({ sha: mac(1), spa: ip(1), tpa: ip(2) }),
 });
 const ping = inIp(1, 2, 1, icmp({ payload: payload(56) }));
+/** As long as a frame may be: 12,112 bits. */
+const largePing = inIp(1, 2, 1, icmp({ payload: payload(1472) }));
 
 const into = (port: number, ...frames: Uint8Array[]): Input[] => frames.map((frame) => ({ port, frame }));
 
@@ -261,13 +263,14 @@ export const SCENARIOS: readonly Scenario[] = [
       {
         type: 'meter_mod',
         command: MeterModCommand.ADD,
-        flags: MeterFlag.PKTPS | MeterFlag.BURST,
+        flags: MeterFlag.KBPS | MeterFlag.BURST,
         meter_id: 1,
-        bands: [{ type: 'drop', rate: 1, burst_size: 3 }],
+        // Three of them; a fourth would have to come eleven seconds later.
+        bands: [{ type: 'drop', rate: 1, burst_size: 37 }],
       },
     ],
     entries: [{ match: { in_port: 1 }, instructions: [{ type: 'meter', meter_id: 1 }, apply(output(2))] }],
-    inputs: into(1, ...Array.from({ length: 8 }, () => ping)),
+    inputs: into(1, ...Array.from({ length: 8 }, () => largePing)),
   },
   {
     name: 'what a switch refuses',
