@@ -37,7 +37,9 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts', 'test/fuzz/**/*.test.ts', 'mine/**/*.test.ts'],
           pool: 'forks',
           execArgv,
-          testTimeout: 30_000,
+          // Of use only when something hangs: a busy machine is many times slower than an idle one.
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },
@@ -69,7 +71,8 @@ export default defineConfig({
           fileParallelism: false,
           maxWorkers: 1,
           maxConcurrency: 2,
-          testTimeout: 120_000,
+          // Longer than a run in it may take (test/support/mininet.ts).
+          testTimeout: 300_000,
           sequence: { groupOrder: 2 },
         },
       },

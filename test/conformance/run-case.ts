@@ -67,7 +67,7 @@ async function runCheck(
   const random = sequence(1);
   switch (check.kind) {
     case 'throughput':
-      return await checkRates(lab, check, metered, random);
+      return await checkRates({ lab, channel, target, timeoutMs: options.timeoutMs }, check, metered, random);
     case 'table-miss':
       return await checkMiss(lab, channel, target, check.send.build(random), check.tables, options);
     default: {

@@ -50,7 +50,10 @@ describeNetwork('npm run conformance', () => {
     spawnSync(join(root, 'bin/node'), [join(root, 'test/conformance/run.ts'), ...args], { encoding: 'utf8' });
 
   test.skipIf(!have)('reports what passes, per group, and what does not', () => {
-    const result = run('--json', '--only', '^match/(00_IN_PORT|06_VLAN_VID): |^action/17_PUSH_VLAN: ');
+    // Before a packet counts as lost, ms: the machine may be busy.
+    const patience = ['--timeout', '20000'];
+    const only = '^match/(00_IN_PORT|06_VLAN_VID): |^action/17_PUSH_VLAN: ';
+    const result = run('--json', ...patience, '--only', only);
     expect(result.stderr).toBe('');
     const report = JSON.parse(result.stdout.trimEnd().split('\n').at(-1) ?? '');
     expect(report).toMatchObject({

@@ -31,7 +31,7 @@ const RATES: Readonly<Record<string, { sample: string; total: number }>> = {
   },
 };
 /** Before a packet counts as lost, ms: the machine may be busy. */
-const PATIENCE = '5000';
+const PATIENCE = '20000';
 
 describeNetwork("os-ken's switch tests", () => {
   const run = (target: string, openflow: string, only: string): { stderr: string; report: Report } => {
@@ -56,7 +56,7 @@ describeNetwork("os-ken's switch tests", () => {
 
   test.runIf(have).for(Object.entries(RATES))(
     'OpenFlow %s',
-    { timeout: 180_000 },
+    { timeout: 600_000 },
     ([openflow, { sample, total }]) => {
       const { stderr, report } = run('flowcell', openflow, `^(action|match)/${sample}`);
       expect(stderr).toBe('');
@@ -65,7 +65,7 @@ describeNetwork("os-ken's switch tests", () => {
     },
   );
 
-  test.runIf(have)('OpenFlow 1.3, with the kernel fast path', { timeout: 180_000 }, () => {
+  test.runIf(have)('OpenFlow 1.3, with the kernel fast path', { timeout: 600_000 }, () => {
     const { stderr, report } = run('flowcell-fast-path', '1.3', '^(action|match)/');
     expect(stderr).toMatch(/^packets that the kernel forwarded: [1-9]/);
     expect(report.failures.map(({ name }) => name).sort()).toEqual(knownFailures('1.3').sort());

@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { exec } from '../../mininet/run.ts';
 import { hasCommand } from '../support/environment.ts';
 import { inMininet, MININET_SCRIPTS, NOTHING_LEFT, PYTHON } from '../support/mininet.ts';
 import { describeNetwork } from '../support/suites.ts';
@@ -89,7 +90,8 @@ describeNetwork('mininet/flowcell.py', ['mn'], () => {
   });
 
   test.concurrent('--innamespace: each switch in a namespace of its own', async () => {
-    const argv = [...MN, '--switch', 'flowcell', '--controller', 'flowcell', '--topo', 'linear,2'];
+    const options = ['--switch', 'flowcell,connectTimeout=60', '--controller', 'flowcell'];
+    const argv = [...MN, ...options, '--topo', 'linear,2'];
     const { output, stderr, left } = await inMininet([...argv, '--innamespace', '--test', 'pingall']);
     expect(output + stderr).toContain('Results: 0% dropped (2/2 received)');
     expect(output + stderr).not.toContain('it goes on without');
@@ -124,9 +126,9 @@ describeNetwork('mininet/flowcell.py', ['mn'], () => {
       const source = join(folder, 'mininet');
       cpSync(join(root, 'mininet'), source, { recursive: true });
       const venv = join(folder, 'venv');
-      execFileSync(PYTHON, ['-m', 'venv', '--system-site-packages', venv]);
+      await exec([PYTHON, '-m', 'venv', '--system-site-packages', venv]);
       const offline = ['--no-index', '--no-build-isolation', '--no-deps', '--disable-pip-version-check'];
-      execFileSync(join(venv, 'bin/pip'), ['install', '--quiet', ...offline, source], { stdio: 'pipe' });
+      await exec([join(venv, 'bin/pip'), 'install', '--quiet', ...offline, source]);
       const code = `
 from flowcell import FlowcellController, FlowcellSwitch, flowcellCommand
 from mininet.net import Mininet

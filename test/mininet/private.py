@@ -14,7 +14,7 @@ import time
 
 OVS = ('/etc/openvswitch', '/var/log/openvswitch', '/var/lib/openvswitch')
 # How long what has lost its owner may take to go.
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def run(*argv):
@@ -29,7 +29,7 @@ def start_ovs():
     run('ovsdb-tool', 'create', database, '/usr/share/openvswitch/vswitch.ovsschema')
     server = subprocess.Popen(['ovsdb-server', '--remote=punix:/run/openvswitch/db.sock', database],
                               stderr=subprocess.DEVNULL)
-    run('ovs-vsctl', '--retry', '--timeout=20', '--no-wait', 'init')
+    run('ovs-vsctl', '--retry', '--timeout=60', '--no-wait', 'init')
     return [subprocess.Popen(['ovs-vswitchd'], stderr=subprocess.DEVNULL), server]
 
 

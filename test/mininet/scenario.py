@@ -23,8 +23,8 @@ from mininet.node import Controller, OVSSwitch  # noqa: E402
 from mininet.topo import Topo  # noqa: E402
 
 TRAFFIC = os.path.join(HERE, 'traffic.py')
-# For what has no event to wait for: a peer's connection, a link that is back.
-PATIENCE_S = 20
+# For what has no event to wait for (a peer's connection, a link that is back), and for an answer that has to come.
+PATIENCE_S = 60
 
 
 class ForeignController(Controller):
@@ -105,8 +105,15 @@ def connected(net):
         until(lambda: all(switch.connected() for switch in net.switches))
 
 
-def reaches(source, destination, *options):
-    return ' 0% packet loss' in source.cmd('ping', '-c1', '-W2', *options, destination)
+def patient(*interfaces):
+    """Hosts ask for an address for as long as they wait for an answer, not three times in three seconds."""
+    for interface in interfaces:
+        interface.cmd('sysctl -qw net.ipv4.neigh.{0}.mcast_solicit={1} net.ipv6.neigh.{0}.mcast_solicit={1}'.format(
+            interface, PATIENCE_S))
+
+
+def reaches(source, destination, *options, seconds=PATIENCE_S):
+    return ' 0% packet loss' in source.cmd('ping', '-c1', '-W%d' % seconds, *options, destination)
 
 
 def pair(server, server_args, client, client_args):
@@ -114,7 +121,10 @@ def pair(server, server_args, client, client_args):
     listening = server.popen([sys.executable, TRAFFIC, *server_args], stdout=subprocess.PIPE, text=True)
     listening.stdout.readline()
     talking = client.popen([sys.executable, TRAFFIC, *client_args], stdout=subprocess.PIPE, text=True)
-    said = [talking.communicate()[0].strip(), listening.communicate()[0].strip()]
+    said = [talking.communicate()[0].strip()]
+    if 'udp-server' in server_args:
+        listening.terminate()
+    said.append(listening.communicate()[0].strip())
     return 'ok' if said == ['ok', 'ok'] else ' / '.join(said)
 
 
@@ -130,7 +140,7 @@ class Checks:
         self.first, self.last = net.hosts[0], net.hosts[-1]
 
     def pingall(self):
-        return self.net.pingAll()
+        return self.net.pingAll(timeout=str(PATIENCE_S))
 
     def ring(self):
         """Every host to the next: as many pings as there are hosts."""
@@ -163,11 +173,14 @@ class Checks:
         self.net.configLinkStatus('s1', 's2', 'down')
         down = ' 0% packet loss' in self.first.cmd('ping -c1 -W1', self.last.IP())
         self.net.configLinkStatus('s1', 's2', 'up')
-        return [down, bool(until(lambda: reaches(self.first, self.last.IP())))]
+        return [down, bool(until(lambda: reaches(self.first, self.last.IP(), seconds=2)))]
 
     def restart(self):
         """[packets of a running ping that were lost, a new flow works afterwards]"""
         controller = self.net.controllers[0]
+        # They know each other for good: whether an address is confirmed while nobody decides about it is not the question.
+        for host, other in ((self.first, self.last), (self.last, self.first)):
+            host.setARP(other.IP(), other.MAC())
         ping = self.first.popen(['ping', '-i', '0.1', self.last.IP()], stdout=subprocess.PIPE, text=True)
         answered = []
 
@@ -196,6 +209,7 @@ def main(switches, controller, size, fanout, *checks):
     net = Mininet(topo=topo, controller=CONTROLLERS[controller], waitConnected=False)
     net.start()
     try:
+        patient(*(host.defaultIntf() for host in net.hosts))
         connected(net)
         tries = Checks(net)
         for check in checks:

@@ -12,11 +12,11 @@ from mininet.log import setLogLevel
 from mininet.link import TCLink
 from mininet.net import Mininet
 from mininet.topo import LinearTopo, SingleSwitchTopo
-from scenario import OsKenFaucetPipeline, both_ways, connected, reaches as answers, until
+from scenario import PATIENCE_S, OsKenFaucetPipeline, both_ways, connected, patient, reaches as answers, until
 
 
-def reaches(source, destination):
-    return ' 0% packet loss' in source.cmd('ping -c1 -W2', destination.IP())
+def reaches(source, destination, **waiting):
+    return answers(source, destination.IP(), **waiting)
 
 
 def migration(net):
@@ -28,6 +28,7 @@ def migration(net):
     s1.detach(old)
     link = net.addLink(h1, s2)
     h1.setIP('10.0.0.1/8', intf=link.intf1)
+    patient(link.intf1)
     s2.attach(link.intf2)
     print(reaches(h1, h2), reaches(h2, h1), [len(s.state('/ports')) for s in (s1, s2)])
 
@@ -39,6 +40,7 @@ def late(net):
     s1 = net.get('s1')
     uplink = net.addLink(s1, s9)
     net.configHosts()
+    patient(h9.defaultIntf())
     s1.attach(uplink.intf1)
     s9.start(net.controllers)
     print(s9.connected(), reaches(h9, net.get('h1')))
@@ -51,7 +53,7 @@ def again(net):
     # has asked for the last time, and the next ping fails with it, whatever the switch does.
     print(reaches(h1, h2))
     s1.stop(deleteIntfs=False)
-    print(reaches(h1, h2), s1.connected())
+    print(reaches(h1, h2, seconds=2), s1.connected())
     s1.start(net.controllers)
     print(reaches(h1, h2), s1.connected())
 
@@ -93,8 +95,8 @@ def faucet():
     connected(net)
     h1, h2, h3, h4 = net.hosts
     # In a VLAN, over the trunk; between VLANs, on one switch and on two. The router asks for addresses first.
-    print([bool(until(lambda: answers(a, b.IP()))) for a, b in ((h1, h3), (h2, h4), (h1, h2), (h1, h4))])
-    print('ttl=63' in h1.cmd('ping -c1 -W2', h4.IP()), both_ways('tcp', h1, h3))
+    print([bool(until(lambda: answers(a, b.IP(), seconds=2))) for a, b in ((h1, h3), (h2, h4), (h1, h2), (h1, h4))])
+    print('ttl=63' in h1.cmd('ping -c1 -W%d' % PATIENCE_S, h4.IP()), both_ways('tcp', h1, h3))
     net.stop()
 
 
@@ -115,7 +117,7 @@ def litter(net):
 
 
 def forever(net):
-    print('running', len(net.switches))
+    print('running', len(net.switches), flush=True)
     net.switches[0].cmd('read')
 
 
@@ -158,6 +160,7 @@ def main(test):
     else:
         net = Mininet(topo=LinearTopo(2), switch=FlowcellSwitch, controller=FlowcellController)
         net.start()
+        patient(*(host.defaultIntf() for host in net.hosts))
         globals()[test](net)
     net.stop()
 

@@ -6,7 +6,7 @@ import struct
 import sys
 
 PORT = 5001
-SECONDS = 10
+SECONDS = 60
 BYTES = 2_000_000
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_AUXDATA = 263, 8
@@ -49,13 +49,17 @@ def tcp_client(address):
 
 
 def udp_server(address):
+    """Answers until it is ended: an answer may be lost, and is then asked for again."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind((address, PORT))
         server.settimeout(SECONDS)
         say('ready')
         data, peer = server.recvfrom(2000)
-        server.sendto(data[::-1], peer)
+        # Who has the answer may end us.
         say('ok')
+        while True:
+            server.sendto(data[::-1], peer)
+            data, peer = server.recvfrom(2000)
 
 
 def udp_client(address):

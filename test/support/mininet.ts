@@ -31,7 +31,7 @@ export interface MininetOptions {
 /** Runs a program there, in the checkout's folder. Rejects with CommandError when the surroundings fail, not when it does. */
 export async function inMininet(
   argv: readonly string[],
-  { ovs, killAt, env, timeoutMs = 100_000 }: MininetOptions = {},
+  { ovs, killAt, env, timeoutMs = 280_000 }: MininetOptions = {},
 ): Promise<{ output: string; stderr: string; left: Leftovers }> {
   const options = [...(ovs ? ['--ovs'] : []), ...(killAt === undefined ? [] : ['--kill-at', killAt])];
   const { FLOWCELL_RUN_DIR: _, ...own } = process.env;

@@ -249,7 +249,7 @@ describe('flow mode', () => {
   });
 
   test('a loop: a station heard at two ports in turn ends in refusals, not in a storm of rules', async () => {
-    const device = await (await start({ macs: { movesPerSecond: 3 } })).device();
+    const device = await (await start({ macs: { movesPerSecond: 3 }, now: () => 1000 })).device();
     for (let i = 0; i < 40; i++) device.query(i + 1, frame(1 + (i % 2), A, BROADCAST));
     await device.settled();
     const added = device.all('dispatch_rule').filter(({ command }) => command === DispatchCommand.ADD);

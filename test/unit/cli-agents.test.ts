@@ -88,7 +88,7 @@ test('streams come line by line, however they are cut', async () => {
   const path = await agent('0000000000000001');
   const got: unknown[] = [];
   await lines(path, '/events', new AbortController().signal, (value) => got.push(value));
-  await vi.waitUntil(() => got.length === 2);
+  await vi.waitUntil(() => got.length === 2, { timeout: 30_000 });
   expect(got).toEqual([{ n: 1 }, { n: 2 }]);
 });
 

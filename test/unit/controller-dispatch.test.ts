@@ -10,6 +10,7 @@ import {
   type FlowQuery,
 } from '../../controller/index.ts';
 import { CellReason, CellState, DispatchCommand, type Match, type MessageOf } from '../../openflow/index.ts';
+import { VirtualTime } from '../../testing/time.ts';
 import { Bench, type FakeDevice } from '../support/controller.ts';
 
 const benches: Bench[] = [];
@@ -359,7 +360,8 @@ test('a rule whose place an equal one has taken is not deleted on the device: th
 
 test('exited and not started again: the record goes, and the app hears of its end', async () => {
   const answering = new Answering();
-  const bench = await start([answering.app], { limits: { cellReadyMs: 40 } });
+  const time = new VirtualTime();
+  const bench = await start([answering.app], { time, limits: { cellReadyMs: 40 } });
   const device = await bench.device();
   const rule = await open(device, connection(1, 1, 2), 7);
   const removed = Promise.withResolvers<void>();
@@ -367,6 +369,9 @@ test('exited and not started again: the record goes, and the app hears of its en
     if (state === 'removed') removed.resolve();
   };
   device.status(rule, CellState.EXITED, { cell: 7, reason: CellReason.EXCEPTION, detail: 'oops' });
+  await device.settled();
+  const until = time.now() + 100;
+  while (time.step(until));
   await removed.promise;
   expect(only(bench).rules.size).toBe(0);
 });

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { ControllerOptions, Datapath, DeviceError } from '../../controller/index.ts';
 import { encode, type MessageInit } from '../../openflow/index.ts';
 import { FLOWCELL_VERSION } from '../../openflow/translate/negotiate.ts';
+import { VirtualTime } from '../../testing/time.ts';
 import { Bench, portDesc } from '../support/controller.ts';
 
 const benches: Bench[] = [];
@@ -17,6 +18,24 @@ afterEach(async () => {
 });
 
 const only = (bench: Bench): Datapath => [...bench.controller.datapaths.values()][0];
+
+/** Lets so many milliseconds pass for a controller that was started with this time. */
+function pass(time: VirtualTime, ms: number): void {
+  const until = time.now() + ms;
+  while (time.step(until));
+}
+
+/** Resolves when a device has gone; from the time it is called on. */
+function gone(bench: Bench): Promise<void> {
+  return new Promise((resolve) => {
+    const end = bench.controller.events.subscribe((event) => {
+      if (event.type !== 'disconnected') return;
+      end();
+      resolve();
+    });
+  });
+}
+
 const hello = (version: number, versions?: number[]): Uint8Array => {
   const bytes = encode({
     type: 'hello',
@@ -89,25 +108,29 @@ test('a device that never finishes the handshake is closed', async () => {
 });
 
 test('a silent device is asked for an echo, and given up when it stays silent', async () => {
-  const bench = await start({ limits: { echoIdleMs: 30, echoTimeoutMs: 120 } });
+  const time = new VirtualTime();
+  const bench = await start({ time, limits: { echoIdleMs: 30, echoTimeoutMs: 120 } });
   const device = await bench.device();
+  pass(time, 60);
   await device.next('echo_request');
   device.socket.pause();
-  await new Promise<void>((resolve) => {
-    const end = bench.controller.events.subscribe((event) => {
-      if (event.type !== 'disconnected') return;
-      end();
-      resolve();
-    });
-  });
+  const ended = gone(bench);
+  pass(time, 200);
+  await ended;
   expect(bench.controller.counters.keepalive_timeouts).toBe(1);
   expect(bench.controller.datapaths.size).toBe(0);
 });
 
 test('a device that answers echoes stays', async () => {
-  const bench = await start({ limits: { echoIdleMs: 20, echoTimeoutMs: 400 } });
+  const time = new VirtualTime();
+  const bench = await start({ time, limits: { echoIdleMs: 20, echoTimeoutMs: 100 } });
   const device = await bench.device();
-  for (let i = 0; i < 4; i++) await device.next('echo_request');
+  for (let i = 0; i < 4; i++) {
+    pass(time, 60);
+    await device.next('echo_request');
+    // Behind the device's answer.
+    await device.settled();
+  }
   expect(bench.controller.datapaths.size).toBe(1);
 });
 
@@ -229,7 +252,8 @@ test('what is sent in one turn arrives in one write', async () => {
 });
 
 test('requests: reply, error of the device, time limit', async () => {
-  const bench = await start({ limits: { requestMs: 80 } });
+  const time = new VirtualTime();
+  const bench = await start({ time, limits: { requestMs: 80 } });
   const device = await bench.device();
   const datapath = only(bench);
   const role: MessageInit = { type: 'role_request', role: 2 };
@@ -244,7 +268,9 @@ test('requests: reply, error of the device, time limit', async () => {
   const error = await refused.catch((thrown: DeviceError) => thrown);
   expect(error).toMatchObject({ code: 'FC_DEVICE_ERROR', errorType: 11, errorCode: 1, xid: again.xid });
 
-  await expect(datapath.request({ ...role })).rejects.toMatchObject({ code: 'FC_REQUEST_TIMEOUT' });
+  const ignored = datapath.request({ ...role });
+  pass(time, 200);
+  await expect(ignored).rejects.toMatchObject({ code: 'FC_REQUEST_TIMEOUT' });
   expect(bench.controller.counters.request_timeouts).toBe(1);
 });
 
@@ -363,25 +389,24 @@ test('a flood from one device does not keep another waiting, and nothing of it i
 });
 
 test('a device that stops reading is given up even when little enough waits for it', async () => {
+  const time = new VirtualTime();
   const bench = await start({
+    time,
     limits: { pauseOutgoingBytes: 1 << 18, maxOutgoingBytes: 1 << 30, echoIdleMs: 20, echoTimeoutMs: 100 },
   });
+  const { counters } = bench.controller;
   const device = await bench.device();
   device.socket.pause();
   const datapath = only(bench);
-  const ended = new Promise<void>((resolve) => {
-    const end = bench.controller.events.subscribe((event) => {
-      if (event.type !== 'disconnected') return;
-      end();
-      resolve();
-    });
-  });
+  const ended = gone(bench);
   const data = new Uint8Array(60_000);
   for (let i = 0; i < 200; i++) datapath.packetOut({ data, actions: [{ type: 'output', port: 1 }] });
   const echo = encode({ type: 'echo_request', data: new Uint8Array(8) });
   device.sendBytes(echo);
+  while (counters.reads_paused === 0) await new Promise((resolve) => setImmediate(resolve));
+  pass(time, 200);
   await ended;
-  expect(bench.controller.counters).toMatchObject({ reads_paused: 1, keepalive_timeouts: 1 });
+  expect(counters).toMatchObject({ reads_paused: 1, keepalive_timeouts: 1 });
 });
 
 test('more devices than the limit are turned away', async () => {
