@@ -343,6 +343,10 @@ export const ping = (from: NetNode, to: string, count = 1, ...more: string[]): P
 export const pingInVain = (from: NetNode, to: string): Promise<ExecResult> =>
   from.exec(['ping', '-q', '-c1', '-W1', to], { anyExit: true });
 
+/** One echo request, without waiting for an answer: what it leads to in the switch is what is awaited. */
+export const echoRequest = (from: NetNode, to: string): Promise<ExecResult> =>
+  from.exec(['ping', '-q', '-c1', '-W0.01', to], { anyExit: true });
+
 /** A cell that may take nearly as long as any may for one run: on a busy machine its time runs while others have the CPU. */
 export const PATIENT_CELL = { run_ms: 900 } as const;
 
