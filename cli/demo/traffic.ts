@@ -6,8 +6,10 @@
  *   traffic.ts tcp-send HOST PORT CONNECTIONS BYTES       {"bytes","ok","failed","seconds"}
  *   traffic.ts udp-echo PORT                              {"listening":PORT}
  *   traffic.ts udp-flows HOST PORT COUNT                  {"flows","answered","rtt_us":{"p50","p99"}}
- *   traffic.ts udp-probe HOST PORT PER_SECOND SOURCE_PORT {"probing":SOURCE_PORT} at the first answer, before
- *                                                         which it asks slowly; when its input ends
+ *   traffic.ts udp-probe HOST PORT PER_SECOND SOURCE_PORT [PATIENCE_MS]
+ *                                                         {"probing":SOURCE_PORT} at the first answer, before
+ *                                                         which it asks slowly; when its input ends, and with
+ *                                                         patience (2000) for the last answers
  *                                                         {"sent","received","lost","longest_gap_ms",
  *                                                         "last_answered"}
  */
@@ -123,11 +125,18 @@ async function udpFlows(host: string, port: number, count: number): Promise<void
 const ASKING_PER_SECOND = 20;
 /** Packets a late tick makes up for, at most: after a pause of this process no socket's buffer overflows by its doing. */
 const BURST = 50;
-/** Turns of 10 ms in which the last answers may still come. Not by the clock: a pause of this process is no loss. */
-const LAST_TURNS = 200;
+/** In which the last answers may still come, in turns. Not by the clock: a pause of this process is no loss. */
+const PATIENCE_MS = 2000;
+const TURN_MS = 10;
 
 /** A steady flow of numbered packets; every one must come back. */
-async function udpProbe(host: string, port: number, perSecond: number, sourcePort: number): Promise<void> {
+async function udpProbe(
+  host: string,
+  port: number,
+  perSecond: number,
+  sourcePort: number,
+  patienceMs: number,
+): Promise<void> {
   const socket = await bound(sourcePort);
   const seen = new Set<number>();
   let sent = 0;
@@ -159,8 +168,8 @@ async function udpProbe(host: string, port: number, perSecond: number, sourcePor
   process.stdin.resume();
   await once(process.stdin, 'end');
   clearInterval(ticker);
-  for (let left = LAST_TURNS; left > 0 && seen.size < sent; left--)
-    await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let left = patienceMs; left > 0 && seen.size < sent; left -= TURN_MS)
+    await new Promise((resolve) => setTimeout(resolve, TURN_MS));
   socket.close();
   tell({
     sent,
@@ -187,7 +196,7 @@ switch (mode) {
     await udpFlows(rest[0], number(1), number(2));
     break;
   case 'udp-probe':
-    await udpProbe(rest[0], number(1), number(2), number(3));
+    await udpProbe(rest[0], number(1), number(2), number(3), Number(rest[4] ?? PATIENCE_MS));
     break;
   default:
     throw new Error(`traffic.ts: no such mode: ${mode}`);

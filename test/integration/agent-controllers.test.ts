@@ -13,7 +13,7 @@ import {
   Port,
 } from '../../openflow/index.ts';
 import { BundleCtrlType } from '../../openflow/v14/constants.ts';
-import { AgentProcess, FakeController, type Peer, ping, pingInVain } from '../support/agent-lab.ts';
+import { AgentProcess, echoRequest, FakeController, type Peer, ping } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const { MASTER, SLAVE, EQUAL } = ControllerRole;
@@ -46,7 +46,7 @@ describeNetwork('an agent and three controllers', () => {
   });
 
   const answered = (count: number) => ping(net.hosts.h1, net.hosts.h2.ip, count);
-  const unanswered = () => pingInVain(net.hosts.h1, net.hosts.h2.ip);
+  const sendEcho = () => echoRequest(net.hosts.h1, net.hosts.h2.ip);
   const role = (peer: Peer, role: number, generation_id: bigint) =>
     peer.call('role_reply', { type: 'role_request', role, generation_id });
   /** Nothing more comes: everything that the device said before is here. */
@@ -96,7 +96,7 @@ describeNetwork('an agent and three controllers', () => {
     await role(peers[0], MASTER, 1n);
     await role(peers[2], SLAVE, 1n);
     await peers[0].entries({ priority: 0, instructions: output(Port.CONTROLLER) });
-    await unanswered();
+    await sendEcho();
     // With the master's, which ping did not wait for, all have left the device.
     await peers[0].next('packet_in', isPing);
     expect(await heard('packet_in')).toEqual([0, 1, 0]);
@@ -124,7 +124,7 @@ describeNetwork('an agent and three controllers', () => {
       packet_in_mask: [0, 7],
     });
     await heard('');
-    await unanswered();
+    await sendEcho();
     await peers[0].next('packet_in', isPing);
     expect(await heard('packet_in')).toEqual([0, 0, 1]);
   });
@@ -218,7 +218,7 @@ describeNetwork('an agent and three controllers', () => {
     expect(ports.body).toMatchObject({ ports: [{ name: 's1-eth1' }, { name: 's1-eth2' }] });
     await peers[1].entries({ command: FlowModCommand.DELETE, table_id: 0xff });
     await mine.entries({ priority: 1, instructions: output(Port.CONTROLLER) });
-    await unanswered();
+    await sendEcho();
     const here = await mine.next('packet_in', isPing);
     const there = await peers[1].next('packet_in', isPing);
     expect(here.data).toEqual(there.data);

@@ -3,9 +3,8 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Network, topology } from '../../mininet/topology.ts';
 import { type ActionInit, FlowModCommand, type Match, type MessageInitOf } from '../../openflow/index.ts';
-import { AgentProcess, FAST_PATHS, FakeController, type Peer } from '../support/agent-lab.ts';
+import { FAST_PATHS, HOST, TRUNK, type TrunkLab, trunkLab } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const NODE = path.join(import.meta.dirname, '../../bin/node');
@@ -18,8 +17,8 @@ const FAMILIES = {
   ipv6: { type: 0x86dd, client: 'fd00::1', server: 'fd00::2', outside: 'fd00::102', inside: 'fd00::101' },
 } as const;
 const PROTOCOLS = { tcp: { number: 6, amount: 20_000_000 }, udp: { number: 17, amount: 50 } } as const;
-const HOST = 1;
-const TRUNK = 2;
+/** Two tags more than a host's packets have. */
+const TRUNK_MTU = 1508;
 
 type Entry = Omit<MessageInitOf<'flow_mod'>, 'type'>;
 const set = (name: string, value: unknown): ActionInit =>
@@ -65,23 +64,12 @@ const tagged: Entry[] = [
 
 describeNetwork('what hosts send with their offloads on', ['ping'], () => {
   describe.each(FAST_PATHS)('%s', (_mode, fastPath) => {
-    let net: Network<'s1' | 's2', 'h1' | 'h2'>;
-    const controllers: FakeController[] = [];
-    const agents: AgentProcess[] = [];
-    const peers: Peer[] = [];
+    let lab: TrunkLab;
     let server: ChildProcess;
 
     beforeAll(async () => {
-      net = await topology({
-        switches: { s1: {}, s2: {} },
-        hosts: { h1: {}, h2: {} },
-        links: [
-          ['h1', 's1'],
-          ['h2', 's2'],
-          ['s1', 's2'],
-        ],
-      });
-      const { h1, h2 } = net.hosts;
+      lab = await trunkLab(TRUNK_MTU, { fastPath });
+      const { h1, h2 } = lab.net.hosts;
       const neighbours = { h1: ['outside', h2.mac], h2: ['inside', h1.mac] } as const;
       for (const host of [h1, h2]) {
         const [name, mac] = neighbours[host.name as 'h1' | 'h2'];
@@ -94,19 +82,6 @@ describeNetwork('what hosts send with their offloads on', ['ping'], () => {
           ),
         ]);
       }
-      for (const node of Object.values(net.switches)) {
-        // Two tags more than a host's packets have.
-        await node.configure([`link set ${node.interfaces[1]} mtu 1508`]);
-        const controller = await FakeController.start(node);
-        controllers.push(controller);
-        agents.push(
-          await AgentProcess.start(node, {
-            controllers: [{ host: '127.0.0.1', port: controller.port }],
-            fastPath,
-          }),
-        );
-        peers.push(await controller.device());
-      }
       server = h2.spawn([NODE, TRAFFIC, 'serve', String(SERVER_PORT)], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
@@ -114,19 +89,17 @@ describeNetwork('what hosts send with their offloads on', ['ping'], () => {
     });
     afterAll(async () => {
       server?.kill();
-      for (const agent of agents) await agent.stop();
-      for (const controller of controllers) await controller.close();
-      await net?.close();
+      await lab?.stop();
     });
 
     const entries = async (first: Entry[], second: Entry[]) => {
       const all = { command: FlowModCommand.DELETE, table_id: 255 };
-      await peers[0].entries(all, ...first);
-      await peers[1].entries(all, ...second);
+      await lab.peers[0].entries(all, ...first);
+      await lab.peers[1].entries(all, ...second);
     };
     const send = async (protocol: keyof typeof PROTOCOLS, host: string, port: number) => {
       const amount = String(PROTOCOLS[protocol].amount);
-      const { stdout } = await net.hosts.h1.exec([NODE, TRAFFIC, protocol, host, String(port), amount]);
+      const { stdout } = await lab.net.hosts.h1.exec([NODE, TRAFFIC, protocol, host, String(port), amount]);
       return stdout.trim();
     };
 
@@ -143,7 +116,7 @@ describeNetwork('what hosts send with their offloads on', ['ping'], () => {
         expect(await send(protocol, FAMILIES[family].server, SERVER_PORT)).toBe('intact');
       }
       // Frames of many segments crossed the trunk as one: the hosts did not cut them.
-      const stats = await peers[0].call('multipart_reply', {
+      const stats = await lab.peers[0].call('multipart_reply', {
         type: 'multipart_request',
         body: { type: 'flow' },
       });

@@ -10,7 +10,13 @@ import {
   PortState,
 } from '../../openflow/index.ts';
 import { ethernet } from '../../packet/index.ts';
-import { ping as pingFrom, pingInVain, type SwitchLab, switchLab } from '../support/agent-lab.ts';
+import {
+  echoRequest,
+  ping as pingFrom,
+  pingInVain,
+  type SwitchLab,
+  switchLab,
+} from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const output = (port: number) => [
@@ -66,7 +72,7 @@ describeNetwork('port_mod, and interfaces that change', () => {
     await h1.exec(['ip', 'neigh', 'flush', 'all']);
     return await pingFrom(h1, h2.ip, 2);
   };
-  const unanswered = () => pingInVain(net.hosts.h1, net.hosts.h2.ip);
+  const sendEcho = () => echoRequest(net.hosts.h1, net.hosts.h2.ip);
   const wire = () =>
     peer.entries(
       { command: FlowModCommand.DELETE, table_id: 0xff },
@@ -114,7 +120,8 @@ describeNetwork('port_mod, and interfaces that change', () => {
     await configure(1, PortConfig.NO_RECV, PortConfig.NO_RECV);
     const before = await view(1);
     const sent = (await view(2)).txPackets;
-    expect((await unanswered()).stdout).toContain('100% packet loss');
+    const { stdout } = await pingInVain(net.hosts.h1, net.hosts.h2.ip);
+    expect(stdout).toContain('100% packet loss');
     const [after] = await agent.shows<PortView[]>('/ports', ([one]) => one.rxPackets > before.rxPackets);
     expect(after.rxDropped - before.rxDropped).toBe(after.rxPackets - before.rxPackets);
     expect((await view(2)).txPackets).toBe(sent);
@@ -139,15 +146,16 @@ describeNetwork('port_mod, and interfaces that change', () => {
       { priority: 0, instructions: output(PortNumber.CONTROLLER) },
     );
     await configure(1, PortConfig.NO_PACKET_IN, PortConfig.NO_PACKET_IN);
-    await unanswered();
+    await sendEcho();
     type Counters = { output: { noPacketIn: number } };
     await agent.shows<Counters>('/counters', ({ output }) => output.noPacketIn > 0);
+    await peer.call('barrier_reply', { type: 'barrier_request' });
     const fromThere = peer.received.filter(
       (message) => message.type === 'packet_in' && message.match.in_port === 1,
     );
     expect(fromThere).toEqual([]);
     await configure(1, 0, PortConfig.NO_PACKET_IN);
-    await unanswered();
+    await sendEcho();
     await peer.next('packet_in', ({ match }) => match.in_port === 1);
   });
 

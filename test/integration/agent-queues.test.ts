@@ -194,6 +194,8 @@ describeNetwork('queues by traffic classes', ['tc'], () => {
       const show = async () => (await tc('qdisc', 'show', 'dev', 's1-eth2')).stdout;
       await agent.kill();
       expect(await show()).toContain('htb f10c:');
+      // Its folder is left to remove.
+      await agent.stop();
       await controller.idle();
       await start();
       expect((await config(2)).map(({ queue_id }) => queue_id)).toEqual([0, 1]);

@@ -1,13 +1,11 @@
 /** Labels and backbone headers between two switches, around what the hosts' kernels send each other. */
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ended, type Network, topology } from '../../mininet/topology.ts';
+import { ended } from '../../mininet/topology.ts';
 import { type ActionInit, FlowModCommand, type InstructionInit, type Match } from '../../openflow/index.ts';
-import { AgentProcess, FAST_PATHS, FakeController, type Peer } from '../support/agent-lab.ts';
+import { FAST_PATHS, HOST, TRUNK, type TrunkLab, trunkLab } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
-const HOST = 1;
-const TRUNK = 2;
 /** 1,500 bytes of IP and the larger of the headers. */
 const TRUNK_MTU = 1518;
 const BYTES = 4_000_000;
@@ -53,47 +51,23 @@ const pbb: Rule[] = [
 
 describeNetwork('tags between two switches', ['iperf3', 'ethtool'], () => {
   describe.each(FAST_PATHS)('%s', (_mode, fastPath) => {
-    let net: Network<'s1' | 's2', 'h1' | 'h2'>;
-    const controllers: FakeController[] = [];
-    const agents: AgentProcess[] = [];
-    const peers: Peer[] = [];
+    let lab: TrunkLab;
 
     beforeAll(async () => {
-      net = await topology({
-        switches: { s1: {}, s2: {} },
-        hosts: { h1: {}, h2: {} },
-        links: [
-          ['h1', 's1'],
-          ['h2', 's2'],
-          ['s1', 's2'],
-        ],
-      });
-      const { h1, h2 } = net.hosts;
+      lab = await trunkLab(TRUNK_MTU, { fastPath });
       // The kernel cuts no segments behind labels that it has not pushed itself.
-      for (const host of [h1, h2])
+      for (const host of Object.values(lab.net.hosts))
         await host.exec(['ethtool', '-K', host.interface, 'tso', 'off', 'gso', 'off']);
-      for (const node of Object.values(net.switches)) {
-        await node.exec(['ip', 'link', 'set', node.interfaces[1], 'mtu', String(TRUNK_MTU)]);
-        const controller = await FakeController.start(node);
-        controllers.push(controller);
-        const address = { host: '127.0.0.1', port: controller.port };
-        agents.push(await AgentProcess.start(node, { controllers: [address], fastPath }));
-        peers.push(await controller.device());
-      }
     });
-    afterAll(async () => {
-      for (const agent of agents) await agent.stop();
-      for (const controller of controllers) await controller.close();
-      await net?.close();
-    });
+    afterAll(() => lab?.stop());
 
     test.each([
       ['two labels', mpls],
       ['backbone headers', pbb],
     ])('TCP passes under %s', async (_, rules) => {
       const all = { command: FlowModCommand.DELETE, table_id: 255 };
-      for (const peer of peers) await peer.entries(all, ...rules);
-      const { h1, h2 } = net.hosts;
+      for (const peer of lab.peers) await peer.entries(all, ...rules);
+      const { h1, h2 } = lab.net.hosts;
       const server = h2.spawn(['iperf3', '-s', '-1', '--forceflush'], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });

@@ -69,7 +69,7 @@ const connected = (openflow: string) =>
   );
 
 const ping = (count = 3) =>
-  net.hosts.h1.exec(['ping', '-c', String(count), '-i', '0.2', '-W', '10', net.hosts.h2.ip]);
+  net.hosts.h1.exec(['ping', '-c', String(count), '-i', '0.05', '-W', '10', net.hosts.h2.ip]);
 
 describeNetwork(
   'an ordinary switch (Open vSwitch) under our controller',

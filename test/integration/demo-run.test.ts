@@ -4,7 +4,7 @@ import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { describe, expect, type TestContext, test } from 'vitest';
 import type { DemoResult } from '../../cli/demo/result.ts';
 import { NETNS_DIR } from '../../mininet/owner.ts';
 import { exec } from '../../mininet/run.ts';
@@ -14,17 +14,14 @@ import { describeNetwork } from '../support/suites.ts';
 const FLOWCELL = join(import.meta.dirname, '../../bin/flowcell');
 const QUICK = ['--connections', '4', '--megabytes', '20'];
 
-let runDir: string;
-const started: ChildProcess[] = [];
-beforeEach(async () => {
-  runDir = await mkdtemp(join(tmpdir(), 'flowcell-demo-test-'));
-});
-afterEach(async () => {
-  for (const child of started.splice(0)) child.kill('SIGKILL');
-  await rm(runDir, { recursive: true, force: true });
-});
+const env = (runDir: string) => ({ ...process.env, FLOWCELL_RUN_DIR: runDir });
 
-const env = () => ({ ...process.env, FLOWCELL_RUN_DIR: runDir });
+/** A folder for the test's own demo, removed when it is over. */
+async function ownRunDir({ onTestFinished }: TestContext): Promise<string> {
+  const runDir = await mkdtemp(join(tmpdir(), 'flowcell-demo-test-'));
+  onTestFinished(() => rm(runDir, { recursive: true, force: true }));
+  return runDir;
+}
 
 /** Namespaces of demos there are, by the pid in their names. */
 async function namespacesOf(pid: number): Promise<string[]> {
@@ -33,13 +30,20 @@ async function namespacesOf(pid: number): Promise<string[]> {
 
 const running = (pids: readonly number[]) => pids.filter(isRunning);
 
-/** Starts a demo and waits until it says this. */
-async function startUntil(word: string, ...options: string[]): Promise<ChildProcess> {
+/** Starts a demo and waits until it says this; it is killed when the test is over. */
+async function startUntil(
+  word: string,
+  { onTestFinished }: TestContext,
+  runDir: string,
+  ...options: string[]
+): Promise<ChildProcess> {
   const child = spawn(FLOWCELL, ['demo', '--json', ...QUICK, ...options], {
-    env: env(),
+    env: env(runDir),
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  started.push(child);
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+  });
   const reader = createInterface({ input: child.stdout! });
   return await new Promise((resolve, reject) => {
     reader.on('line', (line) => {
@@ -50,7 +54,8 @@ async function startUntil(word: string, ...options: string[]): Promise<ChildProc
 }
 
 /** A demo that has shown everything and stays up. */
-const kept = () => startUntil('Ctrl-C ends it', '--keep');
+const kept = (context: TestContext, runDir: string) =>
+  startUntil('Ctrl-C ends it', context, runDir, '--keep');
 
 function lastLine(text: string): DemoResult {
   return JSON.parse(text.trimEnd().split('\n').at(-1)!);
@@ -73,15 +78,17 @@ function expectGood(result: DemoResult): void {
 }
 
 describeNetwork('flowcell demo', () => {
-  test('runs to a good end and leaves nothing behind', async () => {
-    const { stdout } = await exec([FLOWCELL, 'demo', '--json', ...QUICK], { env: env() });
+  test('runs to a good end and leaves nothing behind', async (context) => {
+    const runDir = await ownRunDir(context);
+    const { stdout } = await exec([FLOWCELL, 'demo', '--json', ...QUICK], { env: env(runDir) });
     expectGood(lastLine(stdout));
     expect(stdout).not.toContain('\x1b');
     expect(await readdir(runDir)).toEqual([]);
   });
 
-  test('while it stays up, the listing commands show it; Ctrl-C ends it and leaves nothing', async () => {
-    const demo = await kept();
+  test('while it stays up, the listing commands show it; Ctrl-C ends it and leaves nothing', async (context) => {
+    const runDir = await ownRunDir(context);
+    const demo = await kept(context, runDir);
     const pids = descendants(demo.pid!);
     // Controller, agent, its sandbox host, two servers, the reaper.
     expect(pids.length).toBeGreaterThanOrEqual(6);
@@ -104,58 +111,65 @@ describeNetwork('flowcell demo', () => {
     });
   });
 
-  test.each(['port 3', 'controller runs', 'cells warm', 'TCP:', 'killed'])(
-    'Ctrl-C leaves nothing, whatever it was doing (%s)',
-    async (word) => {
-      const demo = await startUntil(word);
+  // Nothing here depends on how fast a demo is, and much of its time it waits.
+  describe.concurrent('ended early', () => {
+    test.for(['port 3', 'controller runs', 'cells warm', 'TCP:', 'killed'])(
+      'Ctrl-C leaves nothing, whatever it was doing (%s)',
+      async (word, context) => {
+        const runDir = await ownRunDir(context);
+        const demo = await startUntil(word, context, runDir);
+        const pids = descendants(demo.pid!);
+        const end = once(demo, 'close');
+        demo.kill('SIGINT');
+        expect(await end).toEqual([130, null]);
+        expect(await namespacesOf(demo.pid!)).toEqual([]);
+        expect(await readdir(runDir)).toEqual([]);
+        expect(running(pids)).toEqual([]);
+      },
+    );
+
+    test('killed -9 it leaves neither namespaces nor processes', async (context) => {
+      // Everything that it starts is there.
+      const demo = await startUntil('killed', context, await ownRunDir(context), '--keep');
+      expect(await namespacesOf(demo.pid!)).toHaveLength(4);
       const pids = descendants(demo.pid!);
+      demo.kill('SIGKILL');
+      await expect.poll(() => namespacesOf(demo.pid!), { timeout: 30_000 }).toEqual([]);
+      await expect.poll(() => running(pids), { timeout: 30_000 }).toEqual([]);
+    });
+
+    test('an agent that dies under it ends it with the reason', async (context) => {
+      const runDir = await ownRunDir(context);
+      const demo = await kept(context, runDir);
+      const pids = descendants(demo.pid!);
+      const { stdout: pid } = await exec(['pgrep', '-f', `agent .*--run-dir ${runDir}`]);
+      let said = '';
+      demo.stdout!.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+      });
       const end = once(demo, 'close');
-      demo.kill('SIGINT');
-      expect(await end).toEqual([130, null]);
-      expect(await namespacesOf(demo.pid!)).toEqual([]);
+      process.kill(Number(pid), 'SIGKILL');
+      expect(await end).toEqual([1, null]);
+      expect(lastLine(said)).toMatchObject({
+        ok: false,
+        error: expect.stringContaining('the agent ended (SIGKILL)'),
+      });
+      // Its sandbox host ends itself when it notices.
+      await expect.poll(() => running(pids), { timeout: 30_000 }).toEqual([]);
       expect(await readdir(runDir)).toEqual([]);
-      expect(running(pids)).toEqual([]);
-    },
-  );
-
-  test('killed -9 it leaves neither namespaces nor processes', async () => {
-    const demo = await kept();
-    expect(await namespacesOf(demo.pid!)).toHaveLength(4);
-    const pids = descendants(demo.pid!);
-    demo.kill('SIGKILL');
-    await expect.poll(() => namespacesOf(demo.pid!), { timeout: 30_000 }).toEqual([]);
-    await expect.poll(() => running(pids), { timeout: 30_000 }).toEqual([]);
+    });
   });
 
-  test('an agent that dies under it ends it with the reason', async () => {
-    const demo = await kept();
-    const pids = descendants(demo.pid!);
-    const { stdout: pid } = await exec(['pgrep', '-f', `agent .*--run-dir ${runDir}`]);
-    let said = '';
-    demo.stdout!.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-    });
-    const end = once(demo, 'close');
-    process.kill(Number(pid), 'SIGKILL');
-    expect(await end).toEqual([1, null]);
-    expect(lastLine(said)).toMatchObject({
-      ok: false,
-      error: expect.stringContaining('the agent ended (SIGKILL)'),
-    });
-    // Its sandbox host ends itself when it notices.
-    await expect.poll(() => running(pids), { timeout: 30_000 }).toEqual([]);
-    expect(await readdir(runDir)).toEqual([]);
-  });
-
-  test('runs without root in a user namespace', async ({ skip }) => {
+  test('runs without root in a user namespace', async (context) => {
+    const runDir = await ownRunDir(context);
     const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
     const possible = await exec([...asNobody, 'unshare', '--user', '--map-root-user', '--net', 'true'], {
       anyExit: true,
     });
-    if (possible.code !== 0) skip('this kernel has no user namespaces for everyone');
+    if (possible.code !== 0) context.skip('this kernel has no user namespaces for everyone');
     await chown(runDir, 65534, 65534);
     const { stdout } = await exec([...asNobody, FLOWCELL, 'demo', '--json', ...QUICK], {
-      env: { ...env(), HOME: runDir },
+      env: { ...env(runDir), HOME: runDir },
     });
     expectGood(lastLine(stdout));
     expect(await readdir(runDir)).toEqual([]);

@@ -65,6 +65,9 @@ describeNetwork('uploaded programs', ['ping'], () => {
   const steadyFlow = async () => {
     steady = await Probe.start(lab.hosts.h3, lab.hosts.h1.ip, ECHO_PORT);
   };
+  /** Packets to a hostile program: of those without an answer at the end none comes any more. */
+  const openHostile = (port: number, perSecond?: number) =>
+    Probe.open(lab.hosts.h1, lab.hosts.h2.ip, port, perSecond, 100);
   const dropped = async () =>
     (await lab.agentGet<{ dispatcher: { dropped: Record<string, number> } }>('/counters')).dispatcher.dropped;
 
@@ -84,7 +87,7 @@ describeNetwork('uploaded programs', ['ping'], () => {
     ['eats memory', 105, 'memory'],
   ])('one that %s is ended and gets another cell, other flows lose nothing', async (_what, port, reason) => {
     await steadyFlow();
-    const hostile = Probe.open(lab.hosts.h1, lab.hosts.h2.ip, port, 50);
+    const hostile = openHostile(port, 50);
     expect(await lab.event('killed', await lab.rule(udpTo(port)))).toMatchObject({ reason });
     // The next packet asks again, and leads to a cell of its own.
     await lab.event('killed', await lab.rule(udpTo(port), 1));
@@ -101,7 +104,7 @@ describeNetwork('uploaded programs', ['ping'], () => {
     'one that %s is put in quarantine: its flow is dropped and counted',
     async (_what, port, end, reason) => {
       await steadyFlow();
-      const hostile = Probe.open(lab.hosts.h1, lab.hosts.h2.ip, port);
+      const hostile = openHostile(port);
       const cookie = await lab.rule(udpTo(port));
       expect(await lab.event(end, cookie)).toMatchObject({ reason });
       await lab.event('quarantined', cookie);
@@ -126,7 +129,7 @@ describeNetwork('uploaded programs', ['ping'], () => {
     async (_what, port) => {
       await steadyFlow();
       const [pid, restarts] = [await lab.hostPid(), await lab.hostRestarts()];
-      const hostile = Probe.open(lab.hosts.h1, lab.hosts.h2.ip, port, 20);
+      const hostile = openHostile(port, 20);
       const cookie = await lab.rule(udpTo(port));
       expect(await lab.event('killed', cookie)).toMatchObject({ reason: 'cpu' });
       if (port === 108) await lab.event('quarantined', cookie);
@@ -156,7 +159,7 @@ describeNetwork('uploaded programs', ['ping'], () => {
     'one that %s while it is loaded gets no cell, and does not keep others from theirs',
     async (_what, port, deaths) => {
       const restarts = await lab.hostRestarts();
-      const hostile = Probe.open(lab.hosts.h1, lab.hosts.h2.ip, port, 20);
+      const hostile = openHostile(port, 20);
       const failed = await lab.event('failed', await lab.rule(udpTo(port)));
       expect(failed).toMatchObject({ reason: 'bad_program', detail: expect.stringContaining('not loaded') });
       // It is not tried again for each of the flow's packets.

@@ -7,7 +7,7 @@ import type net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type ExecResult, stop } from '../../mininet/run.ts';
-import { type NetNode, type Network, type Switch, singleSwitch } from '../../mininet/topology.ts';
+import { type NetNode, type Network, type Switch, singleSwitch, topology } from '../../mininet/topology.ts';
 import {
   decode,
   encode,
@@ -343,6 +343,10 @@ export const ping = (from: NetNode, to: string, count = 1, ...more: string[]): P
 export const pingInVain = (from: NetNode, to: string): Promise<ExecResult> =>
   from.exec(['ping', '-q', '-c1', '-W1', to], { anyExit: true });
 
+/** One echo request, without waiting for an answer: what it leads to in the switch is what is awaited. */
+export const echoRequest = (from: NetNode, to: string): Promise<ExecResult> =>
+  from.exec(['ping', '-q', '-c1', '-W0.01', to], { anyExit: true });
+
 /** A cell that may take nearly as long as any may for one run: on a busy machine its time runs while others have the CPU. */
 export const PATIENT_CELL = { run_ms: 900 } as const;
 
@@ -398,6 +402,46 @@ export async function switchLab(
     return { ...controlled, net, stop };
   } catch (error) {
     await net.close();
+    throw error;
+  }
+}
+
+/** Numbers of the ports of a trunkLab's switches: to the host, and to each other. */
+export const HOST = 1;
+export const TRUNK = 2;
+
+export interface TrunkLab {
+  net: Network<'s1' | 's2', 'h1' | 'h2'>;
+  /** Those of s1 and of s2. */
+  peers: readonly [Peer, Peer];
+  stop(): Promise<void>;
+}
+
+/** Two controlled switches with a host each, and between them a trunk of this MTU, bytes; `stop` ends it all. */
+export async function trunkLab(mtu: number, options: Record<string, unknown> = {}): Promise<TrunkLab> {
+  const net = await topology({
+    switches: { s1: {}, s2: {} },
+    hosts: { h1: {}, h2: {} },
+    links: [
+      ['h1', 's1'],
+      ['h2', 's2'],
+      ['s1', 's2'],
+    ],
+  });
+  const started: Controlled[] = [];
+  const stop = async () => {
+    for (const one of started) await one.stop();
+    await net.close();
+  };
+  try {
+    const { s1, s2 } = net.switches;
+    for (const node of [s1, s2]) {
+      await node.configure([`link set ${node.interfaces[TRUNK - 1]} mtu ${mtu}`]);
+      started.push(await control(node, options));
+    }
+    return { net, peers: [started[0].peer, started[1].peer], stop };
+  } catch (error) {
+    await stop();
     throw error;
   }
 }

@@ -352,8 +352,10 @@ export class Probe {
     return probe;
   }
 
-  static open(from: Host, to: string, port: number, perSecond = 200): Probe {
-    return new Probe(new Traffic(from, ['udp-probe', to, port, perSecond, ++Probe.#source]));
+  /** `patienceMs`: how long finish() waits for answers that are missing; short where they will not come. */
+  static open(from: Host, to: string, port: number, perSecond = 200, patienceMs?: number): Probe {
+    const patience = patienceMs === undefined ? [] : [patienceMs];
+    return new Probe(new Traffic(from, ['udp-probe', to, port, perSecond, ++Probe.#source, ...patience]));
   }
 
   private constructor(traffic: Traffic) {

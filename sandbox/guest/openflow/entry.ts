@@ -42,6 +42,26 @@ export interface Compiled {
   readonly groups: readonly number[];
 }
 
+/** Of an entry that applies these actions and does nothing else; compileInstructions() fills in the rest. */
+export function newCompiled(apply?: readonly Op[]): {
+  -readonly [name in keyof Compiled]: Compiled[name];
+} {
+  return {
+    apply,
+    clear: false,
+    write: undefined,
+    writesMetadata: false,
+    metadataHi: 0,
+    metadataLo: 0,
+    metadataMaskHi: 0,
+    metadataMaskLo: 0,
+    goto: -1,
+    meter: 0,
+    importance: 0,
+    groups: NO_GROUPS,
+  };
+}
+
 /** What instructions may refer to. */
 export interface References {
   hasGroup(id: number): boolean;
@@ -263,20 +283,7 @@ export function compileInstructions(
     hasGroup: (id) => references.hasGroup(id),
   };
   const seen = new Set<string>();
-  const compiled: { -readonly [name in keyof Compiled]: Compiled[name] } = {
-    apply: undefined,
-    clear: false,
-    write: undefined,
-    writesMetadata: false,
-    metadataHi: 0,
-    metadataLo: 0,
-    metadataMaskHi: 0,
-    metadataMaskLo: 0,
-    goto: -1,
-    meter: 0,
-    importance: 0,
-    groups: NO_GROUPS,
-  };
+  const compiled = newCompiled();
   for (const instruction of instructions) {
     if (seen.has(instruction.type)) {
       throw badInstruction(BadInstructionCode.UNSUP_INST, `${instruction.type} twice in one entry`);

@@ -9,7 +9,8 @@
 import { FLOWCELL_EXPERIMENTER, OFP_VERSION, PacketInReason, Port } from '../../../openflow/index.ts';
 import { K, KEY_WORDS } from '../../../packet/index.ts';
 import { OP, type Op, ORDER } from './actions.ts';
-import { type Compiled, FlowEntry, NO_GROUPS, TABLES } from './entry.ts';
+import { u16 } from './edit-bytes.ts';
+import { FlowEntry, newCompiled, TABLES } from './entry.ts';
 
 /** ofp_flow_mod (OpenFlow 1.3.5, section 7.3.4.1): offsets in the message. */
 const AT = { TABLE: 24, COMMAND: 25, PRIORITY: 30, BUFFER: 32, FLAGS: 44, MATCH: 48 } as const;
@@ -40,10 +41,10 @@ export function readPlainAdd(b: Uint8Array): FlowEntry | undefined {
     word(b, AT.BUFFER) !== -1 ||
     b[AT.FLAGS] !== 0 ||
     b[AT.FLAGS + 1] !== 0 ||
-    half(b, AT.MATCH) !== OFPMT_OXM
+    u16(b, AT.MATCH) !== OFPMT_OXM
   )
     return undefined;
-  const matchEnd = AT.MATCH + half(b, AT.MATCH + 2);
+  const matchEnd = AT.MATCH + u16(b, AT.MATCH + 2);
   let at = AT.MATCH + MATCH_HEAD;
   // In this order, as every encoder has them; each once.
   let value = ALL_PACKETS;
@@ -60,11 +61,11 @@ export function readPlainAdd(b: Uint8Array): FlowEntry | undefined {
   }
   if (at !== matchEnd) return undefined;
   at = (at + 7) & ~7;
-  const priority = half(b, AT.PRIORITY);
+  const priority = u16(b, AT.PRIORITY);
   let apply: Op[] | undefined;
   if (at < length) {
     if (length < at + APPLY_HEAD) return undefined;
-    if (half(b, at) !== OFPIT_APPLY_ACTIONS || half(b, at + 2) !== length - at) return undefined;
+    if (u16(b, at) !== OFPIT_APPLY_ACTIONS || u16(b, at + 2) !== length - at) return undefined;
     apply = readOutputs(b, at + APPLY_HEAD, mask === ALL_PACKETS && priority === 0);
     if (apply === undefined) return undefined;
   }
@@ -74,11 +75,11 @@ export function readPlainAdd(b: Uint8Array): FlowEntry | undefined {
     cookieHi: word(b, 8),
     cookieLo: word(b, 12),
     flags: 0,
-    idleTimeout: half(b, 26),
-    hardTimeout: half(b, 28),
+    idleTimeout: u16(b, 26),
+    hardTimeout: u16(b, 28),
     value,
     mask,
-    compiled: compiledOf(apply),
+    compiled: newCompiled(apply),
     source: b,
   });
 }
@@ -100,27 +101,6 @@ function readOutputs(b: Uint8Array, start: number, tableMiss: boolean): Op[] | u
 
 function outputOp(code: number, a: number): Op {
   return { code, order: ORDER.output, a, b: 0, c: 0, d: 0 };
-}
-
-function compiledOf(apply: readonly Op[] | undefined): Compiled {
-  return {
-    apply,
-    clear: false,
-    write: undefined,
-    writesMetadata: false,
-    metadataHi: 0,
-    metadataLo: 0,
-    metadataMaskHi: 0,
-    metadataMaskLo: 0,
-    goto: -1,
-    meter: 0,
-    importance: 0,
-    groups: NO_GROUPS,
-  };
-}
-
-function half(b: Uint8Array, at: number): number {
-  return (b[at] << 8) | b[at + 1];
 }
 
 /** Signed. */
