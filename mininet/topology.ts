@@ -311,7 +311,7 @@ async function carrier(node: NetNode, interfaces = node.interfaces): Promise<voi
 }
 
 /** How long the kernel may take to bring all links up. */
-const CARRIER_TIMEOUT_MS = 5000;
+const CARRIER_TIMEOUT_MS = 30_000;
 
 function hint(error: unknown): unknown {
   if (error instanceof CommandError && /not permitted|Permission denied/i.test(error.message)) {

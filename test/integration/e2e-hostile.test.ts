@@ -3,6 +3,7 @@ import { type NewFlowsReport, serve, Traffic } from '../../cli/demo/hosts.ts';
 import type { Match } from '../../openflow/index.ts';
 import type { TestProgram } from '../support/e2e-controller.ts';
 import { Lab, Probe, type RuleView, udpTo, until } from '../support/e2e-lab.ts';
+import { PATIENT_RUN_MS } from '../support/e2e-switch.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const ECHO_PORT = 7;
@@ -37,8 +38,8 @@ const deaf = program('Array.prototype.lastIndexOf.call({ length: 2 ** 53 - 1 }, 
 const throws = program('throw { get message() { for (;;); } };');
 
 const PROGRAMS: TestProgram[] = [
-  { port: 101, name: 'echo', code: echo },
-  { port: 102, name: 'forward', code: forward },
+  { port: 101, name: 'echo', code: echo, runMs: PATIENT_RUN_MS },
+  { port: 102, name: 'forward', code: forward, runMs: PATIENT_RUN_MS },
   { port: 103, name: 'for-ever', code: forEver },
   { port: 104, name: 'for-ever-once', code: `${forEver}//`, onFailure: 'quarantine' },
   { port: 105, name: 'leak', code: leak, runMs: 1000 },

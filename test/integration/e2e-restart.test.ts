@@ -11,6 +11,7 @@ import {
   until,
   WAIT_MS,
 } from '../support/e2e-lab.ts';
+import { PATIENT_RUN_MS } from '../support/e2e-switch.ts';
 import { descendants } from '../support/processes.ts';
 import { describeNetwork } from '../support/suites.ts';
 
@@ -67,7 +68,7 @@ describeNetwork('what is killed (-9) and comes back', ['ping'], () => {
 
   test('the controller: flows lose nothing, and it knows them again when it is back', async () => {
     const code = 'flowcell.program({ packet(p) { p.output(p.inPort === 1 ? 2 : 1); } });';
-    await start({ programs: [{ port: UPLOAD_PORT, name: 'forward', code }] });
+    await start({ programs: [{ port: UPLOAD_PORT, name: 'forward', code, runMs: PATIENT_RUN_MS }] });
     await serve(lab.hosts.h2, 'udp-echo', UPLOAD_PORT);
     const flow = await probe();
     const uploaded = await Probe.start(lab.hosts.h1, lab.hosts.h2.ip, UPLOAD_PORT);

@@ -3,8 +3,8 @@
  * the learning switch gets all others. Options as JSON in the first argument.
  */
 
-import { learningSwitch } from '../../apps/learning-switch.ts';
 import { Controller, defineApp, FIVE_TUPLE_FIELDS } from '../../controller/index.ts';
+import learningSwitch from './e2e-switch.ts';
 
 export interface TestProgram {
   /** UDP port of its flows' servers. */
@@ -50,7 +50,7 @@ const controller = await Controller.start({
   port,
   host: '127.0.0.1',
   runDir,
-  apps: [testPrograms, learningSwitch()],
+  apps: [testPrograms, learningSwitch],
   // That a program does not load is known before its flow is given up for having waited too long.
   dispatch: { query_timeout_ms: 10_000 },
 });

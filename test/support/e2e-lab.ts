@@ -18,13 +18,12 @@ const ROOT = join(import.meta.dirname, '../..');
 const FLOWCELL = join(ROOT, 'bin/flowcell');
 const NODE = join(ROOT, 'bin/node');
 const TEST_CONTROLLER = join(import.meta.dirname, 'e2e-controller.ts');
+const SWITCH = join(import.meta.dirname, 'e2e-switch.ts');
 
 const CONTROLLER_PORT = 6653;
 const DATAPATH = '0000000000000001';
 /** Longer than anything takes on a machine with other work; what is awaited is awaited no longer than it takes. */
 export const WAIT_MS = 40_000;
-/** Flows that are over keep their cells while a test looks at them, however long it takes. */
-const IDLE_S = 300;
 
 export interface CellView {
   id: number;
@@ -179,7 +178,7 @@ export class Lab {
       programs === undefined
         ? [
             ...[FLOWCELL, 'controller', '--host', '127.0.0.1', '--port', String(CONTROLLER_PORT)],
-            ...['--idle-timeout', String(IDLE_S), '--run-dir', this.runDir, '--log-level', 'warn'],
+            ...['--app', SWITCH, '--run-dir', this.runDir, '--log-level', 'warn'],
           ]
         : [NODE, TEST_CONTROLLER, JSON.stringify({ port: CONTROLLER_PORT, runDir: this.runDir, programs })];
     this.controller = new Service(this.net.switches.s1, this.controllerSocket, argv);
