@@ -32,7 +32,7 @@ _HERE = os.path.dirname(os.path.abspath((lambda: None).__code__.co_filename))
 # Seconds: for a process to answer for the first time, to carry out a request, and to end.
 _START_S = 30
 _ANSWER_S = 20
-_END_S = 10
+_END_S = 30
 
 
 class FlowcellError(Exception):
