@@ -53,8 +53,6 @@ export default defineConfig({
           // One file at a time, after the unit tests: they share the machine's cores and time real packets.
           fileParallelism: false,
           maxWorkers: 1,
-          // Of tests that wait most of their time and say so.
-          maxConcurrency: 2,
           testTimeout: 120_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },

@@ -10,9 +10,10 @@ import type {
   ProgramImage,
   Verdict,
 } from '../sandbox/client/types.ts';
-import { type Asker, CellControl, type CellReply, type ControlCounters } from './cell-control.ts';
+import { CellControl } from './cell-control.ts';
+import type { Asker, CellReply, ControlCounters } from './cell-conversation.ts';
 
-export type { CellReply } from './cell-control.ts';
+export type { CellReply } from './cell-conversation.ts';
 
 import { CellLog } from './cell-log.ts';
 import type { Clock } from './clock.ts';

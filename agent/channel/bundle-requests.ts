@@ -1,7 +1,7 @@
 /** BUNDLE_CONTROL and BUNDLE_ADD_MESSAGE, and what a commit does: one transaction of one cell, then changes of ports. */
 import { decode, type MessageOf, messageXid, OFP_VERSION, OpenFlowError } from '../../openflow/index.ts';
 import { BundleCtrlType } from '../../openflow/v14/constants.ts';
-import { headOf } from '../cell-control.ts';
+import { headOf } from '../cell-conversation.ts';
 import type { Logged } from '../cell-log.ts';
 import { type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';

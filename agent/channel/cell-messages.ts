@@ -10,7 +10,7 @@ import {
   OFP_VERSION,
   OpenFlowError,
 } from '../../openflow/index.ts';
-import { headOf, type Request } from '../cell-control.ts';
+import { headOf, type Request } from '../cell-conversation.ts';
 import type { Logged } from '../cell-log.ts';
 import { type CellRecord, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';

@@ -7,7 +7,7 @@ import {
   OpenFlowError,
   Port,
 } from '../../openflow/index.ts';
-import { headOf } from '../cell-control.ts';
+import { headOf } from '../cell-conversation.ts';
 import { type CellRecord, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Dispatcher } from '../dispatcher/dispatcher.ts';
 import { FRAME_CAPACITY, type Frame, type FramePool } from '../ports/frames.ts';

@@ -10,7 +10,7 @@ import {
   OpenFlowError,
   TableConfigFlag,
 } from '../../openflow/index.ts';
-import type { Asker } from '../cell-control.ts';
+import type { Asker } from '../cell-conversation.ts';
 import { type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
 import { type Clock, SYSTEM_TIME, type Time } from '../clock.ts';
 import type { Dispatcher } from '../dispatcher/dispatcher.ts';

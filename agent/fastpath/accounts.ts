@@ -1,5 +1,5 @@
 /** Packets that the kernel counted, for all that counts packets; and what cells are told of them. */
-import type { PathCredit } from '../cell-control.ts';
+import type { PathCredit } from '../cell-conversation.ts';
 import type { CellRecord } from '../cells.ts';
 import type { CachedFlow, CellFlows, Credit } from './cached-flow.ts';
 import type { Kernel } from './options.ts';

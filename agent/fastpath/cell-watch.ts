@@ -7,7 +7,7 @@ import {
   TableConfigFlag,
 } from '../../openflow/index.ts';
 import { compileMatch } from '../../sandbox/match.ts';
-import type { ControlWatch } from '../cell-control.ts';
+import type { ControlWatch } from '../cell-conversation.ts';
 import type { CellRecord } from '../cells.ts';
 import type { FastPath } from './fast-path.ts';
 

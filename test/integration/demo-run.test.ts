@@ -4,7 +4,7 @@ import { chown, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { describe, expect, type TestContext, test } from 'vitest';
+import { expect, type TestContext, test } from 'vitest';
 import type { DemoResult } from '../../cli/demo/result.ts';
 import { NETNS_DIR } from '../../mininet/owner.ts';
 import { exec } from '../../mininet/run.ts';
@@ -111,53 +111,50 @@ describeNetwork('flowcell demo', () => {
     });
   });
 
-  // Nothing here depends on how fast a demo is, and much of its time it waits.
-  describe.concurrent('ended early', () => {
-    test.for(['port 3', 'controller runs', 'cells warm', 'TCP:', 'killed'])(
-      'Ctrl-C leaves nothing, whatever it was doing (%s)',
-      async (word, context) => {
-        const runDir = await ownRunDir(context);
-        const demo = await startUntil(word, context, runDir);
-        const pids = descendants(demo.pid!);
-        const end = once(demo, 'close');
-        demo.kill('SIGINT');
-        expect(await end).toEqual([130, null]);
-        expect(await namespacesOf(demo.pid!)).toEqual([]);
-        expect(await readdir(runDir)).toEqual([]);
-        expect(running(pids)).toEqual([]);
-      },
-    );
-
-    test('killed -9 it leaves neither namespaces nor processes', async (context) => {
-      // Everything that it starts is there.
-      const demo = await startUntil('killed', context, await ownRunDir(context), '--keep');
-      expect(await namespacesOf(demo.pid!)).toHaveLength(4);
-      const pids = descendants(demo.pid!);
-      demo.kill('SIGKILL');
-      await expect.poll(() => namespacesOf(demo.pid!), { timeout: 30_000 }).toEqual([]);
-      await expect.poll(() => running(pids), { timeout: 30_000 }).toEqual([]);
-    });
-
-    test('an agent that dies under it ends it with the reason', async (context) => {
+  test.for(['port 3', 'controller runs', 'cells warm', 'TCP:', 'killed'])(
+    'Ctrl-C leaves nothing, whatever it was doing (%s)',
+    async (word, context) => {
       const runDir = await ownRunDir(context);
-      const demo = await kept(context, runDir);
+      const demo = await startUntil(word, context, runDir);
       const pids = descendants(demo.pid!);
-      const { stdout: pid } = await exec(['pgrep', '-f', `agent .*--run-dir ${runDir}`]);
-      let said = '';
-      demo.stdout!.setEncoding('utf8').on('data', (text: string) => {
-        said += text;
-      });
       const end = once(demo, 'close');
-      process.kill(Number(pid), 'SIGKILL');
-      expect(await end).toEqual([1, null]);
-      expect(lastLine(said)).toMatchObject({
-        ok: false,
-        error: expect.stringContaining('the agent ended (SIGKILL)'),
-      });
-      // Its sandbox host ends itself when it notices.
-      await expect.poll(() => running(pids), { timeout: 30_000 }).toEqual([]);
+      demo.kill('SIGINT');
+      expect(await end).toEqual([130, null]);
+      expect(await namespacesOf(demo.pid!)).toEqual([]);
       expect(await readdir(runDir)).toEqual([]);
+      expect(running(pids)).toEqual([]);
+    },
+  );
+
+  test('killed -9 it leaves neither namespaces nor processes', async (context) => {
+    // Everything that it starts is there.
+    const demo = await startUntil('killed', context, await ownRunDir(context), '--keep');
+    expect(await namespacesOf(demo.pid!)).toHaveLength(4);
+    const pids = descendants(demo.pid!);
+    demo.kill('SIGKILL');
+    await expect.poll(() => namespacesOf(demo.pid!), { timeout: 30_000 }).toEqual([]);
+    await expect.poll(() => running(pids), { timeout: 30_000 }).toEqual([]);
+  });
+
+  test('an agent that dies under it ends it with the reason', async (context) => {
+    const runDir = await ownRunDir(context);
+    const demo = await kept(context, runDir);
+    const pids = descendants(demo.pid!);
+    const { stdout: pid } = await exec(['pgrep', '-f', `agent .*--run-dir ${runDir}`]);
+    let said = '';
+    demo.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
     });
+    const end = once(demo, 'close');
+    process.kill(Number(pid), 'SIGKILL');
+    expect(await end).toEqual([1, null]);
+    expect(lastLine(said)).toMatchObject({
+      ok: false,
+      error: expect.stringContaining('the agent ended (SIGKILL)'),
+    });
+    // Its sandbox host ends itself when it notices.
+    await expect.poll(() => running(pids), { timeout: 30_000 }).toEqual([]);
+    expect(await readdir(runDir)).toEqual([]);
   });
 
   test('runs without root in a user namespace', async (context) => {

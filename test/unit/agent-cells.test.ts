@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { CellControl, type Request } from '../../agent/cell-control.ts';
+import { CellControl } from '../../agent/cell-control.ts';
+import type { Request } from '../../agent/cell-conversation.ts';
 import { CellLog, type FlowMod, type Logged } from '../../agent/cell-log.ts';
 import { Barriers } from '../../agent/channel/barriers.ts';
 import {
