@@ -196,29 +196,31 @@ export const filterProgram = (maps: CacheMaps): Uint8Array => {
   return code.assemble();
 };
 
-/** skb_store_bytes of `length` bytes of the entry. */
-const storeBytes = (code: Assembler, to: number, field: number, length: number): Assembler =>
+/** skb_store_bytes of what is at base + offset. */
+const store = (
+  code: Assembler,
+  to: number,
+  base: Register,
+  offset: number,
+  length: number,
+  flags: number,
+): Assembler =>
   code
     .aluRegister('mov', 1, 6)
     .alu('mov', 2, to)
-    .aluRegister('mov', 3, 8)
-    .alu('add', 3, field)
+    .aluRegister('mov', 3, base)
+    .alu('add', 3, offset)
     .alu('mov', 4, length)
-    .alu('mov', 5, 0)
+    .alu('mov', 5, flags)
     .call('skb_store_bytes')
     .jumpIf('ne', 0, 0, 'drop');
 
-/** Of the stack, as `storeBytes`. */
+/** Of the entry; what that does to checksums its differences say. */
+const storeBytes = (code: Assembler, to: number, field: number, length: number): Assembler =>
+  store(code, to, 8, field, length, 0);
+
 const storeStack = (code: Assembler, to: number, at: number, length: number): Assembler =>
-  code
-    .aluRegister('mov', 1, 6)
-    .alu('mov', 2, to)
-    .aluRegister('mov', 3, FP)
-    .alu('add', 3, at)
-    .alu('mov', 4, length)
-    .alu('mov', 5, BPF_F_RECOMPUTE_CSUM)
-    .call('skb_store_bytes')
-    .jumpIf('ne', 0, 0, 'drop');
+  store(code, to, FP, at, length, BPF_F_RECOMPUTE_CSUM);
 
 /** Executes what follows only if the entry has this edit. r7 holds the edits. */
 const unless = (code: Assembler, edit: number, label: string): Assembler =>
