@@ -12,6 +12,7 @@ import {
   Group,
   GroupType,
   type Match,
+  type MessageInit,
   type MessageInitOf,
   type MessageOf,
   Port,
@@ -346,6 +347,66 @@ describeNetwork('the kernel fast path', () => {
       if (expected.length > 0) expect(packet_count).toBe(BigInt(sent));
       expect(byte_count).toBe(packet_count * BigInt(frame.length));
       testers.clear();
+    });
+
+    /** What depends on more than the key: which bucket is next or live, how much there was, room in a queue. */
+    test.each<[string, MessageInit[], Entry]>([
+      [
+        'a group that selects',
+        [
+          {
+            type: 'group_mod',
+            command: 0,
+            group_type: GroupType.SELECT,
+            group_id: 2,
+            buckets: [{ weight: 1, actions: [out(2)] }],
+          },
+        ],
+        entry({ in_port: 1 }, [{ type: 'group', group_id: 2 }]),
+      ],
+      [
+        'a group that fails over',
+        [
+          {
+            type: 'group_mod',
+            command: 0,
+            group_type: GroupType.FF,
+            group_id: 3,
+            buckets: [2, 3].map((port) => ({ watch_port: port, actions: [out(port)] })),
+          },
+        ],
+        entry({ in_port: 1 }, [{ type: 'group', group_id: 3 }]),
+      ],
+      [
+        'a meter',
+        [
+          {
+            type: 'meter_mod',
+            command: 0,
+            flags: 1,
+            meter_id: 4,
+            bands: [{ type: 'drop', rate: 1_000_000, burst_size: 1_000_000 }],
+          },
+        ],
+        {
+          match: { in_port: 1 },
+          instructions: [
+            { type: 'meter', meter_id: 4 },
+            { type: 'apply_actions', actions: [out(2)] },
+          ],
+        },
+      ],
+      ['a queue', [], entry({ in_port: 1 }, [{ type: 'set_queue', queue_id: 5 }, out(2)])],
+    ])('leaves to the cell: %s', async (_, before, rule) => {
+      lab.peer.send(...before);
+      await lab.peer.entries(rule);
+      const frame = flow(50);
+      const inserted = (await counters())?.inserted;
+      for (let i = 0; i < 8; i++) await testers.pass(1, frame, [[2, frame]]);
+      expect((await counters())?.inserted).toBe(inserted);
+      expect((await flowStats())[0].packet_count).toBe(8n);
+      for (const { group_id, group_type } of before.filter((message) => message.type === 'group_mod'))
+        lab.peer.send({ type: 'group_mod', command: 2, group_type, group_id });
     });
 
     test('the packet whose TTL runs out goes to the controller, whatever the kernel does with the others', async () => {
