@@ -5,6 +5,7 @@
  */
 import { Assembler, type Register } from './assembler.ts';
 import {
+  COPY_TPID,
   COUNTER,
   DECISION,
   EDIT,
@@ -36,6 +37,8 @@ const SKB = {
   IFINDEX: 40,
   GSO_SIZE: 176,
 } as const;
+
+const networkOrder = (type: number): number => ((type & 0xff) << 8) | (type >> 8);
 
 const ETH_HEADER = 14;
 /** Network order, as a little-endian machine reads them. */
@@ -299,6 +302,25 @@ const l4Sum = (code: Assembler, field: number, pseudo: boolean, done: string): A
     .label(done);
 };
 
+/** A copy as it leaves for the agent, which knows it by its tag. */
+const copyToController = (code: Assembler): Assembler =>
+  code
+    .load(4, 9, 8, ENTRY.CONTROLLER)
+    .jumpIf('eq', 9, 0, 'copied')
+    .aluRegister('mov', 1, 6)
+    .alu('mov', 2, networkOrder(COPY_TPID))
+    .load(4, 3, 8, ENTRY.CONTROLLER_TAG)
+    .call('skb_vlan_push')
+    .jumpIf('ne', 0, 0, 'drop')
+    .aluRegister('mov', 1, 6)
+    .aluRegister('mov', 2, 9)
+    .alu('mov', 3, 0)
+    .call('clone_redirect')
+    .aluRegister('mov', 1, 6)
+    .call('skb_vlan_pop')
+    .jumpIf('ne', 0, 0, 'drop')
+    .label('copied');
+
 const count = (code: Assembler, maps: CacheMaps): Assembler =>
   lookUp(code, maps.counters, INDEX_AT)
     .jumpIf('eq', 0, 0, 'next')
@@ -338,6 +360,7 @@ export const forwardProgram = (maps: CacheMaps): Uint8Array => {
   unless(code, EDIT.L4_SUM, 'output');
   l4Sum(code, ENTRY.L4_ADDRESS_SUM, true, 'address sum');
   l4Sum(code, ENTRY.L4_SUM, false, 'l4 sum').label('output');
+  copyToController(code);
   for (let i = 0; i < MAX_COPIES; i++) {
     code
       .load(4, 2, 8, ENTRY.COPIES + 4 * i)
