@@ -168,7 +168,14 @@ export class Agent {
           : {
               limits: fastPath === true ? undefined : fastPath,
               wireOf,
-              open: (flows) => this.#kernelPorts.open(flows, this.ports.list),
+              open: (flows, copied) =>
+                this.#kernelPorts.open(flows, this.ports.list, {
+                  copied,
+                  lost: () => this.core.fastPath?.flush(),
+                  loop: this.loop,
+                  pool,
+                  logger,
+                }),
             },
       logger,
     });
@@ -298,12 +305,11 @@ export class Agent {
       channel,
       fastPath,
     } = this.core;
-    fastPath?.fold();
     return {
       dispatcher: dispatcher.counters,
       hold: { held: holding.held, refused: holding.refused },
       admission: admission.counters,
-      fast_path: fastPath && { state: fastPath.state, flows: fastPath.size, ...fastPath.counters },
+      fast_path: fastPath?.view(),
       setups: { waiting: setups.waiting, ...setups.counters },
       rules: {
         size: rules.size,

@@ -122,6 +122,7 @@ export class AgentCore {
         clock,
         cellWithoutRule: () => this.dispatcher.cellWithoutRule,
         mayUse: (tenant, port) => this.output.mayUse(tenant, port),
+        handle: (cell, tenant, verdict) => this.output.handle(cell, tenant, verdict),
         logger,
       });
     this.cells.fastPath = this.fastPath;

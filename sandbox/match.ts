@@ -223,24 +223,16 @@ function formatValue(field: Field, value: bigint): number | bigint | string {
   }
 }
 
-/**
- * The part of the key that tells flows apart before there is a rule: `in_port` and the given fields (bit n:
- * OXM basic field n) with their prerequisites.
- *
- * Fields that share key words cannot be told apart by one mask: with L4 ports in `fields`, ICMP type and code
- * count as well. Use `FlowMasks` for the exact mask of each kind of packet.
- */
-export function fieldsToMask(fields: bigint): Uint32Array {
-  return maskOf(withPrerequisites(fields | 1n));
-}
-
 function maskOf(fields: Field[]): Uint32Array {
   const mask = new Uint32Array(KEY_WORDS);
   for (const field of fields) putField(field, (1n << BigInt(field.bits)) - 1n, mask);
   return mask;
 }
 
-/** The exact masks for a choice of flow fields, one for each kind of packet (Ethernet type and protocol). */
+/**
+ * Which part of the key tells flows apart before there is a rule: `in_port` and the given fields (bit n: OXM basic field n)
+ * with their prerequisites. An exact mask for each kind of packet (Ethernet type and protocol), since fields share words.
+ */
 export class FlowMasks {
   private readonly fields: Field[];
   private readonly masks = new Map<number, Uint32Array>();

@@ -22,6 +22,8 @@ export interface CachedFlow {
   readonly path: number;
   readonly inPort: Port;
   readonly outputs: readonly Port[];
+  /** The controller gets a copy of each packet. */
+  readonly copy: ControllerCopy | undefined;
   /** Bytes of VLAN tag that its packets come in with, and bytes they grow by. */
   readonly tagBytes: number;
   readonly growth: number;
@@ -42,6 +44,21 @@ export interface CachedFlow {
   next: CachedFlow | undefined;
 }
 
+/** What a packet-in says besides the packet. */
+export interface ControllerCopy {
+  reason: number;
+  tableId: number;
+  cookie: bigint;
+  metadata: bigint;
+}
+
+/** A head as a record has it (Verdict). */
+export interface HeadOfRecord {
+  headOffset: number;
+  headLength: number;
+  headConsumed: number;
+}
+
 /** Packets of a path that its cell has not been told of. */
 export interface Credit {
   packets: number;
@@ -60,9 +77,15 @@ export class CellFlows {
   frame: Frame | undefined;
   readonly ports = new Uint32Array(MAX_OUTPUTS);
   count = 0;
-  /** They all have one head and no queue, and there are not too many. */
+  /** All outputs have one head and no queue, there are not too many, and no more than one packet-in. */
   plain = true;
-  headOffset = 0;
+  readonly head: HeadOfRecord = { headOffset: 0, headLength: 0, headConsumed: 0 };
+  /** There is a packet-in among them; what it says, and its head. */
+  toController = false;
+  readonly copy: ControllerCopy & HeadOfRecord = {
+    ...{ reason: 0, tableId: 0, cookie: 0n, metadata: 0n },
+    ...{ headOffset: 0, headLength: 0, headConsumed: 0 },
+  };
 
   add(flow: CachedFlow): void {
     this.flows.add(flow);

@@ -3,7 +3,7 @@
  * changes that their verdicts came from; and everything that counts packets counts theirs (docs/fast-path.md).
  */
 import { extractKey } from '../../packet/index.ts';
-import { DATA_MAX, SLOT_FLAG } from '../../sandbox/channel/layout.ts';
+import { DATA_MAX, SLOT_FLAG, TX_KIND } from '../../sandbox/channel/layout.ts';
 import type { Verdict } from '../../sandbox/client/types.ts';
 import type { CompiledMatch } from '../../sandbox/match.ts';
 import type { CellRecord } from '../cells.ts';
@@ -14,6 +14,7 @@ import type { Port } from '../ports/port.ts';
 import { answerRelease, fold, MONOTONIC, merged, newCounters, tellCredits, tellMany } from './accounts.ts';
 import { BpfError } from './bpf-error.ts';
 import { type CachedFlow, CachedFlows, CellFlows, newDispatchKey, newKey } from './cached-flow.ts';
+import { Copies } from './copies.ts';
 import { Elephants } from './elephants.ts';
 import { collect, EntryMaker } from './entry-maker.ts';
 import { emptyShape, hashOf, REVERSE_HEAD, reverseHead, shapeOf, writeKey } from './flow-key.ts';
@@ -54,6 +55,7 @@ export class FastPath {
   /** BPF cannot be had here: said once, and not tried again. */
   #unavailable = false;
   #free: number[] = [];
+  readonly #copies: Copies;
   /** Taken out since the last sweep: packets may be going by their entries still, and are counted then. */
   #leaving: CachedFlow[] = [];
   #foldedAt = 0;
@@ -63,6 +65,7 @@ export class FastPath {
     this.#limits = { ...DEFAULT_FAST_PATH, ...options.limits };
     this.#except = new Set(this.#limits.exceptTenants);
     this.#maker = new EntryMaker(options);
+    this.#copies = new Copies(options.handle);
     this.#elephants = new Elephants(this.#limits.threshold, this.#limits.windowMs);
   }
 
@@ -75,6 +78,19 @@ export class FastPath {
     return this.#kernel === undefined ? 'waiting' : 'running';
   }
 
+  /** Everything that is counted, up to now. */
+  view() {
+    this.fold();
+    return {
+      state: this.state,
+      flows: this.size,
+      ...this.counters,
+      /** Copies of packets that the kernel forwarded, for the controller; and those there was no room for. */
+      copies: this.#copies.taken,
+      lostCopies: this.#kernel?.lostCopies() ?? 0,
+    };
+  }
+
   /** A record from a cell, before its frame is let go. */
   observe(cell: CellRecord, verdict: Verdict<Frame>): void {
     if (this.#unavailable) return;
@@ -85,7 +101,14 @@ export class FastPath {
       return;
     }
     if (state?.frame === frame) collect(state, verdict);
-    if (verdict.cacheable && (frame.flags & SLOT_FLAG.PACKET_OUT) === 0 && this.#mayCache(cell))
+    // A packet that goes to the controller alone is the cell's.
+    const isPacketIn = verdict.kind === TX_KIND.TO_CONTROLLER && state?.frame !== frame;
+    if (
+      verdict.cacheable &&
+      !isPacketIn &&
+      (frame.flags & SLOT_FLAG.PACKET_OUT) === 0 &&
+      this.#mayCache(cell)
+    )
       this.#consider(cell, verdict);
     if (state !== undefined) state.frame = undefined;
   }
@@ -171,8 +194,10 @@ export class FastPath {
 
   /** A few times a second. */
   sweep(now: number): void {
+    if (this.#leaving.length > 0) this.#copies.take(this.#kernel);
     for (const flow of this.#leaving.splice(0)) {
       this.#fold(flow);
+      this.#copies.delete(flow);
       this.#free.push(flow.index);
     }
     if (now - this.#foldedAt < FOLD_MS) return;
@@ -240,6 +265,10 @@ export class FastPath {
     }
     const kernel = this.#kernel ?? this.#open();
     if (kernel === undefined) return false;
+    if (this.#maker.copy !== undefined && !this.#copies.begin(kernel, entry)) {
+      this.counters.inexpressible++;
+      return false;
+    }
     const index = this.#place(cell.tenant);
     if (index === undefined) return false;
     const flow = this.#install(kernel, cell, verdict.path, { index, hash, inPort, entry });
@@ -291,6 +320,7 @@ export class FastPath {
       path,
       inPort,
       outputs: [...this.#maker.outputs],
+      copy: this.#maker.copy,
       tagBytes: this.#shape.l3 - UNTAGGED_L3,
       growth: this.#maker.growth,
       edited: new DataView(entry.buffer).getUint32(ENTRY.EDITS, true) !== 0,
@@ -302,11 +332,13 @@ export class FastPath {
       isReverse: twin !== undefined,
       next: undefined,
     };
+    this.#copies.add(flow, entry);
     try {
       kernel.insert(key, index, entry);
     } catch (error) {
       if (!(error instanceof BpfError)) throw error;
       this.counters.failed++;
+      this.#copies.delete(flow);
       this.#free.push(index);
       return undefined;
     }
@@ -336,7 +368,7 @@ export class FastPath {
     const { open, logger } = this.#options;
     const { flows } = this.#limits;
     try {
-      this.#kernel = open(flows);
+      this.#kernel = open(flows, this.#copies.copied);
     } catch (error) {
       this.#unavailable = true;
       logger.warn({ err: error }, 'no kernel fast path here: every packet goes through its cell');
@@ -378,6 +410,7 @@ export class FastPath {
 
   #remove(flow: CachedFlow, why: 'evicted' | 'idle' | 'flushed'): void {
     this.#kernel?.remove(flow.key);
+    if (flow.copy !== undefined) this.#copies.take(this.#kernel);
     this.#fold(flow);
     this.counters[why]++;
     this.#flows.delete(flow);

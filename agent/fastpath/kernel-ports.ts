@@ -1,10 +1,13 @@
 /** The kernel's half of a device's flow cache at the device's ports, which come and go. */
+import type { Logger } from 'pino';
 import type { InterfacePort } from '../ports/interface-port.ts';
 import { PacketPort } from '../ports/packet-socket.ts';
 import { Rtnetlink } from '../ports/rtnetlink.ts';
+import { PortError } from '../ports/socket.ts';
 import { type Attachment, attachFilter, attachIngress, detachFilter } from './attach.ts';
+import { CopyTap, type CopyTapOptions } from './copy-tap.ts';
 import { KernelCache } from './maps.ts';
-import type { Kernel, Wire } from './options.ts';
+import type { CopySink, Kernel, Wire } from './options.ts';
 
 /** Only what comes from a packet socket passes the kernel's ingress. */
 export const wireOf = (port: object): Wire | undefined =>
@@ -12,11 +15,21 @@ export const wireOf = (port: object): Wire | undefined =>
     ? { index: port.index, mtu: port.mtu }
     : undefined;
 
+/** Where copies of packets go, and what taking them needs. */
+export interface Copying extends Omit<CopyTapOptions, 'gone'> {
+  readonly copied: CopySink;
+  /** There can be no copies any more. */
+  readonly lost: () => void;
+  readonly logger: Logger;
+}
+
 export class KernelPorts {
   readonly #clsact: boolean;
   #cache: KernelCache | undefined;
   #rtnetlink: Rtnetlink | undefined;
   readonly #attached = new Map<InterfacePort, Attachment>();
+  /** Made when the first flow of which the controller gets copies is worth an entry; null: there can be none. */
+  #tap: CopyTap | null | undefined;
 
   /** `clsact`: as on kernels without tcx. */
   constructor(clsact = false) {
@@ -24,7 +37,7 @@ export class KernelPorts {
   }
 
   /** Throws BpfError and PortError; then nothing is attached. */
-  open(flows: number, ports: readonly InterfacePort[]): Kernel {
+  open(flows: number, ports: readonly InterfacePort[], copying: Copying): Kernel {
     const cache = new KernelCache(flows);
     this.#cache = cache;
     try {
@@ -41,6 +54,9 @@ export class KernelPorts {
       packets: (index) => cache.packets(index),
       bytes: (index) => cache.bytes(index),
       lastMs: (index) => cache.lastMs(index),
+      copiesTo: () => this.#copyTap(copying)?.index,
+      takeCopies: () => this.#tap?.take(),
+      lostCopies: () => this.#lostCopies(),
       close: () => this.#close(),
     };
   }
@@ -65,8 +81,40 @@ export class KernelPorts {
     attachment.detach();
   }
 
+  #copyTap({ copied, lost, loop, pool, logger }: Copying): CopyTap | null {
+    if (this.#tap !== undefined || this.#rtnetlink === undefined) return this.#tap ?? null;
+    const doWithout = (why: object, what: string) => {
+      this.#tap = null;
+      logger.warn(why, `${what}: packets that the controller gets as well go through their cells`);
+    };
+    try {
+      const gone = () => {
+        doWithout({}, 'the TAP device for copies is gone');
+        // It may be found out while a flow is being taken out.
+        queueMicrotask(lost);
+      };
+      this.#tap = new CopyTap(this.#rtnetlink, { loop, pool, gone }, copied);
+    } catch (error) {
+      if (!(error instanceof PortError)) throw error;
+      doWithout({ err: error }, 'no TAP device for copies');
+    }
+    return this.#tap ?? null;
+  }
+
+  #lostCopies(): number {
+    try {
+      return this.#tap?.lost ?? 0;
+    } catch (error) {
+      // It has just gone.
+      if (error instanceof PortError) return 0;
+      throw error;
+    }
+  }
+
   #close(): void {
     for (const port of [...this.#attached.keys()]) this.detach(port);
+    this.#tap?.close();
+    this.#tap = undefined;
     this.#cache?.close();
     this.#cache = undefined;
     this.#rtnetlink?.close();

@@ -57,8 +57,14 @@ export const ENTRY = {
   /** Where the L4 checksum is in the frame, and BPF_F_* flags for changing it. */
   L4_SUM_AT: 180,
   L4_SUM_FLAGS: 184,
+  /** Interface that a copy for the controller leaves by, tagged with the number of the entry; 0: there is none. */
+  CONTROLLER: 188,
+  CONTROLLER_TAG: 192,
 } as const;
-export const ENTRY_BYTES = 192;
+export const ENTRY_BYTES = 200;
+/** Outer tag (TPID) of copies for the controller; its TCI, 16 bits, is the entry's number. */
+export const COPY_TPID = 0x88a8;
+export const MAX_COPY_TAG = 0xffff;
 export const MAX_COPIES = 7;
 
 export const EDIT = {

@@ -2,8 +2,9 @@
 import type { Logger } from 'pino';
 import type { CellRecord } from '../cells.ts';
 import type { Clock } from '../clock.ts';
-import type { PortSet } from '../dispatcher/output.ts';
+import type { OutputVerdict, PortSet } from '../dispatcher/output.ts';
 import type { RuleTable } from '../dispatcher/rules.ts';
+import type { Frame } from '../ports/frames.ts';
 import type { Port } from '../ports/port.ts';
 
 /** The kernel's maps and programs (maps.ts); tests have others. */
@@ -14,8 +15,17 @@ export interface Kernel {
   packets(index: number): number;
   bytes(index: number): number;
   lastMs(index: number): number;
+  /** Interface for copies of packets that the controller is to have; undefined: there can be none. */
+  copiesTo(): number | undefined;
+  /** Hands on all copies that have been made. */
+  takeCopies(): void;
+  /** Copies that there was no room for; 0 without an interface. */
+  lostCopies(): number;
   close(): void;
 }
+
+/** Takes the copy of a packet that went by the entry of this number; the frame is the caller's again after that. */
+export type CopySink = (index: number, frame: Frame) => void;
 
 /** The network interface behind a port. */
 export interface Wire {
@@ -56,6 +66,8 @@ export interface FastPathOptions {
   /** Undefined: packets of or for this port are not the kernel's. */
   wireOf(port: Port): Wire | undefined;
   /** Makes maps and programs and puts them at the ports. Throws BpfError or PortError. */
-  open(flows: number): Kernel;
+  open(flows: number, copied: CopySink): Kernel;
+  /** Carries out a verdict: a packet-in about a packet that the kernel forwarded. */
+  handle(cell: number, tenant: number, verdict: OutputVerdict): void;
   readonly logger: Logger;
 }

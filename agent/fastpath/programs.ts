@@ -5,6 +5,7 @@
  */
 import { Assembler, type Register } from './assembler.ts';
 import {
+  COPY_TPID,
   COUNTER,
   DECISION,
   EDIT,
@@ -36,6 +37,8 @@ const SKB = {
   IFINDEX: 40,
   GSO_SIZE: 176,
 } as const;
+
+const networkOrder = (type: number): number => ((type & 0xff) << 8) | (type >> 8);
 
 const ETH_HEADER = 14;
 /** Network order, as a little-endian machine reads them. */
@@ -196,29 +199,31 @@ export const filterProgram = (maps: CacheMaps): Uint8Array => {
   return code.assemble();
 };
 
-/** skb_store_bytes of `length` bytes of the entry. */
-const storeBytes = (code: Assembler, to: number, field: number, length: number): Assembler =>
+/** skb_store_bytes of what is at base + offset. */
+const store = (
+  code: Assembler,
+  to: number,
+  base: Register,
+  offset: number,
+  length: number,
+  flags: number,
+): Assembler =>
   code
     .aluRegister('mov', 1, 6)
     .alu('mov', 2, to)
-    .aluRegister('mov', 3, 8)
-    .alu('add', 3, field)
+    .aluRegister('mov', 3, base)
+    .alu('add', 3, offset)
     .alu('mov', 4, length)
-    .alu('mov', 5, 0)
+    .alu('mov', 5, flags)
     .call('skb_store_bytes')
     .jumpIf('ne', 0, 0, 'drop');
 
-/** Of the stack, as `storeBytes`. */
+/** Of the entry; what that does to checksums its differences say. */
+const storeBytes = (code: Assembler, to: number, field: number, length: number): Assembler =>
+  store(code, to, 8, field, length, 0);
+
 const storeStack = (code: Assembler, to: number, at: number, length: number): Assembler =>
-  code
-    .aluRegister('mov', 1, 6)
-    .alu('mov', 2, to)
-    .aluRegister('mov', 3, FP)
-    .alu('add', 3, at)
-    .alu('mov', 4, length)
-    .alu('mov', 5, BPF_F_RECOMPUTE_CSUM)
-    .call('skb_store_bytes')
-    .jumpIf('ne', 0, 0, 'drop');
+  store(code, to, FP, at, length, BPF_F_RECOMPUTE_CSUM);
 
 /** Executes what follows only if the entry has this edit. r7 holds the edits. */
 const unless = (code: Assembler, edit: number, label: string): Assembler =>
@@ -297,6 +302,25 @@ const l4Sum = (code: Assembler, field: number, pseudo: boolean, done: string): A
     .label(done);
 };
 
+/** A copy as it leaves for the agent, which knows it by its tag. */
+const copyToController = (code: Assembler): Assembler =>
+  code
+    .load(4, 9, 8, ENTRY.CONTROLLER)
+    .jumpIf('eq', 9, 0, 'copied')
+    .aluRegister('mov', 1, 6)
+    .alu('mov', 2, networkOrder(COPY_TPID))
+    .load(4, 3, 8, ENTRY.CONTROLLER_TAG)
+    .call('skb_vlan_push')
+    .jumpIf('ne', 0, 0, 'drop')
+    .aluRegister('mov', 1, 6)
+    .aluRegister('mov', 2, 9)
+    .alu('mov', 3, 0)
+    .call('clone_redirect')
+    .aluRegister('mov', 1, 6)
+    .call('skb_vlan_pop')
+    .jumpIf('ne', 0, 0, 'drop')
+    .label('copied');
+
 const count = (code: Assembler, maps: CacheMaps): Assembler =>
   lookUp(code, maps.counters, INDEX_AT)
     .jumpIf('eq', 0, 0, 'next')
@@ -336,6 +360,7 @@ export const forwardProgram = (maps: CacheMaps): Uint8Array => {
   unless(code, EDIT.L4_SUM, 'output');
   l4Sum(code, ENTRY.L4_ADDRESS_SUM, true, 'address sum');
   l4Sum(code, ENTRY.L4_SUM, false, 'l4 sum').label('output');
+  copyToController(code);
   for (let i = 0; i < MAX_COPIES; i++) {
     code
       .load(4, 2, 8, ENTRY.COPIES + 4 * i)

@@ -87,6 +87,11 @@ export class BurstReceiver {
     return BURST;
   }
 
+  /** Gives back the frames that stand ready. */
+  close(): void {
+    for (const frame of this.#frames.splice(0)) this.#pool.release(frame);
+  }
+
   #deliver(i: number, inPort: number, counters: PortCounters, sink: FrameSink): void {
     const at = i * MMSG_WORDS;
     const length = this.#headers[at + MMSG.LEN] - VNET_HDR_BYTES;

@@ -28,8 +28,6 @@ import {
 export const SLOT_BYTES = 2048;
 /** A block is what the kernel allocates in one piece. */
 const BLOCK_BYTES = 8 * PAGE_BYTES;
-/** Least number of slots: one block of them. */
-export const MIN_SLOTS = BLOCK_BYTES / SLOT_BYTES;
 
 const SLOT_WORDS = SLOT_BYTES / 4;
 /** struct tpacket2_hdr, in words; the last two are pairs of 16 bits. */

@@ -1,6 +1,6 @@
 /** Requests to rtnetlink, answered at once by the kernel: setting interfaces up and down, reading traffic classes. */
 import { closeFd, errnoName } from '../../sandbox/sys/libc.ts';
-import { AF_NETLINK, EINTR, errno, PortError, SOCK_CLOEXEC, SOCK_RAW, sys } from './socket.ts';
+import { AF_NETLINK, addressOf, EINTR, errno, PortError, SOCK_CLOEXEC, SOCK_RAW, sys } from './socket.ts';
 
 export const NETLINK_ROUTE = 0;
 export const NLMSG_HEADER = 16;
@@ -22,8 +22,15 @@ const RTM_GETTCLASS = 42;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_STATS64 = 23;
+/** struct rtnl_link_stats64. */
+const STATS64_TX_DROPPED = 56;
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
+
+const SIOCGIFINDEX = 0x8933;
+const IFREQ_BYTES = 40;
+const IFNAMSIZ = 16;
 
 const TCA_KIND = 1;
 const TCA_OPTIONS = 2;
@@ -182,13 +189,31 @@ export class Rtnetlink {
 
   /** An interface as it is now. Throws PortError FC_NETLINK, for one that is gone too. */
   link(index: number): Interface | undefined {
-    const body = new DataView(new ArrayBuffer(IFINFOMSG));
-    body.setInt32(4, index, true);
     let found: Interface | undefined;
-    this.#request(RTM_GETLINK, NLM_F_ACK, body, (message) => {
+    this.#link(index, (message) => {
       found ??= parseLink(message);
     });
     return found;
+  }
+
+  /** The index of an interface. Throws PortError FC_NETLINK. */
+  indexOf(name: string): number {
+    const request = new Uint8Array(new ArrayBuffer(IFREQ_BYTES));
+    request.set(new TextEncoder().encode(name).subarray(0, IFNAMSIZ - 1));
+    if (sys.ioctl(this.fd, SIOCGIFINDEX, addressOf(request)) < 0) throw failure(`finding ${name}`, errno());
+    return new DataView(request.buffer).getInt32(IFNAMSIZ, true);
+  }
+
+  /** Packets that an interface was given and did not send. Throws PortError FC_NETLINK. */
+  txDropped(index: number): number {
+    let dropped = 0;
+    this.#link(index, (message) => {
+      for (const [type, value] of attributes(message, NLMSG_HEADER + IFINFOMSG)) {
+        if (type === IFLA_STATS64 && value.byteLength >= STATS64_TX_DROPPED + 8)
+          dropped = Number(value.getBigUint64(STATS64_TX_DROPPED, true));
+      }
+    });
+    return dropped;
   }
 
   /** The HTB classes of an interface that packets can be put in. Throws PortError FC_NETLINK. */
@@ -210,6 +235,12 @@ export class Rtnetlink {
 
   close(): void {
     closeFd(this.fd);
+  }
+
+  #link(index: number, each: (message: DataView) => void): void {
+    const body = new DataView(new ArrayBuffer(IFINFOMSG));
+    body.setInt32(4, index, true);
+    this.#request(RTM_GETLINK, NLM_F_ACK, body, each);
   }
 
   /** Sends a request and reads its answer to the end, which the kernel has ready when send() returns. */

@@ -28,11 +28,14 @@ const check = (result: number, what: string, name: string): void => {
       : error === 'EBUSY' || error === 'EINVAL'
         ? ' There may be an interface of that name that is no free TAP device.'
         : '';
-  throw new PortError('FC_PORT_OPEN', `Local port ${name}: ${what} failed (${error}).${hint}`);
+  throw new PortError('FC_PORT_OPEN', `TAP device ${name}: ${what} failed (${error}).${hint}`);
 };
 
-/** Makes the device, or takes over the TAP of that name. Throws PortError FC_PORT_OPEN. */
-const openTap = (name: string): number => {
+/**
+ * Makes the device, or takes over the TAP of that name, in which the kernel puts a number for %d. Throws PortError
+ * FC_PORT_OPEN.
+ */
+export const openTap = (name: string): { fd: number; name: string } => {
   const { O_RDWR, O_NONBLOCK } = constants;
   let fd: number;
   try {
@@ -40,11 +43,11 @@ const openTap = (name: string): number => {
   } catch (error) {
     throw new PortError(
       'FC_PORT_OPEN',
-      `Local port ${name}: no TAP devices here (${(error as Error).message}).`,
+      `TAP device ${name}: there are none here (${(error as Error).message}).`,
     );
   }
+  const request = new Uint8Array(new ArrayBuffer(IFREQ_BYTES));
   try {
-    const request = new Uint8Array(new ArrayBuffer(IFREQ_BYTES));
     request.set(new TextEncoder().encode(name));
     new DataView(request.buffer).setUint16(FLAGS_OFFSET, IFF_TAP_NO_PI_VNET_HDR, true);
     check(sys.ioctl(fd, TUNSETIFF, addressOf(request)), 'making the TAP device', name);
@@ -53,7 +56,7 @@ const openTap = (name: string): number => {
     closeSync(fd);
     throw error;
   }
-  return fd;
+  return { fd, name: new TextDecoder().decode(request.subarray(0, request.indexOf(0))) };
 };
 
 export class TapPort extends InterfacePort {
@@ -66,7 +69,7 @@ export class TapPort extends InterfacePort {
 
   /** Makes the device; open() is for when its interface is known. Throws PortError FC_PORT_OPEN. */
   create(): void {
-    this.fd = openTap(this.name);
+    this.fd = openTap(this.name).fd;
   }
 
   /** For a TAP made by somebody else after ours was taken away. */

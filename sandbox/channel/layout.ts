@@ -103,19 +103,22 @@ export const TX = {
   KIND: 0,
   /** Which receive slot the packet came in (0 .. RX_SLOTS-1). */
   SLOT: 1,
-  /** OUTPUT: OpenFlow port number or reserved port (IN_PORT, FLOOD, ALL, LOCAL). TO_CONTROLLER: ofp_packet_in_reason. */
+  /**
+   * OUTPUT: OpenFlow port number or reserved port (IN_PORT, FLOOD, ALL, LOCAL). TO_CONTROLLER: ofp_packet_in_reason |
+   * table << 8.
+   */
   PORT: 2,
   /** Where the packet's head is now: byte offset in the region, and its length. */
   HEAD_OFFSET: 3,
   HEAD_LEN: 4,
   /** How many bytes of the received frame that head stands for; the agent appends frame[HEAD_CONSUMED..]. */
   HEAD_CONSUMED: 5,
-  /** OUTPUT: the queue of the port, or NO_QUEUE. */
-  QUEUE: 6,
-  TABLE_ID: 7,
   /** With CACHEABLE: the path through the tables, 0: not named; and how many messages the cell had seen that may change verdicts. */
-  PATH: 7,
-  MODIFICATIONS: 8,
+  PATH: 6,
+  MODIFICATIONS: 7,
+  /** OUTPUT: the queue of the port, or NO_QUEUE. */
+  QUEUE: 8,
+  /** TO_CONTROLLER. */
   COOKIE_LO: 8,
   COOKIE_HI: 9,
   METADATA_LO: 10,

@@ -215,7 +215,7 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
     if (frame === null) return `record for slot ${slot}, which holds no packet`;
     verdict.kind = kind;
     verdict.last = (kindWord & TX_FLAG.LAST) !== 0;
-    verdict.cacheable = (kindWord & TX_FLAG.CACHEABLE) !== 0 && kind !== TX_KIND.TO_CONTROLLER;
+    verdict.cacheable = (kindWord & TX_FLAG.CACHEABLE) !== 0;
     if (verdict.cacheable) {
       verdict.path = words[at + TX.PATH]! >>> 0;
       verdict.modifications = words[at + TX.MODIFICATIONS]!;
@@ -245,7 +245,8 @@ export class HostCell<F extends FrameRef> implements CellHandle<F> {
       if (kind === TX_KIND.OUTPUT) {
         verdict.queue = words[at + TX.QUEUE]!;
       } else {
-        verdict.tableId = words[at + TX.TABLE_ID]! & 0xff;
+        verdict.tableId = (verdict.port >>> 8) & 0xff;
+        verdict.port &= 0xff;
         verdict.cookie = u64(words[at + TX.COOKIE_LO]!, words[at + TX.COOKIE_HI]!);
         verdict.metadata = u64(words[at + TX.METADATA_LO]!, words[at + TX.METADATA_HI]!);
       }

@@ -181,11 +181,11 @@ export class PacketView implements Packet {
   ): void {
     this.sent = true;
     const { transmit } = this;
-    transmit.record(TX_KIND.TO_CONTROLLER, reason, this.bytes, this.offset, this.length, this.consumed);
+    const why = Math.min(reason, 0xff) | ((tableId & 0xff) << 8);
+    transmit.record(TX_KIND.TO_CONTROLLER, why, this.bytes, this.offset, this.length, this.consumed);
     const at = transmit.recordAt;
     if (at < 0) return;
     const words = transmit.recordWords;
-    words[at + TX.TABLE_ID] = tableId;
     words[at + TX.COOKIE_LO] = cookieLo;
     words[at + TX.COOKIE_HI] = cookieHi;
     words[at + TX.METADATA_LO] = metadataLo;

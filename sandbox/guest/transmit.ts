@@ -18,7 +18,6 @@ import {
   TX,
   TX_FLAG,
   TX_KIND,
-  TX_KIND_MASK,
   TX_OFFSET,
   TX_RECORDS,
   TX_WORDS,
@@ -172,7 +171,7 @@ export class Transmit {
     const words = spills ? this.spill! : this.words;
     const at = spills ? (this.spilled - 1) * TX_WORDS : this.last;
     words[at + TX.KIND] |= TX_FLAG.LAST | flags;
-    if (flags !== 0 && (words[at + TX.KIND] & TX_KIND_MASK) !== TX_KIND.TO_CONTROLLER) {
+    if (flags !== 0) {
       words[at + TX.PATH] = path;
       words[at + TX.MODIFICATIONS] = modifications;
     }

@@ -1,5 +1,13 @@
 /** What a switch does with packets and says of them, when the kernel forwards them and when it does not. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Clock } from '../../agent/clock.ts';
+import { mapFrames } from '../../agent/ports/frame-memory.ts';
+import { FramePool } from '../../agent/ports/frames.ts';
+import { BurstReceiver } from '../../agent/ports/receive.ts';
+import { Rtnetlink } from '../../agent/ports/rtnetlink.ts';
+import { TapPort } from '../../agent/ports/tap.ts';
+import { inNamespace } from '../../bench/lib/wire.ts';
+import { type Network, singleSwitch } from '../../mininet/topology.ts';
 import {
   type ActionInit,
   CellReason,
@@ -12,15 +20,17 @@ import {
   Group,
   GroupType,
   type Match,
+  type MessageInit,
   type MessageInitOf,
   type MessageOf,
+  PacketInReason,
   Port,
   Table,
 } from '../../openflow/index.ts';
-import { ethernet, ipv4, ipv6, tcp, udp, vlan } from '../../packet/index.ts';
+import { ethernet, fold16, ipv4, ipv6, sum16, tcp, udp, vlan } from '../../packet/index.ts';
 import { PollLoop } from '../../sandbox/sys/loop.ts';
 import { TesterPort } from '../conformance/tester-port.ts';
-import { PATIENT_CELL, type SwitchLab, switchLab } from '../support/agent-lab.ts';
+import { type Controlled, control, PATIENT_CELL, type SwitchLab, switchLab } from '../support/agent-lab.ts';
 import { describeNetwork } from '../support/suites.ts';
 
 const PORTS = [1, 2, 3];
@@ -57,6 +67,10 @@ const flow = (sport: number, more: Partial<Parameters<typeof ipv4>[0]> = {}): Ui
   ethernet({ type: 0x0800, payload: ipv4({ proto: 17, ...more, payload: udp({ src: sport, payload }) }) });
 const flow6 = (sport: number, more: Partial<Parameters<typeof ipv6>[0]> = {}): Uint8Array =>
   ethernet({ type: 0x86dd, payload: ipv6({ proto: 6, ...more, payload: tcp({ src: sport, payload }) }) });
+
+/** Four of one flow. */
+const DATAGRAMS = `const s = require('dgram').createSocket('udp4');
+s.bind(5555, () => { let n = 0; for (let i = 0; i < 4; i++) s.send('abc', 7, '10.0.0.2', () => { if (++n === 4) s.close(); }); });`;
 
 /** The same UDP frame the other way. */
 const turned = (frame: Uint8Array): Uint8Array => {
@@ -146,6 +160,8 @@ interface Counters {
     inserted: number;
     reversed: number;
     flushed: number;
+    copies: number;
+    lostCopies: number;
   };
 }
 
@@ -357,6 +373,132 @@ describeNetwork('the kernel fast path', () => {
       testers.clear();
     });
 
+    /** What depends on more than the key: which bucket is next or live, how much there was, room in a queue. */
+    test.each<[string, MessageInit[], Entry]>([
+      [
+        'a group that selects',
+        [
+          {
+            type: 'group_mod',
+            command: 0,
+            group_type: GroupType.SELECT,
+            group_id: 2,
+            buckets: [{ weight: 1, actions: [out(2)] }],
+          },
+        ],
+        entry({ in_port: 1 }, [{ type: 'group', group_id: 2 }]),
+      ],
+      [
+        'a group that fails over',
+        [
+          {
+            type: 'group_mod',
+            command: 0,
+            group_type: GroupType.FF,
+            group_id: 3,
+            buckets: [2, 3].map((port) => ({ watch_port: port, actions: [out(port)] })),
+          },
+        ],
+        entry({ in_port: 1 }, [{ type: 'group', group_id: 3 }]),
+      ],
+      [
+        'a meter',
+        [
+          {
+            type: 'meter_mod',
+            command: 0,
+            flags: 1,
+            meter_id: 4,
+            bands: [{ type: 'drop', rate: 1_000_000, burst_size: 1_000_000 }],
+          },
+        ],
+        {
+          match: { in_port: 1 },
+          instructions: [
+            { type: 'meter', meter_id: 4 },
+            { type: 'apply_actions', actions: [out(2)] },
+          ],
+        },
+      ],
+      ['a queue', [], entry({ in_port: 1 }, [{ type: 'set_queue', queue_id: 5 }, out(2)])],
+    ])('leaves to the cell: %s', async (_, before, rule) => {
+      lab.peer.send(...before);
+      await lab.peer.entries(rule);
+      const frame = flow(50);
+      const inserted = (await counters())?.inserted;
+      for (let i = 0; i < 8; i++) await testers.pass(1, frame, [[2, frame]]);
+      expect((await counters())?.inserted).toBe(inserted);
+      expect((await flowStats())[0].packet_count).toBe(8n);
+      for (const { group_id, group_type } of before.filter((message) => message.type === 'group_mod'))
+        lab.peer.send({ type: 'group_mod', command: 2, group_type, group_id });
+    });
+
+    test.each<[string, Uint8Array, ActionInit[], Uint8Array]>([
+      ['as it came', flow(60), [out(2), out(Port.CONTROLLER)], flow(60)],
+      ['in front of the ports', flow(61), [out(Port.CONTROLLER), out(3), out(2)], flow(61)],
+      [
+        'rewritten, with another tag',
+        vlan(flow(62), { vid: 9, pcp: 3 }),
+        [set('vlan_vid', 0x100a), out(2), out(Port.CONTROLLER)],
+        vlan(flow(62), { vid: 10, pcp: 3 }),
+      ],
+      [
+        'routed, IPv6',
+        flow6(63),
+        [{ type: 'dec_nw_ttl' }, set('tcp_dst', 9), out(Port.CONTROLLER), out(2)],
+        ethernet({
+          type: 0x86dd,
+          payload: ipv6({ proto: 6, hopLimit: 63, payload: tcp({ src: 63, dst: 9, payload }) }),
+        }),
+      ],
+    ])('the controller has a copy of each packet: %s', async (_, frame, actions, wanted) => {
+      await lab.peer.entries(
+        {
+          ...entry({ in_port: 1, ...matchOf(frame) }, []),
+          instructions: [
+            { type: 'write_metadata', metadata: 7n, metadata_mask: 0xffn },
+            { type: 'goto_table', table_id: 1 },
+          ],
+        },
+        entry(matchOf(frame), actions, { table_id: 1, cookie: 5n }),
+      );
+      const copiesBefore = (await counters())?.copies;
+      const ports = actions.flatMap((one) => (one.type === 'output' && one.port < 4 ? [one.port] : []));
+      const expected = ports.map((port): [number, Uint8Array] => [port, wanted]);
+      let sent = await cache(1, frame, expected);
+      for (let i = 0; i < 20; i++, sent++) await testers.pass(1, frame, expected);
+      for (let i = 0; i < sent; i++) {
+        const { data, ...message } = await lab.peer.next('packet_in');
+        expect(Buffer.from(data).toString('hex')).toBe(Buffer.from(wanted).toString('hex'));
+        expect(message).toMatchObject({
+          ...{ reason: PacketInReason.ACTION, table_id: 1, cookie: 5n, total_len: wanted.length },
+          match: { in_port: 1, metadata: 7n },
+        });
+      }
+      expect((await flowStats())[1].packet_count).toBe(BigInt(sent));
+      const { copies, lostCopies } = (await counters()) ?? {};
+      if (isOn) expect([copies! - copiesBefore! >= 10, lostCopies]).toEqual([true, 0]);
+      // One for each packet, and none besides.
+      expect(lab.peer.received.filter(({ type }) => type === 'packet_in')).toEqual([]);
+    });
+
+    test('a copy has its checksum, which the sender left to the switch', async () => {
+      await lab.peer.entries(entry({ in_port: 1, eth_type: 0x0800 }, [out(2), out(Port.CONTROLLER)]));
+      const { h1 } = lab.net.hosts;
+      await h1.configure([`neigh replace 10.0.0.2 lladdr 02:00:00:00:00:02 dev ${h1.interface}`]);
+      const before = (await counters())?.copies ?? 0;
+      for (let i = 0; isOn ? (await counters())!.copies === before : i < 2; i++) {
+        expect(i).toBeLessThan(20);
+        await h1.exec([process.execPath, '-e', DATAGRAMS]);
+        for (let k = 0; k < 4; k++) {
+          const { data } = await lab.peer.next('packet_in');
+          // The pseudo-header: addresses, protocol, length.
+          const sum = sum16(data, 26, 8) + data[23] + ((data[38] << 8) | data[39]);
+          expect(fold16(sum + sum16(data, 34, data.length - 34))).toBe(0xffff);
+        }
+      }
+    });
+
     test('the packet whose TTL runs out goes to the controller, whatever the kernel does with the others', async () => {
       await lab.peer.entries(entry({ in_port: 1 }, [{ type: 'dec_nw_ttl' }, out(2)]));
       await cache(1, flow(30), [[2, flow(30, { ttl: 63 })]]);
@@ -396,6 +538,89 @@ describeNetwork('the kernel fast path', () => {
       await config(0);
       await cache(1, frame, both);
       lab.peer.send({ type: 'group_mod', command: 2, group_type: 0, group_id: 1 });
+    });
+
+    test.runIf(isOn)('without the TAP device of the copies cells make the packet-ins', async () => {
+      await lab.peer.entries(entry({ in_port: 1 }, [out(2), out(Port.CONTROLLER)]));
+      const frame = flow(64);
+      await cache(1, frame, [[2, frame]]);
+      await lab.net.switches.s1.exec(['ip', 'link', 'del', 'flowcell-in0']);
+      await lab.agent.shows<Counters>('/counters', ({ fast_path }) => fast_path?.flows === 0);
+      const { copies, inserted } = (await counters())!;
+      lab.peer.received.length = 0;
+      for (let i = 0; i < 6; i++) {
+        await testers.pass(1, frame, [[2, frame]]);
+        expect(Buffer.from((await lab.peer.next('packet_in')).data)).toEqual(Buffer.from(frame));
+      }
+      expect(await counters()).toMatchObject({ copies, inserted });
+      const plain = flow(65);
+      await lab.peer.entries(entry({ in_port: 1 }, [out(2)]));
+      await cache(1, plain, [[2, plain]]);
+    });
+  });
+
+  describe.each(Object.entries(MODES))('a TAP among the ports, %s', (mode, fastPath) => {
+    const TAP = 'fc4-mirror';
+    const pool = new FramePool(200, mapFrames(200));
+    const receiver = new BurstReceiver(pool);
+    const loop = new PollLoop();
+    let net: Network<'s1', string>;
+    let controlled: Controlled;
+    let testers: Testers;
+    let rtnetlink: Rtnetlink;
+    let tap: TapPort;
+    const copies: string[] = [];
+    let heard: (() => void) | undefined;
+
+    beforeAll(async () => {
+      net = await singleSwitch(PORTS.length);
+      const { s1 } = net.switches;
+      rtnetlink = inNamespace(s1.namespace, () => new Rtnetlink());
+      tap = new TapPort(1, TAP, rtnetlink, pool, new Clock());
+      inNamespace(s1.namespace, () => tap.create());
+      await s1.configure([`link set dev ${TAP} up`]);
+      // Whoever listens there.
+      loop.watch(tap.fd, () => {
+        tap.receive(receiver, (frame) => {
+          const { bytes, offset, length } = frame;
+          copies.push(Buffer.from(bytes.subarray(offset, offset + length)).toString('hex'));
+          pool.release(frame);
+        });
+        heard?.();
+      });
+      loop.start();
+      controlled = await control(s1, { fastPath, ports: [...s1.ports, `${TAP}=9`] });
+      testers = new Testers({ ...controlled, net });
+    });
+    afterAll(async () => {
+      loop.stop();
+      testers?.close();
+      await controlled?.stop();
+      tap?.close();
+      rtnetlink?.close();
+      await net?.close();
+    });
+
+    test('has a copy of what goes to another port', async () => {
+      const { peer, agent } = controlled;
+      await peer.entries(
+        entry({ in_port: 1, eth_type: 0x0800 }, [set('ipv4_dst', '10.9.9.9'), out(2), out(9)]),
+      );
+      const [frame, wanted] = [flow(70), flow(70, { dst: '10.9.9.9' })];
+      const hits = async () => (await agent.local<Counters>('/counters')).fast_path?.hitPackets ?? 0;
+      let sent = 0;
+      while (mode === 'off' ? sent < 6 : (await hits()) < 5) {
+        await testers.pass(1, frame, [[2, wanted]]);
+        expect(++sent).toBeLessThan(50);
+      }
+      const hex = Buffer.from(wanted).toString('hex');
+      const mine = () => copies.filter((copy) => copy === hex).length;
+      await new Promise<void>((resolve) => {
+        heard = () => mine() === sent && resolve();
+        heard();
+      });
+      const ports = await agent.local<{ number: number; txPackets: number }[]>('/ports');
+      expect(ports.find(({ number }) => number === 9)?.txPackets).toBe(sent);
     });
   });
 

@@ -144,7 +144,7 @@ describeNetwork('the local port', () => {
 
   test('a name that is taken keeps the agent from starting, and it says why', async () => {
     const start = AgentProcess.start(s1(), { controllers: [], local: 's1-eth1', ports: [] });
-    await expect(start).rejects.toThrow(/FC_PORT_OPEN|Local port s1-eth1/);
+    await expect(start).rejects.toThrow(/FC_PORT_OPEN|TAP device s1-eth1/);
   });
 
   test('a device made by the agent goes with it', async () => {

@@ -91,6 +91,15 @@ const fields = fc.record({
   dport: port,
 });
 type Fields = typeof fields extends fc.Arbitrary<infer T> ? T : never;
+const ONE: Fields = {
+  dstMac: '02:00:00:00:00:02',
+  srcMac: '02:00:00:00:00:01',
+  src: 1,
+  dst: 2,
+  tos: 0,
+  sport: 5,
+  dport: 6,
+};
 const packets = fc.record({
   v6: fc.boolean(),
   tcp: fc.boolean(),
@@ -156,17 +165,8 @@ it('rewrites every packet of a flow as the cell rewrote one, checksums and all',
 });
 
 it('leaves alone what has another key, and what the key does not tell apart', () => {
-  const f: Fields = {
-    dstMac: '02:00:00:00:00:02',
-    srcMac: '02:00:00:00:00:01',
-    src: 1,
-    dst: 2,
-    tos: 0,
-    sport: 5,
-    dport: 6,
-  };
   const p: Packet = { v6: false, tcp: false, ttl: 64, flabel: 0, id: 1, payload: new Uint8Array(30) };
-  const frame = build(f, p);
+  const frame = build(ONE, p);
   withEntry(frame, entryFor(frame, frame)!, () => {
     expect(filter(frame)).not.toBe(TO_SOCKET);
     const others: [string, Uint8Array][] = [
@@ -178,10 +178,10 @@ it('leaves alone what has another key, and what the key does not tell apart', ()
         tos: 4,
         sport: 9,
         dport: 9,
-      }).map(([name, value]): [string, Uint8Array] => [name, build({ ...f, [name]: value }, p)]),
-      ['protocol', build(f, { ...p, tcp: true })],
-      ['IPv6', build(f, { ...p, v6: true })],
-      ['TTL 0', build(f, p, 0)],
+      }).map(([name, value]): [string, Uint8Array] => [name, build({ ...ONE, [name]: value }, p)]),
+      ['protocol', build(ONE, { ...p, tcp: true })],
+      ['IPv6', build(ONE, { ...p, v6: true })],
+      ['TTL 0', build(ONE, p, 0)],
       ['tag', vlan(frame, { vid: 7 })],
       [
         'fragment',
@@ -216,7 +216,7 @@ it('leaves alone what has another key, and what the key does not tell apart', ()
           payload: ipv4({ proto: 1, src: '10.0.0.1', dst: '10.0.1.2', payload: icmp() }),
         }),
       ],
-      ['too long', build(f, { ...p, payload: new Uint8Array(1500) })],
+      ['too long', build(ONE, { ...p, payload: new Uint8Array(1500) })],
       ['cut off', frame.subarray(0, 37)],
     ];
     for (const [what, other] of others) expect([what, filter(other)]).toEqual([what, TO_SOCKET]);
@@ -225,21 +225,12 @@ it('leaves alone what has another key, and what the key does not tell apart', ()
 });
 
 it('takes packets off their way whose TTL runs out', () => {
-  const f: Fields = {
-    dstMac: '02:00:00:00:00:02',
-    srcMac: '02:00:00:00:00:01',
-    src: 1,
-    dst: 2,
-    tos: 0,
-    sport: 5,
-    dport: 6,
-  };
   for (const v6 of [false, true]) {
     const p: Packet = { v6, tcp: true, ttl: 64, flabel: 0, id: 1, payload: new Uint8Array(0) };
-    const frame = build(f, p);
-    withEntry(frame, entryFor(frame, build(f, p, 63))!, () => {
-      expect(filter(build(f, p, 1))).toBe(TO_SOCKET);
-      expect(filter(build(f, p, 2))).not.toBe(TO_SOCKET);
+    const frame = build(ONE, p);
+    withEntry(frame, entryFor(frame, build(ONE, p, 63))!, () => {
+      expect(filter(build(ONE, p, 1))).toBe(TO_SOCKET);
+      expect(filter(build(ONE, p, 2))).not.toBe(TO_SOCKET);
     });
   }
 });

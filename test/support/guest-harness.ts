@@ -202,7 +202,7 @@ export class GuestHarness {
     return {
       kind,
       slot,
-      port: record[TX.PORT] >>> 0,
+      port: kind === 'controller' ? record[TX.PORT] & 0xff : record[TX.PORT] >>> 0,
       frame,
       last: (record[TX.KIND] & TX_FLAG.LAST) !== 0,
       cacheable: (record[TX.KIND] & TX_FLAG.CACHEABLE) !== 0,
@@ -210,7 +210,7 @@ export class GuestHarness {
       modifications: record[TX.MODIFICATIONS],
       unchanged,
       queue: record[TX.QUEUE],
-      tableId: record[TX.TABLE_ID],
+      tableId: kind === 'controller' ? (record[TX.PORT] >>> 8) & 0xff : 0,
       cookie: join(record[TX.COOKIE_HI], record[TX.COOKIE_LO]),
       metadata: join(record[TX.METADATA_HI], record[TX.METADATA_LO]),
     };

@@ -3,8 +3,16 @@ import { expect, test } from 'vitest';
 import { BpfError } from '../../agent/fastpath/bpf-error.ts';
 import { Elephants } from '../../agent/fastpath/elephants.ts';
 import { FastPath } from '../../agent/fastpath/fast-path.ts';
-import type { FastPathLimits, Kernel } from '../../agent/fastpath/options.ts';
-import { DispatchFlag, encode, type MessageOf, PathFlag, PathMessageFlag } from '../../openflow/index.ts';
+import { ENTRY } from '../../agent/fastpath/layout.ts';
+import type { CopySink, FastPathLimits, Kernel } from '../../agent/fastpath/options.ts';
+import {
+  DispatchFlag,
+  encode,
+  type MessageOf,
+  PathFlag,
+  PathMessageFlag,
+  Port,
+} from '../../openflow/index.ts';
 import { ethernet, ipv4, udp } from '../../packet/index.ts';
 import { DATA_OFFSET, NO_QUEUE, TX_KIND } from '../../sandbox/channel/layout.ts';
 import { silent, World } from '../support/agent-world.ts';
@@ -14,6 +22,9 @@ class FakeKernel implements Kernel {
   readonly entries = new Map<string, { index: number; entry: Uint8Array }>();
   readonly counted: number[];
   closed = false;
+  copyPort: number | undefined = 99;
+  /** Copies that wait to be taken. */
+  readonly copies: (() => void)[] = [];
 
   constructor(size: number) {
     this.size = size;
@@ -40,6 +51,18 @@ class FakeKernel implements Kernel {
     return 5000;
   }
 
+  copiesTo(): number | undefined {
+    return this.copyPort;
+  }
+
+  takeCopies(): void {
+    for (const take of this.copies.splice(0)) take();
+  }
+
+  lostCopies(): number {
+    return 0;
+  }
+
   close(): void {
     this.closed = true;
   }
@@ -53,6 +76,16 @@ const packet = (port: number): Uint8Array =>
 const STATISTICS = encode({ type: 'multipart_request', body: { type: 'table' } });
 const matchOf = (port: number) => ({ eth_type: 0x0800, ip_proto: 17, udp_src: port });
 
+const CONTROLLER = Port.CONTROLLER;
+
+/** What a cell does with a packet; `shown`: the controller's packet, where the ports' is as it came. */
+interface Forwarded {
+  path: number;
+  modifications: number;
+  to: number[];
+  shown: Uint8Array;
+}
+
 /** A world with one flow, and what its cell says of packets. */
 const scene = (
   limits: Partial<FastPathLimits> = {},
@@ -61,6 +94,8 @@ const scene = (
 ) => {
   const world = new World();
   let kernel: FakeKernel | undefined;
+  let copied: CopySink | undefined;
+  const packetIns: object[] = [];
   const fastPath = new FastPath({
     limits: { threshold: 1, flows: 4, ...limits },
     rules: world.rules,
@@ -69,11 +104,14 @@ const scene = (
     cellWithoutRule: () => undefined,
     mayUse: (_, port) => port !== 3,
     wireOf: ({ number }) => ({ index: 10 + number, mtu: 1500 }),
-    open: (flows) => {
+    open: (flows, sink) => {
       if (open !== undefined) return open();
       kernel = new FakeKernel(flows);
+      copied = sink;
       return kernel;
     },
+    handle: (cell, tenant, { kind, frame, port, tableId, cookie, metadata }) =>
+      packetIns.push({ cell, tenant, kind, inPort: frame.inPort, port, tableId, cookie, metadata }),
     logger: silent,
   });
   world.cells.fastPath = fastPath;
@@ -83,29 +121,31 @@ const scene = (
   world.flows.run(record);
   handle.answerBarriers();
   /** The cell forwards a packet; `path` and `modifications` as it says. */
-  const forward = (port: number, more: { path?: number; modifications?: number; to?: number[] } = {}) => {
+  const forward = (port: number, more: Partial<Forwarded> = {}) => {
     const frame = world.frame(packet(port));
     const region = new Uint8Array(1024);
     region.set(packet(port), DATA_OFFSET);
+    // What the controller is shown.
+    if (more.shown !== undefined) region.set(more.shown, DATA_OFFSET);
     const to = more.to ?? [2];
     for (const [i, out] of to.entries()) {
       world.cells.verdict(handle, {
         ...{
-          kind: TX_KIND.OUTPUT,
+          kind: out === CONTROLLER ? TX_KIND.TO_CONTROLLER : TX_KIND.OUTPUT,
           last: i === to.length - 1,
           cacheable: i === to.length - 1,
           frame,
-          port: out,
+          port: out === CONTROLLER ? 1 : out,
           region,
         },
         ...{ path: more.path ?? 1, modifications: more.modifications ?? record.control.modifications },
         ...{
           regionAddress: 0x1000n,
           headOffset: DATA_OFFSET,
-          headLength: frame.length,
+          headLength: out !== CONTROLLER && more.shown !== undefined ? 0 : frame.length,
           headConsumed: frame.length,
         },
-        ...{ queue: NO_QUEUE, tableId: 0, cookie: 0n, metadata: 0n },
+        ...{ queue: NO_QUEUE, tableId: 3, cookie: 7n, metadata: 9n },
       });
     }
   };
@@ -121,6 +161,9 @@ const scene = (
     count,
     entries: () => kernel?.entries.size ?? 0,
     kernel: () => kernel!,
+    /** The kernel gives the agent a copy of a packet that went by an entry. */
+    copy: (index: number) => copied!(index, world.frame(packet(1))),
+    packetIns,
   };
 };
 
@@ -146,6 +189,40 @@ test('a rule that does not allow it, a port of another tenant, and too many outp
   expect([refused.entries(), entries(), fastPath.counters.inexpressible]).toEqual([0, 0, 4]);
   forward(5, { to: [2, 2] });
   expect(entries()).toBe(1);
+});
+
+test('the controller gets packet-ins about what the kernel forwards, as the cell said of the first', () => {
+  const { record, forward, entries, kernel, copy, packetIns, fastPath } = scene();
+  forward(1, { to: [2, CONTROLLER] });
+  const [{ index, entry }] = kernel().entries.values();
+  const fields = new DataView(entry.buffer);
+  expect(
+    [ENTRY.OUTPUT, ENTRY.CONTROLLER, ENTRY.CONTROLLER_TAG].map((at) => fields.getUint32(at, true)),
+  ).toEqual([12, 99, index]);
+  copy(index);
+  const said = { cell: record.id, tenant: record.tenant, kind: TX_KIND.TO_CONTROLLER, inPort: 1, port: 1 };
+  expect(packetIns).toEqual([{ ...said, tableId: 3, cookie: 7n, metadata: 9n }]);
+  // What was forwarded before a change is told before it; what comes later is of a flow that is gone.
+  kernel().copies.push(() => copy(index));
+  record.control.tell(new Uint8Array([4, 14, 0, 8, 0, 0, 0, 0]));
+  expect([entries(), packetIns.length]).toEqual([0, 2]);
+  fastPath.sweep(0);
+  copy(index);
+  expect(packetIns).toHaveLength(2);
+});
+
+test('a packet-in alone, two, or one with other bytes than those that leave, stay with the cell', () => {
+  const { forward, entries, fastPath, kernel } = scene();
+  forward(1, { to: [CONTROLLER] });
+  expect(fastPath.counters.missed).toBe(0);
+  forward(1, { to: [2, CONTROLLER, CONTROLLER] });
+  forward(2, { to: [2, CONTROLLER], shown: packet(9) });
+  expect([entries(), fastPath.counters.inexpressible]).toEqual([0, 2]);
+  forward(2, { to: [CONTROLLER, 2], shown: packet(2) });
+  expect(entries()).toBe(1);
+  kernel().copyPort = undefined;
+  forward(3, { to: [2, CONTROLLER] });
+  expect([entries(), fastPath.counters.inexpressible]).toEqual([1, 3]);
 });
 
 test('it is turned off for a tenant, and not for others', () => {

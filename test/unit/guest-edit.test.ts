@@ -304,19 +304,22 @@ describe('set-field', () => {
 });
 
 it('may be cached what does the same to every packet of a flow', () => {
-  const cacheable = (...actions: ActionInit[]) => {
+  const verdictOf = (frame: Uint8Array, ...actions: ActionInit[]) => {
     const harness = new GuestHarness();
     const all: ActionInit[] = [...actions, { type: 'output', port: 3 }];
     const match: Match = { eth_type: 0x0800, ip_proto: 17 };
     harness.ask({ type: 'flow_mod', match, instructions: [{ type: 'apply_actions', actions: all }] });
-    return harness.send(ip4(17, udp()))[0].cacheable;
+    return harness.send(frame).at(-1)!;
   };
+  const cacheable = (...actions: ActionInit[]) => verdictOf(ip4(17, udp()), ...actions).cacheable;
   expect(cacheable()).toBe(true);
   expect(cacheable({ type: 'dec_nw_ttl' })).toBe(true);
   expect(cacheable({ type: 'push_vlan', ethertype: 0x8100 })).toBe(true);
   expect(cacheable({ type: 'set_field', field: { ipv4_src: '9.9.9.9' } })).toBe(true);
-  // The controller has to see each packet; a TTL is set whatever it was; other headers are looked at than before.
-  expect(cacheable({ type: 'output', port: 0xfffffffd })).toBe(false);
+  // The agent sees to it that the controller gets each packet. A TTL is set whatever it was; other headers are looked at than before.
+  expect(cacheable({ type: 'output', port: 0xfffffffd })).toBe(true);
+  const expired = verdictOf(ip4(17, udp(), { ttl: 1 }), { type: 'dec_nw_ttl' });
+  expect(expired).toMatchObject({ kind: 'controller', cacheable: false });
   expect(cacheable({ type: 'set_nw_ttl', nw_ttl: 9 })).toBe(false);
   expect(cacheable({ type: 'set_field', field: { ip_proto: 1 } })).toBe(false);
 });

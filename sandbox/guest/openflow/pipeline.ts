@@ -145,6 +145,7 @@ export class Pipeline {
     if (this.missToController[this.tableId] !== true) return;
     this.cookieHi = -1;
     this.cookieLo = -1;
+    this.cacheable = false;
     this.toController(packet, PacketInReason.NO_MATCH);
   }
 
@@ -259,6 +260,7 @@ export class Pipeline {
   private decrementTtl(packet: PacketView, ttl: number, set: typeof setTtl): boolean {
     if (ttl < 0) return true;
     if (ttl <= 1) {
+      this.cacheable = false;
       this.toController(packet, PacketInReason.INVALID_TTL);
       return false;
     }
@@ -268,7 +270,6 @@ export class Pipeline {
   }
 
   private toController(packet: PacketView, reason: number): void {
-    this.cacheable = false;
     packet.sendToController(
       reason,
       this.tableId,
