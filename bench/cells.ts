@@ -215,7 +215,7 @@ export const cells: Bench = {
   name: 'cells',
   title: `UDP flat out, one frame at a time and TCP, h1 -> h2, each packet through its cell; medians of ${ROUNDS} rounds in turn`,
   needs: ['ovs-vswitchd', 'iperf3'],
-  minutes: 6,
+  minutes: 7,
   parts: GROUPS.map(({ part }) => part),
   targets: [
     { of: `kpps ${OURS}/ovs-userspace`, atLeast: 2 },

@@ -222,7 +222,7 @@ export const setup: Bench = {
     ', ',
   )}, and ${SUSTAINED_MS / 1000} s of them; with flows that end, ${LIVE} at a time, and flows that stay (a pool of ${poolOf(ROUNDS)} isolates for all, and flows after that)`,
   needs: ['ovs-vswitchd', 'ovs-testcontroller', 'osken-manager'],
-  minutes: 3,
+  minutes: 2,
   parts: ['end', 'peers', 'stay'],
   targets: [
     { of: SUSTAINED, atLeast: 12_800 },

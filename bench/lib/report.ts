@@ -43,10 +43,15 @@ export function machine() {
   };
 }
 
+/** Of all rows, in the order in which they come. */
+export const columnsOf = (rows: readonly object[]): string[] => [
+  ...new Set(rows.flatMap((row) => Object.keys(row))),
+];
+
 /** A plain table, columns as wide as needed. */
 export function table(rows: readonly Record<string, string | number>[]): string {
   if (rows.length === 0) return '';
-  const columns = Object.keys(rows[0]);
+  const columns = columnsOf(rows);
   const width = columns.map((name) =>
     Math.max(name.length, ...rows.map((row) => String(row[name] ?? '').length)),
   );

@@ -1,7 +1,7 @@
 /** What benchmarks leave behind in bench/results/: figures for scripts, a picture, and one page of everything. */
 import type { BenchResult } from './bench.ts';
 import { barPlot } from './plot.ts';
-import { type machine, readResults, writeResult } from './report.ts';
+import { columnsOf, type machine, readResults, writeResult } from './report.ts';
 import type { Goal, Outcome } from './targets.ts';
 
 type Machine = ReturnType<typeof machine>;
@@ -97,7 +97,7 @@ export function page(results: readonly Kept[], outcomes: readonly Outcome[]): st
 }
 
 function markdown(rows: Rows): string {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const columns = columnsOf(rows);
   const line = (cells: readonly (string | number)[]) =>
     `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`;
   return [
