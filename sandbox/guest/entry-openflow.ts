@@ -4,15 +4,15 @@ import { defineCell } from './cell-globals.ts';
 import { OpenFlowProgram } from './openflow/program.ts';
 import { flowSetUp } from './openflow/warm-messages.ts';
 
-// Measured: so many until V8 has compiled with Maglev what every packet and every entry takes (8 ms more; a flow's first 500
-// packets then take 1.3 us in place of 9). The rounds differ: of two tables V8 learns that a compiled table is not always the
-// same function, of three programs which shapes their objects come to have.
+// Measured: V8's Maglev has compiled by then what packets and entries take (4.5 ms more than two rounds of 32 packets; a flow's
+// first 500 packets take 1.5 us in place of 8, three at a time). The rounds differ: V8 learns that a compiled table is
+// not always the same function, and which shapes objects come to have.
 const warmUp = {
   makeProgram: () => new OpenFlowProgram(),
   messages: (round: number) => (round % 2 === 0 ? flowSetUp() : flowSetUp().slice(3)),
   startsAhead: true,
   rounds: 3,
-  runs: 340,
+  runs: 240,
   packets: 2,
 };
 
