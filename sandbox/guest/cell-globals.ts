@@ -26,7 +26,7 @@ export interface CellDefinition {
 /**
  * Defines, for the host to take References to:
  *
- * - `__warm()`: runs the hot paths on private memory until V8 has compiled them, and starts a built-in program;
+ * - `__warm()`: runs the hot paths until V8 has compiled them, sets the region to zero, and starts a built-in program;
  * - `__run(budget)`: one batch. RUN bits. The first call, when the region is the cell's, takes positions from it and
  *   starts a program that is not started yet. One function for both, because entering an isolate whose memory is in
  *   no cache costs more than the work. RENEW in place of a budget: the cell ends, and the next call is another's first.
@@ -43,14 +43,15 @@ export function defineCell({ program, warmUp, renew, onFailure }: CellDefinition
 
   const views = regionViews(region, offset);
   let runtime = new Runtime(program, views, onFailure);
-  let warmed = false;
+  let warmed: Runtime | undefined;
   const expose = (name: string, value: (argument: number) => number): void => {
     Object.defineProperty(globalThis, name, { value, writable: false, configurable: false });
   };
   expose('__warm', () => {
-    if (!warmed) {
-      warmed = true;
-      warm(warmUp);
+    if (warmed === undefined) {
+      warmed = warm(warmUp, views);
+      // Made once more: objects of before the warm-up may have other shapes than those that the code was compiled for.
+      if (renew !== undefined) runtime = new Runtime(renew(), views, onFailure);
       if (warmUp.startsAhead) runtime.prepare();
     }
     return 0;

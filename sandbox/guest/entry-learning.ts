@@ -7,6 +7,7 @@ const warmUp = {
   messages: () => [],
   startsAhead: true,
   rounds: 2,
+  runs: 1,
   packets: 32,
 };
 

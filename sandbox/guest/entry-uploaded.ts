@@ -47,6 +47,7 @@ defineCell({
     messages: () => [],
     startsAhead: false,
     rounds: 2,
+    runs: 1,
     packets: 32,
   },
 });
