@@ -17,7 +17,7 @@ import {
   TAKEN,
   type ToAgent,
 } from '../channel/control.ts';
-import { H, REGION_BYTES, RUN } from '../channel/layout.ts';
+import { H, REGION_BYTES, RENEW_FIRST, RUN } from '../channel/layout.ts';
 import { type EventFd, punchHole } from '../sys/libc.ts';
 import type { PollLoop } from '../sys/loop.ts';
 import type { Built } from './builder.ts';
@@ -55,6 +55,8 @@ interface Cell extends Built {
   ranAt: number;
   ran: boolean;
   collectable?: Collectable;
+  /** Another cell was in the isolate before: the first run resets it. */
+  used: boolean;
 }
 
 export interface CellsOptions {
@@ -74,6 +76,7 @@ export class Cells {
   readonly #trimmer = new Trimmer();
   readonly #cells: (Cell | null)[] = new Array(MAX_INDEX).fill(null);
   readonly #runArguments: [number];
+  readonly #firstRunArguments: [number];
   readonly #queue = new Uint16Array(RING_SIZE);
   readonly #queued = new Uint8Array(MAX_INDEX);
   #queueHead = 0;
@@ -92,6 +95,7 @@ export class Cells {
     this.#options = options;
     this.#words = options.words;
     this.#runArguments = [options.budget];
+    this.#firstRunArguments = [options.budget + RENEW_FIRST];
     options.loop.each(() => this.#turn());
     options.loop.beforeSleep(() => this.#beforeSleep());
     options.loop.afterWake(() => Atomics.store(this.#words, C.HOST_SLEEPING, 0));
@@ -115,6 +119,7 @@ export class Cells {
       ranMs: 0,
       ranAt: 0,
       ran: false,
+      used: false,
     };
     this.#options.watchdog.add(index, built.isolate);
     this.#options.send({ type: 'warm', index, ...kindOf(shelf) });
@@ -245,8 +250,16 @@ export class Cells {
       if (taken !== TAKEN.CELL) return;
       this.#adopt(index, cell);
     }
-    const result = this.#call(index, cell, this.#runArguments);
+    const { used } = cell;
+    const result = this.#call(index, cell, used ? this.#firstRunArguments : this.#runArguments);
     if (result === -1) return;
+    if (used) {
+      if ((result & RUN.RENEWED) === 0) {
+        this.#end(index, cell, 'exception', 'its isolate, used before, was not reset');
+        return;
+      }
+      cell.used = false;
+    }
     cell.ran = true;
     this.#readTimer(index, cell.base);
     const wanted = Atomics.load(words, CELL_WANT + index) === 1;
@@ -256,7 +269,10 @@ export class Cells {
     if (wanted || result & (RUN.PRODUCED | RUN.BLOCKED)) this.#done(index);
   }
 
-  /** The agent has given the cell back: its isolate, reset, is warm again, unless something speaks against it. */
+  /**
+   * The agent has given the cell back: its isolate is warm again, unless something speaks against it. It is reset in the next cell's
+   * first run: by then it is in no cache any more, and entering it costs more than the reset.
+   */
   #reuse(index: number, cell: Cell): void {
     // One that was never run has nothing to forget; but it has been counted as taken by then, as all others have.
     if (cell.state === 'warm') this.#adopt(index, cell);
@@ -265,12 +281,20 @@ export class Cells {
       this.release(index, refused);
       return;
     }
+    this.#timers[index] = Infinity;
+    const { program, memoryMiB } = cell.shelf;
+    if (program.renews === true && !isFull(cell, memoryMiB)) {
+      cell.used = true;
+      this.#reused(index, cell);
+      return;
+    }
     const result = this.#call(index, cell, RENEW_ARGUMENTS);
     if (result === -1) return;
-    this.#timers[index] = Infinity;
     cell.state = 'resting';
-    if (result !== RUN.RENEWED) this.release(index, 'program');
-    else if (isFull(cell, cell.shelf.memoryMiB)) void this.#reuseEmptied(index, cell);
+    cell.used = false;
+    program.renews = result === RUN.RENEWED;
+    if (!program.renews) this.release(index, 'program');
+    else if (isFull(cell, memoryMiB)) void this.#reuseEmptied(index, cell);
     else this.#reused(index, cell);
   }
 
