@@ -23,7 +23,7 @@ import type { PollLoop } from '../sys/loop.ts';
 import type { Built } from './builder.ts';
 import { type Collectable, Collector } from './collector.ts';
 import { kindOf, type Pool, type Shelf } from './pool.ts';
-import { emptied, isFull, RENEW_ARGUMENTS, refusesReuse } from './recycling.ts';
+import { emptied, isFull, mayBeFull, RENEW_ARGUMENTS, refusesReuse } from './recycling.ts';
 import { HEAP_SHARE, leave, type SharedIsolate } from './shared-isolates.ts';
 import { Trimmer } from './trimmer.ts';
 import type { Watchdog } from './watchdog.ts';
@@ -35,10 +35,16 @@ const TIMER_STEP_MS = 1;
 const USAGE_BATCH = 64;
 const DETAIL_LENGTH = 500;
 /**
- * In an isolate that others share a run may wait for what is theirs (garbage of all, a context being made): it has more time, but
+ * The watchdog's time is not the processor's: on a loaded machine a run mostly waits. Nobody can make a built-in program loop, and it
+ * works in short pieces, so one of its runs that takes long is no reason to end the cell: it has so many times the limit, but
  * not so much that the agent takes the host for stuck, ms.
  */
-const sharedRun = (runMs: number): number => Math.max(runMs, Math.min(4 * runMs, 500));
+const PATIENCE = { times: 10, mostMs: 500 };
+
+const limitOf = ({ runMs, shelf }: Cell): number =>
+  shelf.program.uploaded === null
+    ? Math.max(runMs, Math.min(PATIENCE.times * runMs, PATIENCE.mostMs))
+    : runMs;
 
 interface Cell extends Built {
   readonly shelf: Shelf;
@@ -57,6 +63,8 @@ interface Cell extends Built {
   collectable?: Collectable;
   /** Another cell was in the isolate before: the first run resets it. */
   used: boolean;
+  /** Cells that were in the isolate since its heap was last looked at. */
+  lives: number;
 }
 
 export interface CellsOptions {
@@ -120,6 +128,7 @@ export class Cells {
       ranAt: 0,
       ran: false,
       used: false,
+      lives: 0,
     };
     this.#options.watchdog.add(index, built.isolate);
     this.#options.send({ type: 'warm', index, ...kindOf(shelf) });
@@ -283,7 +292,10 @@ export class Cells {
     }
     this.#timers[index] = Infinity;
     const { program, memoryMiB } = cell.shelf;
-    if (program.renews === true && !isFull(cell, memoryMiB)) {
+    // Where a cell was told little, and in most of these, nobody looks at the heap: that costs as much as two FLOW_MODs.
+    const look = mayBeFull(++cell.lives, this.#words[cell.base + H.CTL_IN_HEAD]!);
+    if (look) cell.lives = 0;
+    if (program.renews === true && !(look && isFull(cell, memoryMiB))) {
       cell.used = true;
       this.#reused(index, cell);
       return;
@@ -354,7 +366,7 @@ export class Cells {
     this.#beat();
     this.#words[cell.base + H.NOW_MS] = (start + this.#clock) | 0;
     this.#words[C.RUNNING] = index + 1;
-    watchdog.begin(index, cell.shared === undefined ? cell.runMs : sharedRun(cell.runMs));
+    watchdog.begin(index, limitOf(cell));
     try {
       const result = cell.run.applySync(undefined, args);
       this.#words[C.RUNNING] = 0;
@@ -371,7 +383,7 @@ export class Cells {
       watchdog.end();
       const detail = error instanceof Error ? error.message : String(error);
       if (watchdog.ended(index)) {
-        this.#end(index, cell, 'cpu', `one run took longer than ${cell.runMs} ms`);
+        this.#end(index, cell, 'cpu', `one run took longer than ${limitOf(cell)} ms`);
       } else if (cell.isolate.isDisposed) {
         this.#end(index, cell, 'memory', `more than ${this.#heapMiB(cell)} MiB of heap (${detail})`);
       } else {
