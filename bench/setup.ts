@@ -22,7 +22,8 @@ const WINDOWS = [
   { window: 128, flows: 200 },
 ] as const;
 /** Isolates for flows that stay. */
-const POOL = WARM_UP + ROUNDS * WINDOWS.reduce((sum, { flows }) => sum + flows, CLOSED);
+const poolFor = (rounds: number) =>
+  WARM_UP + rounds * WINDOWS.reduce((sum, { flows }) => sum + flows, CLOSED);
 /** For flows that end: those that live, and as many as are under way at once. */
 const POOL_AGAIN = LIVE + WINDOWS[1].window;
 /** What is measured when the pool is empty takes so long, and what goes on and on. */
@@ -130,7 +131,7 @@ function costOf(running: Running, probe: Probe): () => string {
 }
 
 /** stay: as long as the pool lasts, and after that; end: on and on. */
-async function run(label: string, datapath: Datapath, flows: 'stay' | 'end') {
+async function run(label: string, datapath: Datapath, flows: 'stay' | 'end', roundCount: number) {
   const net = await singleSwitch(2, { staticArp: true });
   try {
     const running = await datapath.start(net.switches.s1);
@@ -141,7 +142,7 @@ async function run(label: string, datapath: Datapath, flows: 'stay' | 'end') {
       const memory = running.pids().reduce((sum, pid) => sum + memoryBytes(pid).pss, 0);
       probe.closedLoop(WARM_UP);
       const inRounds = costOf(running, probe);
-      const rounds = Array.from({ length: ROUNDS }, () => oneRound(probe));
+      const rounds = Array.from({ length: roundCount }, () => oneRound(probe));
       let cpu = inRounds();
       let sustained: number | '-' = '-';
       if (flows === 'end') {
@@ -182,13 +183,14 @@ export const setup: Bench = {
     ({ window, flows }) => `${flows} with ${window} under way`,
   ).join(
     ', ',
-  )}, and ${SUSTAINED_MS / 1000} s of them; with flows that end, ${LIVE} at a time, and flows that stay (a pool of ${POOL} isolates for all, and flows after that)`,
+  )}, and ${SUSTAINED_MS / 1000} s of them; with flows that end, ${LIVE} at a time, and flows that stay (a pool of ${poolFor(ROUNDS)} isolates for all, and flows after that)`,
   needs: ['ovs-vswitchd', 'ovs-testcontroller', 'osken-manager'],
-  async run(progress) {
+  async run(progress, quick = false) {
+    const roundCount = quick ? 1 : ROUNDS;
     const again = flowcellDatapath({ poolSize: POOL_AGAIN, app: SHORT_FLOWS });
     const cases: [string, Datapath, 'stay' | 'end'][] = [
       ['flowcell', again, 'end'],
-      ['flowcell, flows stay', flowcellDatapath({ poolSize: POOL }), 'stay'],
+      ['flowcell, flows stay', flowcellDatapath({ poolSize: poolFor(roundCount) }), 'stay'],
       ['ovs-userspace + testcontroller', ovsDatapath('testcontroller'), 'end'],
       ['ovs-userspace + os-ken', ovsDatapath('os-ken'), 'end'],
     ];
@@ -197,7 +199,7 @@ export const setup: Bench = {
     for (const [label, datapath, flows] of cases) {
       if (part !== undefined && part !== (label.startsWith('flowcell') ? flows : 'peers')) continue;
       progress(label);
-      rows.push(await run(label, datapath, flows));
+      rows.push(await run(label, datapath, flows, roundCount));
     }
     const ours = rows.find(({ datapath }) => datapath === 'flowcell');
     const peers = rows.filter(({ datapath }) => String(datapath).startsWith('ovs'));
