@@ -39,7 +39,7 @@ const DETAIL_LENGTH = 500;
  * works in short pieces, so one of its runs that takes long is no reason to end the cell: it has so many times the limit, but
  * not so much that the agent takes the host for stuck, ms.
  */
-const PATIENCE = { times: 10, mostMs: 500 };
+const PATIENCE = { times: 4, mostMs: 500 };
 
 const limitOf = ({ runMs, shelf }: Cell): number =>
   shelf.program.uploaded === null
