@@ -61,6 +61,9 @@ interface Cell extends Built {
   ranAt: number;
   ran: boolean;
   collectable?: Collectable;
+  /** Another thread has the isolate, and whoever enters it meanwhile waits: no run is begun, but remembered. */
+  collecting: boolean;
+  awaited: boolean;
   /** Another cell was in the isolate before: the first run resets it. */
   used: boolean;
   /** Cells that were in the isolate since its heap was last looked at. */
@@ -127,6 +130,8 @@ export class Cells {
       ranMs: 0,
       ranAt: 0,
       ran: false,
+      collecting: false,
+      awaited: false,
       used: false,
       lives: 0,
     };
@@ -157,7 +162,7 @@ export class Cells {
     let index = this.#usageNext;
     for (let seen = 0; seen < MAX_INDEX && found.length < USAGE_BATCH; seen++) {
       const cell = this.#cells[index];
-      if (cell?.state === 'live' && cell.ran && !cell.isolate.isDisposed) {
+      if (cell?.state === 'live' && cell.ran && !cell.collecting && !cell.isolate.isDisposed) {
         cell.ran = false;
         const figures = this.#figures(cell);
         if (figures) found.push([index, this.#words[CELL_ID + index]! >>> 0, ...figures]);
@@ -249,6 +254,10 @@ export class Cells {
   #serve(index: number): void {
     const cell = this.#cells[index];
     if (!cell || cell.state === 'ended' || cell.state === 'resting') return;
+    if (cell.collecting) {
+      cell.awaited = true;
+      return;
+    }
     const words = this.#words;
     const taken = Atomics.load(words, CELL_TAKEN + index);
     if (taken === TAKEN.BACK) {
@@ -349,9 +358,21 @@ export class Cells {
     cell.collectable ??= {
       alive: () => this.#cells[index] === cell && !isolate.isDisposed,
       lastRun: () => cell.ranAt,
-      collect: () => cell.collect.apply(undefined, []),
+      collect: () => this.#collect(index, cell),
     };
     this.#collector.add(cell.collectable);
+  }
+
+  /** On isolated-vm's thread pool. The other cells go on, and none is ended for having waited for that. */
+  async #collect(index: number, cell: Cell): Promise<void> {
+    cell.collecting = true;
+    try {
+      await cell.collect.apply(undefined, []);
+    } finally {
+      cell.collecting = false;
+      if (cell.awaited && this.#cells[index] === cell) this.#enqueue(index);
+      cell.awaited = false;
+    }
   }
 
   /** Enters the isolate under the watchdog. RUN bits, or -1 if that was its end. */

@@ -94,8 +94,7 @@ test('who is not said to have ended well, or does not know how to begin anew, is
 test('an isolate that holds on to memory is disposed, one with garbage is collected first', async () => {
   const renewing = (name: string, keeps: string) =>
     rawProgram(name, {
-      load: `let held = [];`,
-      attach: `for (let i = 0; i < 100; i++) held.push(new Array(12_000).fill(i));`,
+      load: `let held = Array.from({ length: 100 }, (_, i) => new Array(12_000).fill(i));`,
       renew: keeps,
     });
   const holds = renewing('holds', '');
