@@ -1,5 +1,5 @@
 /** How the host reaches what runs in a cell: functions on the global, and nothing but numbers across. */
-import { RENEW, RUN } from '../channel/layout.ts';
+import { RENEW, RENEW_FIRST, RUN } from '../channel/layout.ts';
 import type { Program } from './program.ts';
 import { regionViews } from './region-views.ts';
 import { Runtime } from './runtime.ts';
@@ -29,7 +29,8 @@ export interface CellDefinition {
  * - `__warm()`: runs the hot paths until V8 has compiled them, sets the region to zero, and starts a built-in program;
  * - `__run(budget)`: one batch. RUN bits. The first call, when the region is the cell's, takes positions from it and
  *   starts a program that is not started yet. One function for both, because entering an isolate whose memory is in
- *   no cache costs more than the work. RENEW in place of a budget: the cell ends, and the next call is another's first.
+ *   no cache costs more than the work. RENEW in place of a budget: the cell ends, and the next call is another's first; RENEW_FIRST
+ *   with a budget: this call is.
  *
  * The names cannot be replaced, so what the host takes is what stands here even if foreign code ran before. That code
  * may see and call them, and gains nothing: it disturbs no cell but its own.
@@ -57,11 +58,11 @@ export function defineCell({ program, warmUp, renew, onFailure }: CellDefinition
     return 0;
   });
   expose('__run', (budget) => {
-    if (budget !== RENEW) return runtime.run(budget);
+    if (budget !== RENEW && budget < RENEW_FIRST) return runtime.run(budget);
     if (renew === undefined) return RUN.FAILED;
     // All that a cell comes to know is in its runtime and its program.
     runtime = new Runtime(renew(), views, onFailure);
     runtime.prepare();
-    return RUN.RENEWED;
+    return budget === RENEW ? RUN.RENEWED : RUN.RENEWED | runtime.run(budget - RENEW_FIRST);
   });
 }

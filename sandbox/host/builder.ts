@@ -25,6 +25,8 @@ export interface Program {
   readonly runtime: Source;
   /** Foreign: evaluated when the runtime stands. */
   readonly uploaded: Source | null;
+  /** A cell of it has been reset: it knows how. */
+  renews?: boolean;
 }
 
 export type Entry = ivm.Reference<(value: number) => number>;

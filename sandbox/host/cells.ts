@@ -17,13 +17,13 @@ import {
   TAKEN,
   type ToAgent,
 } from '../channel/control.ts';
-import { H, REGION_BYTES, RUN } from '../channel/layout.ts';
+import { H, REGION_BYTES, RENEW_FIRST, RUN } from '../channel/layout.ts';
 import { type EventFd, punchHole } from '../sys/libc.ts';
 import type { PollLoop } from '../sys/loop.ts';
 import type { Built } from './builder.ts';
 import { type Collectable, Collector } from './collector.ts';
 import { kindOf, type Pool, type Shelf } from './pool.ts';
-import { emptied, isFull, RENEW_ARGUMENTS, refusesReuse } from './recycling.ts';
+import { emptied, isFull, mayBeFull, RENEW_ARGUMENTS, refusesReuse } from './recycling.ts';
 import { HEAP_SHARE, leave, type SharedIsolate } from './shared-isolates.ts';
 import { Trimmer } from './trimmer.ts';
 import type { Watchdog } from './watchdog.ts';
@@ -35,10 +35,16 @@ const TIMER_STEP_MS = 1;
 const USAGE_BATCH = 64;
 const DETAIL_LENGTH = 500;
 /**
- * In an isolate that others share a run may wait for what is theirs (garbage of all, a context being made): it has more time, but
+ * The watchdog's time is not the processor's: on a loaded machine a run mostly waits. Nobody can make a built-in program loop, and it
+ * works in short pieces, so one of its runs that takes long is no reason to end the cell: it has so many times the limit, but
  * not so much that the agent takes the host for stuck, ms.
  */
-const sharedRun = (runMs: number): number => Math.max(runMs, Math.min(4 * runMs, 500));
+const PATIENCE = { times: 4, mostMs: 500 };
+
+const limitOf = ({ runMs, shelf }: Cell): number =>
+  shelf.program.uploaded === null
+    ? Math.max(runMs, Math.min(PATIENCE.times * runMs, PATIENCE.mostMs))
+    : runMs;
 
 interface Cell extends Built {
   readonly shelf: Shelf;
@@ -55,6 +61,13 @@ interface Cell extends Built {
   ranAt: number;
   ran: boolean;
   collectable?: Collectable;
+  /** Another thread has the isolate, and whoever enters it meanwhile waits: no run is begun, but remembered. */
+  collecting: boolean;
+  awaited: boolean;
+  /** Another cell was in the isolate before: the first run resets it. */
+  used: boolean;
+  /** Cells that were in the isolate since its heap was last looked at. */
+  lives: number;
 }
 
 export interface CellsOptions {
@@ -74,6 +87,7 @@ export class Cells {
   readonly #trimmer = new Trimmer();
   readonly #cells: (Cell | null)[] = new Array(MAX_INDEX).fill(null);
   readonly #runArguments: [number];
+  readonly #firstRunArguments: [number];
   readonly #queue = new Uint16Array(RING_SIZE);
   readonly #queued = new Uint8Array(MAX_INDEX);
   #queueHead = 0;
@@ -92,6 +106,7 @@ export class Cells {
     this.#options = options;
     this.#words = options.words;
     this.#runArguments = [options.budget];
+    this.#firstRunArguments = [options.budget + RENEW_FIRST];
     options.loop.each(() => this.#turn());
     options.loop.beforeSleep(() => this.#beforeSleep());
     options.loop.afterWake(() => Atomics.store(this.#words, C.HOST_SLEEPING, 0));
@@ -115,6 +130,10 @@ export class Cells {
       ranMs: 0,
       ranAt: 0,
       ran: false,
+      collecting: false,
+      awaited: false,
+      used: false,
+      lives: 0,
     };
     this.#options.watchdog.add(index, built.isolate);
     this.#options.send({ type: 'warm', index, ...kindOf(shelf) });
@@ -143,7 +162,7 @@ export class Cells {
     let index = this.#usageNext;
     for (let seen = 0; seen < MAX_INDEX && found.length < USAGE_BATCH; seen++) {
       const cell = this.#cells[index];
-      if (cell?.state === 'live' && cell.ran && !cell.isolate.isDisposed) {
+      if (cell?.state === 'live' && cell.ran && !cell.collecting && !cell.isolate.isDisposed) {
         cell.ran = false;
         const figures = this.#figures(cell);
         if (figures) found.push([index, this.#words[CELL_ID + index]! >>> 0, ...figures]);
@@ -235,6 +254,10 @@ export class Cells {
   #serve(index: number): void {
     const cell = this.#cells[index];
     if (!cell || cell.state === 'ended' || cell.state === 'resting') return;
+    if (cell.collecting) {
+      cell.awaited = true;
+      return;
+    }
     const words = this.#words;
     const taken = Atomics.load(words, CELL_TAKEN + index);
     if (taken === TAKEN.BACK) {
@@ -245,8 +268,16 @@ export class Cells {
       if (taken !== TAKEN.CELL) return;
       this.#adopt(index, cell);
     }
-    const result = this.#call(index, cell, this.#runArguments);
+    const { used } = cell;
+    const result = this.#call(index, cell, used ? this.#firstRunArguments : this.#runArguments);
     if (result === -1) return;
+    if (used) {
+      if ((result & RUN.RENEWED) === 0) {
+        this.#end(index, cell, 'exception', 'its isolate, used before, was not reset');
+        return;
+      }
+      cell.used = false;
+    }
     cell.ran = true;
     this.#readTimer(index, cell.base);
     const wanted = Atomics.load(words, CELL_WANT + index) === 1;
@@ -256,7 +287,10 @@ export class Cells {
     if (wanted || result & (RUN.PRODUCED | RUN.BLOCKED)) this.#done(index);
   }
 
-  /** The agent has given the cell back: its isolate, reset, is warm again, unless something speaks against it. */
+  /**
+   * The agent has given the cell back: its isolate is warm again, unless something speaks against it. It is reset in the next cell's
+   * first run: by then it is in no cache any more, and entering it costs more than the reset.
+   */
   #reuse(index: number, cell: Cell): void {
     // One that was never run has nothing to forget; but it has been counted as taken by then, as all others have.
     if (cell.state === 'warm') this.#adopt(index, cell);
@@ -265,12 +299,23 @@ export class Cells {
       this.release(index, refused);
       return;
     }
+    this.#timers[index] = Infinity;
+    const { program, memoryMiB } = cell.shelf;
+    // Where a cell was told little, and in most of these, nobody looks at the heap: that costs as much as two FLOW_MODs.
+    const look = mayBeFull(++cell.lives, this.#words[cell.base + H.CTL_IN_HEAD]!);
+    if (look) cell.lives = 0;
+    if (program.renews === true && !(look && isFull(cell, memoryMiB))) {
+      cell.used = true;
+      this.#reused(index, cell);
+      return;
+    }
     const result = this.#call(index, cell, RENEW_ARGUMENTS);
     if (result === -1) return;
-    this.#timers[index] = Infinity;
     cell.state = 'resting';
-    if (result !== RUN.RENEWED) this.release(index, 'program');
-    else if (isFull(cell, cell.shelf.memoryMiB)) void this.#reuseEmptied(index, cell);
+    cell.used = false;
+    program.renews = result === RUN.RENEWED;
+    if (!program.renews) this.release(index, 'program');
+    else if (isFull(cell, memoryMiB)) void this.#reuseEmptied(index, cell);
     else this.#reused(index, cell);
   }
 
@@ -313,9 +358,21 @@ export class Cells {
     cell.collectable ??= {
       alive: () => this.#cells[index] === cell && !isolate.isDisposed,
       lastRun: () => cell.ranAt,
-      collect: () => cell.collect.apply(undefined, []),
+      collect: () => this.#collect(index, cell),
     };
     this.#collector.add(cell.collectable);
+  }
+
+  /** On isolated-vm's thread pool. The other cells go on, and none is ended for having waited for that. */
+  async #collect(index: number, cell: Cell): Promise<void> {
+    cell.collecting = true;
+    try {
+      await cell.collect.apply(undefined, []);
+    } finally {
+      cell.collecting = false;
+      if (cell.awaited && this.#cells[index] === cell) this.#enqueue(index);
+      cell.awaited = false;
+    }
   }
 
   /** Enters the isolate under the watchdog. RUN bits, or -1 if that was its end. */
@@ -330,7 +387,7 @@ export class Cells {
     this.#beat();
     this.#words[cell.base + H.NOW_MS] = (start + this.#clock) | 0;
     this.#words[C.RUNNING] = index + 1;
-    watchdog.begin(index, cell.shared === undefined ? cell.runMs : sharedRun(cell.runMs));
+    watchdog.begin(index, limitOf(cell));
     try {
       const result = cell.run.applySync(undefined, args);
       this.#words[C.RUNNING] = 0;
@@ -347,7 +404,7 @@ export class Cells {
       watchdog.end();
       const detail = error instanceof Error ? error.message : String(error);
       if (watchdog.ended(index)) {
-        this.#end(index, cell, 'cpu', `one run took longer than ${cell.runMs} ms`);
+        this.#end(index, cell, 'cpu', `one run took longer than ${limitOf(cell)} ms`);
       } else if (cell.isolate.isDisposed) {
         this.#end(index, cell, 'memory', `more than ${this.#heapMiB(cell)} MiB of heap (${detail})`);
       } else {

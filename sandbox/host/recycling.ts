@@ -12,6 +12,11 @@ const GARBAGE = 1 / 2;
 const HELD = 3 / 8;
 const MIB = 2 ** 20;
 
+/** Bytes of messages of which a cell makes little: a hundredth of the least heap. */
+const LITTLE_TOLD = 8192;
+/** Cells that were told so little until their isolate's heap is looked at all the same: what they leave behind adds up. */
+const LIVES = 16;
+
 /** Why an isolate is not used again. */
 export type RefusedReuse = 'program' | 'shared' | 'heap';
 
@@ -21,6 +26,11 @@ export const RENEW_ARGUMENTS: [number] = [RENEW];
 export function refusesReuse({ shared }: Built, { uploaded }: Program): RefusedReuse | undefined {
   if (uploaded !== null) return 'program';
   return shared === undefined ? undefined : 'shared';
+}
+
+/** Its heap is to be looked at. `lives`: cells since that was last done. `told`: bytes of messages that the last of them was sent. */
+export function mayBeFull(lives: number, told: number): boolean {
+  return lives >= LIVES || told >>> 0 > LITTLE_TOLD;
 }
 
 /** It holds so much that it is to be collected first. `memoryMiB`: its limit. */

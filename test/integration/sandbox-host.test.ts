@@ -192,6 +192,13 @@ describe('a cell ends', () => {
     expect(events.ends).toMatchObject([{ cell: 2, end: 'cpu' }]);
   });
 
+  test('not as cpu when a run of a built-in program takes longer than its limit by the clock', async () => {
+    const slow = rawProgram('slow', { packet: 'for (const end = Date.now() + 150; Date.now() < end; );' });
+    await start([slow]);
+    await pump(await openCell(host, 1, slow, { ...LIMITS, runMs: 100 }), frames(1));
+    expect(events.ends).toEqual([]);
+  });
+
   test('as memory when it eats memory', async () => {
     await misbehave('const all = []; for (;;) all.push(new Array(10_000).fill({}));', {
       memoryMiB: 16,

@@ -1,7 +1,7 @@
 /** Isolates of cells that ended, in a real sandbox host: which are used again, and what the next cell finds. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { decode, encode, type MessageInit, Port } from '../../openflow/index.ts';
-import { H, RENEW, RUN } from '../../sandbox/channel/layout.ts';
+import { CTL_IN_OFFSET, H, RENEW, RUN, RX_OFFSET } from '../../sandbox/channel/layout.ts';
 import { builtInPrograms } from '../../sandbox/client/programs.ts';
 import { type CellHandle, PollLoop, type ProgramImage, SandboxHost } from '../../sandbox/index.ts';
 import {
@@ -94,9 +94,8 @@ test('who is not said to have ended well, or does not know how to begin anew, is
 test('an isolate that holds on to memory is disposed, one with garbage is collected first', async () => {
   const renewing = (name: string, keeps: string) =>
     rawProgram(name, {
-      load: `let held = [];`,
-      attach: `for (let i = 0; i < 100; i++) held.push(new Array(12_000).fill(i));`,
-      run: `if (budget === ${RENEW}) { attached = false; rx = tx = ctlIn = ctlOut = 0; ${keeps} return ${RUN.RENEWED}; }`,
+      load: `let held = Array.from({ length: 100 }, (_, i) => new Array(12_000).fill(i));`,
+      renew: keeps,
     });
   const holds = renewing('holds', '');
   await start(holds);
@@ -113,7 +112,7 @@ test('an isolate that holds on to memory is disposed, one with garbage is collec
 });
 
 test('an isolate that fails while it is reset is gone, and its place is not', async () => {
-  const fails = rawProgram('fails', { run: `if (budget === ${RENEW}) throw new Error('no');` });
+  const fails = rawProgram('fails', { renew: `throw new Error('no');` });
   await start(fails);
   (await openCell(host, 1, fails)).close(true);
   const next = await openCell(host, 2, fails);
@@ -121,12 +120,26 @@ test('an isolate that fails while it is reset is gone, and its place is not', as
   expect(host.stats()).toMatchObject({ recycled: 0, notRecycled: { ended: 1 } });
 });
 
+test('a cell is ended whose isolate turns out not to be reset', async () => {
+  const forgets = rawProgram('forgets', { renew: `if (given !== ${RENEW}) return ${RUN.PRODUCED};` });
+  await start(forgets);
+  // The first time the host asks before anybody gets it.
+  (await openCell(host, 1, forgets)).close(true);
+  (await openCell(host, 2, forgets)).close(true);
+  await openCell(host, 3, forgets);
+  host.kick();
+  await events.until(() => events.ends.some(({ cell }) => cell === 3));
+  expect(events.ends.at(-1)).toMatchObject({ cell: 3, end: 'exception' });
+});
+
 test('the region of the next cell holds nothing but what the host writes', async () => {
   const looks = rawProgram('looks', {
     attach: `let other = 0;
       for (let i = 0; i < words.length; i++) if (words[i] !== 0 && i !== ${H.CELL_ID} && i !== ${H.NOW_MS}) other++;
-      send([4, 2, 0, 8, 0, 0, other >> 8, other]);`,
-    run: `if (budget === ${RENEW}) { attached = false; rx = tx = ctlIn = ctlOut = 0; bytes.fill(255); return ${RUN.RENEWED}; }`,
+      send([4, 2, 0, 8, 0, 0, other >> 8, other]);
+      // Whatever the agent does not look at.
+      bytes.fill(255, ${RX_OFFSET}, ${CTL_IN_OFFSET});`,
+    renew: `if (given === ${RENEW}) bytes.fill(255);`,
   });
   await start(looks);
   for (let id = 1; id <= 3; id++) {

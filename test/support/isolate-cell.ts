@@ -18,6 +18,8 @@ export class IsolateCell {
   readonly #run: ivm.Reference<(budget: number) => number>;
   readonly #collect: ivm.Reference<() => void>;
   #controlIn!: ByteRing;
+  /** The next run is a cell's first in an isolate that was used. */
+  #renews = false;
 
   /** Needs --expose-gc. */
   constructor(bundle: string) {
@@ -34,9 +36,13 @@ export class IsolateCell {
     this.#begin();
   }
 
-  /** Ends the cell and begins another in the same isolate, as a host does. */
-  renew(): void {
-    if (this.run(layout.RENEW) !== RUN.RENEWED) throw new Error('the isolate cannot be used again');
+  /**
+   * Ends the cell and begins another in the same isolate, as a host does: now, or (`later`) in the first run, when the region
+   * is the next cell's already.
+   */
+  renew(later = false): void {
+    if (later) this.#renews = true;
+    else if (this.run(layout.RENEW) !== RUN.RENEWED) throw new Error('the isolate cannot be used again');
     this.#words.fill(0);
     this.#begin();
   }
@@ -60,13 +66,21 @@ export class IsolateCell {
     let rest = 'message' in step ? step.message : new Uint8Array(0);
     for (;;) {
       rest = rest.subarray(this.#controlIn.write(rest, 0));
-      const bits = this.run(layout.RX_SLOTS);
+      const bits = this.#runOnce();
       seen.push({ bits, region: this.#bytes.slice() });
       // What it has produced is taken.
       this.#words[H.TX_TAIL] = this.#words[H.TX_HEAD]!;
       this.#words[H.CTL_OUT_TAIL] = this.#words[H.CTL_OUT_HEAD]!;
       if (rest.length === 0 && (bits & (RUN.MORE | RUN.BLOCKED)) === 0) return seen;
     }
+  }
+
+  #runOnce(): number {
+    if (!this.#renews) return this.run(layout.RX_SLOTS);
+    this.#renews = false;
+    const bits = this.run(layout.RX_SLOTS + layout.RENEW_FIRST);
+    if ((bits & RUN.RENEWED) === 0) throw new Error('the isolate cannot be used again');
+    return bits & ~RUN.RENEWED;
   }
 
   dispose(): void {

@@ -10,6 +10,8 @@ import {
   H,
   KEY_WORDS,
   REGION_BYTES,
+  RENEW,
+  RENEW_FIRST,
   RUN,
   RX_OFFSET,
   RX_SLOTS,
@@ -40,6 +42,8 @@ export interface RawHooks {
   load?: string;
   attach?: string;
   run?: string;
+  /** The isolate can be used again, and this is done when it is reset; `given` (run's argument) is in scope. */
+  renew?: string;
   /** Before each packet is sent back; `slot` (words), `data` (bytes) and `place` are in scope. */
   packet?: string;
 }
@@ -87,7 +91,17 @@ export function rawProgram(name: string, hooks: RawHooks = {}): ProgramImage {
     let attached = false;
     function attach(id) { ${hooks.attach ?? ''} }
     function __warm() { bytes.fill(1); }
-    function __run(budget) {
+    function __run(given) {
+      let budget = given;
+      let renewed = 0;
+      if (${hooks.renew !== undefined} && (given === ${RENEW} || given >= ${RENEW_FIRST})) {
+        attached = false;
+        rx = tx = ctlIn = ctlOut = 0;
+        ${hooks.renew ?? ''}
+        renewed = ${RUN.RENEWED};
+        if (given === ${RENEW}) return renewed;
+        budget -= ${RENEW_FIRST};
+      }
       if (!attached) {
         attached = true;
         attach(words[${H.CELL_ID}] >>> 0);
@@ -98,7 +112,7 @@ export function rawProgram(name: string, hooks: RawHooks = {}): ProgramImage {
       for (; rx !== head && budget > 0; rx++, budget--) packet(rx & ${RX_SLOTS - 1});
       Atomics.store(words, ${H.RX_TAIL}, rx);
       Atomics.store(words, ${H.TX_HEAD}, tx);
-      return ${RUN.PRODUCED} | (rx !== head ? ${RUN.MORE} : 0) | (blocked ? ${RUN.BLOCKED} : 0);
+      return renewed | ${RUN.PRODUCED} | (rx !== head ? ${RUN.MORE} : 0) | (blocked ? ${RUN.BLOCKED} : 0);
     }
   `;
   return { name, hash: createHash('sha256').update(code).digest('hex'), code, trusted: true };

@@ -19,7 +19,9 @@ test('the page has every result with its machine and date, and why others have n
     [{ name: 'codec', title: 'Codec', error: 'osken-manager is not installed' }],
   );
   const lines = text.split('\n');
-  expect(lines).toContain('2026-01-02: a CPU, 2 cores, 7.8 GiB, Linux 6.18, Node v26, load 0.3 before the run');
+  expect(lines).toContain(
+    '2026-01-02: a CPU, 2 cores, 7.8 GiB, Linux 6.18, Node v26, load 0.3 before the run',
+  );
   expect(lines).toContain('| 1 | 2.5 |  | ours/theirs |');
   // Columns are those of all rows, and what is in a cell of the table cannot end it.
   expect(lines).toContain('| who | rate | only |');

@@ -9,7 +9,7 @@ import { build } from 'esbuild';
 import { afterAll, describe, expect, it } from 'vitest';
 import { encode, forgetEncoded, type MessageInit, Port } from '../../openflow/index.ts';
 import { ethernet, ipv4, tcp, udp } from '../../packet/index.ts';
-import { RENEW, RUN } from '../../sandbox/channel/layout.ts';
+import { RENEW, RENEW_FIRST, RUN } from '../../sandbox/channel/layout.ts';
 import { builtInPrograms, uploadedRuntime } from '../../sandbox/client/programs.ts';
 import { OpenFlowProgram } from '../../sandbox/guest/openflow/program.ts';
 import type { Cell } from '../../sandbox/guest/program.ts';
@@ -112,13 +112,16 @@ afterAll(() => {
 });
 
 describe.each(await builtInPrograms())('an isolate of $name that is used again', ({ code }) => {
-  it('answers byte for byte as a new one, whatever it did before', () => {
+  it.each([
+    ['at its end', false],
+    ['in the first run of the next', true],
+  ])('answers byte for byte as a new one, whatever it did before, reset %s', (_, later) => {
     const used = cellOf(code);
     let records = 0;
     for (let round = 0; round < ROUNDS; round++) {
       const pick = random(round);
       for (const step of life(pick)) used.step(step);
-      used.renew();
+      used.renew(later);
       const fresh = cellOf(code);
       for (const step of life(pick)) {
         const expected = fresh.step(step);
@@ -132,7 +135,7 @@ describe.each(await builtInPrograms())('an isolate of $name that is used again',
       }
       fresh.dispose();
       cells.pop();
-      used.renew();
+      used.renew(later);
     }
     // Otherwise little was compared.
     expect(records).toBeGreaterThan(ROUNDS);
@@ -144,7 +147,7 @@ describe.each(await builtInPrograms())('an isolate of $name that is used again',
     const live = (lives: number): number => {
       for (let i = 0; i < lives; i++) {
         for (const step of life(pick)) used.step(step);
-        used.renew();
+        used.renew(i % 2 === 0);
       }
       return used.heap();
     };
@@ -240,4 +243,5 @@ it('is not in variables of modules, but for numbers that are written before they
 it('an isolate in which foreign code ran is not used again', async () => {
   const cell = cellOf(`${await uploadedRuntime()}; flowcell.program({ packet() {} });`);
   expect(cell.run(RENEW)).toBe(RUN.FAILED);
+  expect(cell.run(RENEW_FIRST + 1)).toBe(RUN.FAILED);
 });
