@@ -39,6 +39,9 @@ const LOW = 0.25;
 const QUIET_MS = 50;
 /** Nor is it urgent while isolates come back from cells that ended: for so long after the last, ms. */
 const RETURNS_MS = 200;
+/** Otherwise refilling takes at most half of a core; and a tenth while packets keep the host busy for more than this part of the time. */
+const BUSY = 0.25;
+const BUSY_PAUSES = 9;
 
 export class Pool {
   readonly #builder: Builder;
@@ -52,6 +55,9 @@ export class Pool {
   #building = false;
   #lastTaken = -Infinity;
   #quiet: NodeJS.Timeout | undefined;
+  /** CPU of this thread, and when that was (performance.now() clock), ms. */
+  #usedMs = 0;
+  #askedAt = 0;
 
   /** `capacity`: isolates it may have out, warm ones and cells. */
   constructor(builder: Builder, capacity: number, events: PoolEvents) {
@@ -176,14 +182,21 @@ export class Pool {
       }
       this.#free.push(index);
     }
-    // Refilling takes at most half of a core while there is enough on the shelf.
-    const gentle = !this.#isUrgent(shelf);
-    setTimeout(
-      () => {
-        this.#building = false;
-        this.#next();
-      },
-      gentle ? performance.now() - start : 0,
-    );
+    const end = performance.now();
+    const pause = this.#isUrgent(shelf) ? 0 : (end - start) * (this.#isBusy(end) ? BUSY_PAUSES : 1);
+    setTimeout(() => {
+      this.#building = false;
+      this.#next();
+    }, pause);
+  }
+
+  /** Whether the thread that runs the cells had much to do since this was last asked. */
+  #isBusy(now: number): boolean {
+    const { user, system } = process.threadCpuUsage();
+    const used = (user + system) / 1000;
+    const busy = used - this.#usedMs > BUSY * (now - this.#askedAt);
+    this.#usedMs = used;
+    this.#askedAt = now;
+    return busy;
   }
 }
