@@ -11,13 +11,17 @@ import { ended, exec } from './run.ts';
 export const NETNS_DIR = '/run/netns';
 
 const PREFIX = 'fc';
+/** How proc(5) says that there is no such process: before, and while it is read. */
+const GONE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ESRCH']);
 
 /** Start time of a process in clock ticks since boot (proc(5), stat field 22); undefined if it is not there. */
 function startTime(pid: number): string | undefined {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  } catch {
+  } catch (error) {
+    // Whatever else went wrong: it is not known to be dead.
+    if (!GONE.has((error as NodeJS.ErrnoException).code)) throw error;
     return undefined;
   }
   // The second field is the program's name in parentheses and may hold spaces and parentheses itself.
@@ -39,11 +43,14 @@ export function isLeftover(name: string): boolean {
 
 /** Names of namespaces that dead owners left. */
 function leftovers(): string[] {
+  let names: string[];
   try {
-    return readdirSync(NETNS_DIR).filter(isLeftover);
-  } catch {
+    names = readdirSync(NETNS_DIR);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return [];
   }
+  return names.filter(isLeftover);
 }
 
 /**

@@ -21,10 +21,12 @@ import { H, REGION_BYTES, RENEW_FIRST, RUN } from '../channel/layout.ts';
 import { type EventFd, punchHole } from '../sys/libc.ts';
 import type { PollLoop } from '../sys/loop.ts';
 import type { Built } from './builder.ts';
-import { type Collectable, Collector } from './collector.ts';
+import { type Cell, figuresOf, limitOf, newCell } from './cell.ts';
+import { Collector } from './collector.ts';
 import { kindOf, type Pool, type Shelf } from './pool.ts';
 import { emptied, isFull, mayBeFull, RENEW_ARGUMENTS, refusesReuse } from './recycling.ts';
 import { HEAP_SHARE, leave, type SharedIsolate } from './shared-isolates.ts';
+import { Timers } from './timers.ts';
 import { Trimmer } from './trimmer.ts';
 import type { Watchdog } from './watchdog.ts';
 
@@ -34,42 +36,6 @@ const TIMER_STEP_MS = 1;
 /** Cells whose figures are read in one go: each costs the host's thread some microseconds. */
 const USAGE_BATCH = 64;
 const DETAIL_LENGTH = 500;
-/**
- * The watchdog's time is not the processor's: on a loaded machine a run mostly waits. Nobody can make a built-in program loop, and it
- * works in short pieces, so one of its runs that takes long is no reason to end the cell: it has so many times the limit, but
- * not so much that the agent takes the host for stuck, ms.
- */
-const PATIENCE = { times: 4, mostMs: 500 };
-
-const limitOf = ({ runMs, shelf }: Cell): number =>
-  shelf.program.uploaded === null
-    ? Math.max(runMs, Math.min(PATIENCE.times * runMs, PATIENCE.mostMs))
-    : runMs;
-
-interface Cell extends Built {
-  readonly shelf: Shelf;
-  /** First word of its region. */
-  readonly base: number;
-  /** resting: given back, and not yet fit for another flow. */
-  state: 'warm' | 'live' | 'resting' | 'ended';
-  runMs: number;
-  /** CPU time the isolate had used before the cell, ns. */
-  cpuStart: bigint;
-  /** In an isolate that others share: the time its own runs took, ms. */
-  ranMs: number;
-  /** When it ran last (performance.now() clock). */
-  ranAt: number;
-  ran: boolean;
-  collectable?: Collectable;
-  /** Another thread has the isolate, and whoever enters it meanwhile waits: no run is begun, but remembered. */
-  collecting: boolean;
-  awaited: boolean;
-  /** Another cell was in the isolate before: the first run resets it. */
-  used: boolean;
-  /** Cells that were in the isolate since its heap was last looked at. */
-  lives: number;
-}
-
 export interface CellsOptions {
   memory: number;
   words: Int32Array;
@@ -94,9 +60,8 @@ export class Cells {
   #queueTail = 0;
   #readyTail = 0;
   #doneHead = 0;
-  /** When each cell's timer is due (performance.now() clock), Infinity without one; and the earliest. */
-  readonly #timers = new Float64Array(MAX_INDEX).fill(Infinity);
-  #nextTimer = Infinity;
+  readonly #timers = new Timers();
+  readonly #enqueueDue = (index: number) => this.#enqueue(index);
   /** CLOCK_MONOTONIC minus performance.now(), ms. */
   readonly #clock = Number(process.hrtime.bigint()) / 1e6 - performance.now();
   #usageNext = 0;
@@ -120,21 +85,7 @@ export class Cells {
   add(index: number, built: Built, shelf: Shelf): void {
     // What warming wrote must not be what the first packet meets.
     this.#wipe(index);
-    this.#cells[index] = {
-      ...built,
-      shelf,
-      base: regionOffset(index) / 4,
-      state: 'warm',
-      runMs: 0,
-      cpuStart: built.isolate.cpuTime,
-      ranMs: 0,
-      ranAt: 0,
-      ran: false,
-      collecting: false,
-      awaited: false,
-      used: false,
-      lives: 0,
-    };
+    this.#cells[index] = newCell(built, shelf, regionOffset(index) / 4);
     this.#options.watchdog.add(index, built.isolate);
     this.#options.send({ type: 'warm', index, ...kindOf(shelf) });
   }
@@ -148,7 +99,7 @@ export class Cells {
     if (cell.state === 'warm') this.#pool.taken(cell.shelf);
     this.#discard(index, cell);
     this.#cells[index] = null;
-    this.#timers[index] = Infinity;
+    this.#timers.clear(index);
     this.#wipe(index);
     this.#clearFlags(index, TAKEN.NO);
     this.#trimmer.ended();
@@ -164,27 +115,13 @@ export class Cells {
       const cell = this.#cells[index];
       if (cell?.state === 'live' && cell.ran && !cell.collecting && !cell.isolate.isDisposed) {
         cell.ran = false;
-        const figures = this.#figures(cell);
+        const figures = figuresOf(cell);
         if (figures) found.push([index, this.#words[CELL_ID + index]! >>> 0, ...figures]);
       }
       index = (index + 1) % MAX_INDEX;
     }
     this.#usageNext = index;
     return found;
-  }
-
-  /** CPU microseconds and heap bytes; null if the watchdog ended the cell meanwhile (its next run tells). */
-  #figures({ isolate, cpuStart, shared, ranMs }: Cell): [number, number] | null {
-    try {
-      const { used_heap_size, externally_allocated_size } = isolate.getHeapStatisticsSync();
-      const heap = used_heap_size + externally_allocated_size;
-      // Nobody counts how much of a heap is whose: an equal share.
-      if (shared !== undefined) return [Math.round(ranMs * 1000), Math.round(heap / shared.members.size)];
-      return [Math.round(Number(isolate.cpuTime - cpuStart) / 1000), heap];
-    } catch (error) {
-      if (isolate.isDisposed) return null;
-      throw error;
-    }
   }
 
   #wipe(index: number): void {
@@ -194,7 +131,8 @@ export class Cells {
   #turn(): boolean {
     this.#beat();
     this.#takeReady();
-    if (this.#nextTimer !== Infinity) this.#takeTimers();
+    const next = this.#timers.take(this.#enqueueDue);
+    if (next !== Infinity) this.#options.loop.deadline(next);
     // Only those queued now: a cell that wants more has its next turn after all others.
     const end = this.#queueHead;
     if (this.#queueTail === end) return false;
@@ -226,22 +164,6 @@ export class Cells {
       this.#enqueue(index);
     }
     Atomics.store(this.#words, C.READY_TAIL, this.#readyTail);
-  }
-
-  #takeTimers(): void {
-    const now = performance.now();
-    if (now >= this.#nextTimer) {
-      let next = Infinity;
-      for (let index = 0; index < MAX_INDEX; index++) {
-        const at = this.#timers[index]!;
-        if (at <= now) {
-          this.#timers[index] = Infinity;
-          this.#enqueue(index);
-        } else if (at < next) next = at;
-      }
-      this.#nextTimer = next;
-    }
-    if (this.#nextTimer !== Infinity) this.#options.loop.deadline(this.#nextTimer);
   }
 
   #enqueue(index: number): void {
@@ -299,7 +221,7 @@ export class Cells {
       this.release(index, refused);
       return;
     }
-    this.#timers[index] = Infinity;
+    this.#timers.clear(index);
     const { program, memoryMiB } = cell.shelf;
     // Where a cell was told little, and in most of these, nobody looks at the heap: that costs as much as two FLOW_MODs.
     const look = mayBeFull(++cell.lives, this.#words[cell.base + H.CTL_IN_HEAD]!);
@@ -417,7 +339,7 @@ export class Cells {
   #end(index: number, cell: Cell, end: HostEnd, detail: string): void {
     if (cell.state === 'warm') this.#pool.taken(cell.shelf);
     cell.state = 'ended';
-    this.#timers[index] = Infinity;
+    this.#timers.clear(index);
     const { shared } = cell;
     this.#discard(index, cell);
     this.#options.send({ type: 'ended', index, end, detail: detail.slice(0, DETAIL_LENGTH) });
@@ -446,14 +368,13 @@ export class Cells {
   }
 
   #readTimer(index: number, base: number): void {
-    let at = Infinity;
-    if (this.#words[base + H.TIMER_SET]) {
-      const now = performance.now();
-      const delay = (this.#words[base + H.TIMER_MS]! - ((now + this.#clock) | 0)) | 0;
-      at = now + Math.max(delay, TIMER_STEP_MS);
-      if (at < this.#nextTimer) this.#nextTimer = at;
+    if (!this.#words[base + H.TIMER_SET]) {
+      this.#timers.clear(index);
+      return;
     }
-    this.#timers[index] = at;
+    const now = performance.now();
+    const delay = (this.#words[base + H.TIMER_MS]! - ((now + this.#clock) | 0)) | 0;
+    this.#timers.set(index, now + Math.max(delay, TIMER_STEP_MS));
   }
 
   #done(index: number): void {

@@ -5,7 +5,7 @@ import { type Network, singleSwitch, topology } from '../../mininet/topology.ts'
 import { ethernet, ipv4, udp, vlan } from '../../packet/index.ts';
 import { PollLoop } from '../../sandbox/sys/loop.ts';
 import { TesterPort } from '../conformance/tester-port.ts';
-import { AgentProcess } from '../support/agent-lab.ts';
+import { AgentProcess, ping as pingFrom } from '../support/agent-lab.ts';
 import {
   CONTROLLER_PORT,
   FOREIGN_CONTROLLERS,
@@ -21,10 +21,7 @@ const TRANSFER_BYTES = 20_000_000;
 
 type Hosts = Network<'s1', string>['hosts'];
 
-const ping = async (hosts: Hosts, from: string, ip: string) => {
-  const { stdout } = await hosts[from].exec(['ping', '-q', '-c5', '-i0.1', '-W10', ip], { anyExit: true });
-  return stdout;
-};
+const ping = async (hosts: Hosts, from: string, ip: string) => (await pingFrom(hosts[from], ip, 5)).stdout;
 
 /** Until one answer comes: the first packets find the controller still starting, or an address unresolved. */
 const reach = async (hosts: Hosts, from: string, ip: string) => {

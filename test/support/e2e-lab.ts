@@ -11,6 +11,7 @@ import { agentSocket, controllerSocket } from '../../cli/lib/run-dir.ts';
 import type { ControllerEvent, EventType } from '../../controller/index.ts';
 import { ended, type Host, type NetNode, type Network, singleSwitch, stop } from '../../mininet/topology.ts';
 import type { Match } from '../../openflow/index.ts';
+import { ping } from './agent-lab.ts';
 import type { TestProgram } from './e2e-controller.ts';
 import { isRunning } from './processes.ts';
 
@@ -225,10 +226,9 @@ export class Lab {
     for (const from of hosts) for (const to of hosts) if (from !== to) await this.ping(from, to);
   }
 
-  /** Answers to `count` pings, 50 ms apart. */
+  /** Answers to `count` pings. */
   async ping(from: Host, to: Host, count = 1): Promise<number> {
-    const argv = ['ping', '-q', '-n', '-c', String(count), '-i', '0.05', '-W', '10', to.ip];
-    const { stdout } = await from.exec(argv, { anyExit: true });
+    const { stdout } = await ping(from, to.ip, count);
     return Number(/(\d+) received/.exec(stdout)?.[1]);
   }
 
