@@ -11,7 +11,7 @@ import { limitsRefusal } from './limits.ts';
 import { uploadedRuntime } from './programs.ts';
 import { Reuse } from './reuse.ts';
 import { SharedPages } from './shared-pages.ts';
-import { kindOf, Shelves, shelfKey, type Waiter } from './shelves.ts';
+import { kindOf, MOST_SURPLUS, Shelves, shelfKey, type Waiter } from './shelves.ts';
 import {
   type CellEnd,
   type CellEvents,
@@ -34,6 +34,8 @@ const BUDGET = 64;
 const OWNER = { HOST: 0, WARM: 1, CELL: 2, RELEASED: 3, BACK: 4 } as const;
 /** Warm isolates that were not needed for so long, and are more than are to be kept, are given up, ms. */
 const TRIM_MS = 10_000;
+/** When there was more than is given up at once, ms. */
+const TRIM_ON_MS = 1000;
 
 export class SandboxHost<F extends FrameRef> {
   readonly #options: SandboxHostOptions<F>;
@@ -229,9 +231,7 @@ export class SandboxHost<F extends FrameRef> {
   }
 
   #started(): void {
-    clearInterval(this.#trimmer);
-    this.#trimmer = setInterval(() => this.#trim(), TRIM_MS);
-    this.#trimmer.unref();
+    this.#trimIn(TRIM_MS);
     for (const program of this.#options.programs) this.#sendProgram(program, true);
     for (const waiter of this.#shelves.waiting) this.#request(waiter);
   }
@@ -388,11 +388,19 @@ export class SandboxHost<F extends FrameRef> {
 
   /** Gives up what is warm beyond what was needed since the last time, or is to be kept in any case. */
   #trim(): void {
-    for (const index of this.#shelves.surplus(this.#pooled, this.#poolSize)) {
+    const surplus = this.#shelves.surplus(this.#pooled, this.#poolSize);
+    for (const index of surplus) {
       this.#stats.warm--;
       this.#reuse.trimmed++;
       this.#letGo(index);
     }
+    this.#trimIn(surplus.length === MOST_SURPLUS ? TRIM_ON_MS : TRIM_MS);
+  }
+
+  #trimIn(ms: number): void {
+    clearTimeout(this.#trimmer);
+    this.#trimmer = setTimeout(() => this.#trim(), ms);
+    this.#trimmer.unref();
   }
 
   /** Ends a cell on this side and gives its region back; `lost` and `ended` are told before this returns. */
@@ -455,7 +463,7 @@ export class SandboxHost<F extends FrameRef> {
   }
 
   #release(): void {
-    clearInterval(this.#trimmer);
+    clearTimeout(this.#trimmer);
     this.#exchange.close();
     this.#pages.release();
   }

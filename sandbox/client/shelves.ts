@@ -21,7 +21,7 @@ export const shelfKey = ({ hash, memoryMiB, shared }: CellKind): string => `${ha
 /** Kept of a kind that is not pooled: as many as a host makes of contexts, once one was asked for. */
 const KEPT = 16;
 /** So many are given up at once: disposing of them is work for the host's thread, which has packets to handle. */
-const MOST_SURPLUS = 64;
+export const MOST_SURPLUS = 64;
 
 interface Warm {
   /** Cell indexes, the last used on top: its memory is in the caches. */
