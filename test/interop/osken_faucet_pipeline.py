@@ -75,13 +75,14 @@ class FaucetPipeline(app_manager.OSKenApp):
         if tag is None:
             self.logger.error("untagged packet-in from table %d", msg.table_id)
             return
-        if msg.table_id in (ETH_SRC, VIP) and eth.src != ROUTER_MAC:
-            self.learn(dp, eth.src, tag.vid, in_port)
         if msg.table_id == IPV4_FIB:
             self.resolve(dp, frame.get_protocol(ipv4.ipv4).dst)
+        # Whoever is learned is not heard of again: by ARP, since its route is made of that too. (Hosts' first frames may be IPv6's.)
         request = frame.get_protocol(arp.arp)
         if request is None:
             return
+        if msg.table_id in (ETH_SRC, VIP) and eth.src != ROUTER_MAC:
+            self.learn(dp, eth.src, tag.vid, in_port)
         self.route(dp, tag.vid, request.src_ip, request.src_mac)
         if request.opcode == arp.ARP_REQUEST and request.dst_ip == GATEWAYS[tag.vid]:
             self.send_arp(dp, tag.vid, arp.ARP_REPLY, request.src_mac, request.src_ip)
