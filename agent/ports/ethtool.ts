@@ -1,6 +1,6 @@
 /** What an interface says of its medium: ETHTOOL_GSET, which every driver answers, in the socket's own namespace. */
 import { type Medium, NO_MEDIUM } from './medium.ts';
-import { addressOf, highWord, lowWord, sys } from './socket.ts';
+import { addressOf, highWord, IFREQ_VALUE, ifreq, lowWord, sys } from './socket.ts';
 
 const SIOCETHTOOL = 0x8946;
 const ETHTOOL_GSET = 1;
@@ -15,27 +15,22 @@ const COMMAND = {
   PEER: 32,
   BYTES: 44,
 };
-const IFREQ_BYTES = 40;
-const IFNAMSIZ = 16;
 const UNKNOWN_SPEED = 0xffffffff;
 
-/** Kept for good: the kernel gets their addresses. */
+/** Kept for good: the kernel gets its address. */
 const commandBytes = new Uint8Array(new ArrayBuffer(COMMAND.BYTES));
 const command = new DataView(commandBytes.buffer);
-const request = new Uint8Array(new ArrayBuffer(IFREQ_BYTES));
 const commandAddress = addressOf(commandBytes);
-const requestAddress = addressOf(request);
 
 /** Through any socket of the interface's namespace. Interfaces that cannot tell have no medium. */
 export const readMedium = (fd: number, name: string): Medium => {
   commandBytes.fill(0);
   command.setUint32(0, ETHTOOL_GSET, true);
-  request.fill(0);
-  request.set(new TextEncoder().encode(name).subarray(0, IFNAMSIZ - 1));
+  const request = ifreq(name);
   const words = new DataView(request.buffer);
-  words.setUint32(IFNAMSIZ, lowWord(commandAddress), true);
-  words.setUint32(IFNAMSIZ + 4, highWord(commandAddress), true);
-  if (sys.ioctl(fd, SIOCETHTOOL, requestAddress) < 0) return NO_MEDIUM;
+  words.setUint32(IFREQ_VALUE, lowWord(commandAddress), true);
+  words.setUint32(IFREQ_VALUE + 4, highWord(commandAddress), true);
+  if (sys.ioctl(fd, SIOCETHTOOL, addressOf(request)) < 0) return NO_MEDIUM;
   const low = command.getUint16(COMMAND.SPEED, true);
   const speed = low + command.getUint16(COMMAND.SPEED_HIGH, true) * 65536;
   return {

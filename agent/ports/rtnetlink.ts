@@ -1,6 +1,17 @@
 /** Requests to rtnetlink, answered at once by the kernel: setting interfaces up and down, reading traffic classes. */
 import { closeFd, errnoName } from '../../sandbox/sys/libc.ts';
-import { AF_NETLINK, addressOf, EINTR, errno, PortError, SOCK_CLOEXEC, SOCK_RAW, sys } from './socket.ts';
+import {
+  AF_NETLINK,
+  addressOf,
+  EINTR,
+  errno,
+  IFREQ_VALUE,
+  ifreq,
+  PortError,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
+  sys,
+} from './socket.ts';
 
 export const NETLINK_ROUTE = 0;
 export const NLMSG_HEADER = 16;
@@ -29,8 +40,6 @@ const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
 
 const SIOCGIFINDEX = 0x8933;
-const IFREQ_BYTES = 40;
-const IFNAMSIZ = 16;
 
 const TCA_KIND = 1;
 const TCA_OPTIONS = 2;
@@ -198,10 +207,9 @@ export class Rtnetlink {
 
   /** The index of an interface. Throws PortError FC_NETLINK. */
   indexOf(name: string): number {
-    const request = new Uint8Array(new ArrayBuffer(IFREQ_BYTES));
-    request.set(new TextEncoder().encode(name).subarray(0, IFNAMSIZ - 1));
+    const request = ifreq(name);
     if (sys.ioctl(this.fd, SIOCGIFINDEX, addressOf(request)) < 0) throw failure(`finding ${name}`, errno());
-    return new DataView(request.buffer).getInt32(IFNAMSIZ, true);
+    return new DataView(request.buffer).getInt32(IFREQ_VALUE, true);
   }
 
   /** Packets that an interface was given and did not send. Throws PortError FC_NETLINK. */

@@ -83,4 +83,15 @@ export const addressOf = (array: ArrayBufferView): number => Number(koffi.addres
 export const lowWord = (address: number): number => address >>> 0;
 export const highWord = (address: number): number => Math.floor(address / 4294967296);
 
+/** struct ifreq: an interface's name, and at IFREQ_VALUE what is asked or told of it. */
+export const IFREQ_VALUE = 16;
+const IFREQ_BYTES = 40;
+
+/** The structure for an interface, of whose name the kernel takes 15 bytes. */
+export const ifreq = (name: string): Uint8Array<ArrayBuffer> => {
+  const request = new Uint8Array(IFREQ_BYTES);
+  request.set(new TextEncoder().encode(name).subarray(0, IFREQ_VALUE - 1));
+  return request;
+};
+
 export const int32 = (value: number): Uint8Array => new Uint8Array(new Int32Array([value]).buffer);

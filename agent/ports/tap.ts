@@ -7,7 +7,7 @@ import { InterfacePort } from './interface-port.ts';
 import type { FrameSink, PortQueue } from './port.ts';
 import type { BurstReceiver } from './receive.ts';
 import type { Interface, Rtnetlink } from './rtnetlink.ts';
-import { addressOf, errno, PortError, sys } from './socket.ts';
+import { addressOf, errno, IFREQ_VALUE, ifreq, PortError, sys } from './socket.ts';
 import { BatchSender, writeToDevice } from './transmit.ts';
 
 const TUNSETIFF = 0x400454ca;
@@ -16,8 +16,6 @@ const TUNSETOFFLOAD = 0x400454d0;
 const IFF_TAP_NO_PI_VNET_HDR = 0x0002 | 0x1000 | 0x4000;
 /** Checksums and TCP segmentation are left to us, who leave them to the port that sends. */
 const TUN_F_CSUM_TSO4_TSO6_ECN = 1 | 2 | 4 | 8;
-const IFREQ_BYTES = 40;
-const FLAGS_OFFSET = 16;
 
 const check = (result: number, what: string, name: string): void => {
   if (result >= 0) return;
@@ -46,10 +44,9 @@ export const openTap = (name: string): { fd: number; name: string } => {
       `TAP device ${name}: there are none here (${(error as Error).message}).`,
     );
   }
-  const request = new Uint8Array(new ArrayBuffer(IFREQ_BYTES));
+  const request = ifreq(name);
   try {
-    request.set(new TextEncoder().encode(name));
-    new DataView(request.buffer).setUint16(FLAGS_OFFSET, IFF_TAP_NO_PI_VNET_HDR, true);
+    new DataView(request.buffer).setUint16(IFREQ_VALUE, IFF_TAP_NO_PI_VNET_HDR, true);
     check(sys.ioctl(fd, TUNSETIFF, addressOf(request)), 'making the TAP device', name);
     check(sys.ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM_TSO4_TSO6_ECN), 'setting offloads', name);
   } catch (error) {
