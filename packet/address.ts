@@ -2,13 +2,6 @@
 
 const COLON = 58;
 const DOT = 46;
-const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
-
-/** 'aa:bb:cc:dd:ee:ff' as a 48-bit integer. Throws RangeError when it is not a MAC address. */
-export function parseMac(text: string): bigint {
-  if (!MAC.test(text)) throw new RangeError(`'${text}' is not a MAC address (aa:bb:cc:dd:ee:ff)`);
-  return BigInt(`0x${text.replaceAll(':', '')}`);
-}
 
 const hexDigit = (code: number): number => {
   if (code >= 48 && code <= 57) return code - 48;
@@ -16,7 +9,7 @@ const hexDigit = (code: number): number => {
   return letter >= 97 && letter <= 102 ? letter - 87 : Number.NaN;
 };
 
-/** The same as a number, NaN when it is not a MAC address. */
+/** 'aa:bb:cc:dd:ee:ff' as a 48-bit number, NaN when it is not a MAC address. */
 export function macNumber(text: string): number {
   if (text.length !== 17) return Number.NaN;
   let value = 0;
@@ -25,6 +18,13 @@ export function macNumber(text: string): number {
     value = value * 256 + hexDigit(text.charCodeAt(at)) * 16 + hexDigit(text.charCodeAt(at + 1));
   }
   return value;
+}
+
+/** The same as a bigint. Throws RangeError when it is not a MAC address. */
+export function parseMac(text: string): bigint {
+  const value = macNumber(text);
+  if (Number.isNaN(value)) throw new RangeError(`'${text}' is not a MAC address (aa:bb:cc:dd:ee:ff)`);
+  return BigInt(value);
 }
 
 /** A 48-bit integer as 'aa:bb:cc:dd:ee:ff'. */
@@ -57,20 +57,7 @@ export function macAt(bytes: Uint8Array, at: number): string {
   );
 }
 
-/** '10.0.0.1' as an unsigned 32-bit number. Throws RangeError when it is not an IPv4 address. */
-export function parseIpv4(text: string): number {
-  const parts = text.split('.');
-  let value = 0;
-  for (const part of parts) {
-    const byte = Number(part);
-    if (!/^\d{1,3}$/.test(part) || byte > 255) throw new RangeError(`'${text}' is not an IPv4 address`);
-    value = value * 256 + byte;
-  }
-  if (parts.length !== 4) throw new RangeError(`'${text}' is not an IPv4 address`);
-  return value;
-}
-
-/** The same, NaN when it is not an IPv4 address. */
+/** '10.0.0.1' as an unsigned 32-bit number, NaN when it is not an IPv4 address. */
 export function ipv4Number(text: string): number {
   let value = 0;
   let byte = 0;
@@ -89,6 +76,13 @@ export function ipv4Number(text: string): number {
     } else return Number.NaN;
   }
   return dots === 3 && digits > 0 ? value * 256 + byte : Number.NaN;
+}
+
+/** The same. Throws RangeError when it is not an IPv4 address. */
+export function parseIpv4(text: string): number {
+  const value = ipv4Number(text);
+  if (Number.isNaN(value)) throw new RangeError(`'${text}' is not an IPv4 address`);
+  return value;
 }
 
 /** An unsigned 32-bit number as '10.0.0.1'. */
