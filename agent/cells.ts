@@ -13,8 +13,6 @@ import type {
 import { CellControl } from './cell-control.ts';
 import type { Asker, CellReply, ControlCounters } from './cell-conversation.ts';
 
-export type { CellReply } from './cell-conversation.ts';
-
 import { CellLog } from './cell-log.ts';
 import type { Clock } from './clock.ts';
 import type { FrameQueue, Holding } from './dispatcher/hold.ts';

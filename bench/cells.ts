@@ -74,17 +74,19 @@ const GROUPS: readonly Group[] = [
     latency: true,
   },
   {
-    ...{ part: 'many', flowcell: flowcellDatapath({ granularity: 'host-pair' }), peers: PEERS },
-    ...{ loads: [MANY_FLOWS], latency: false },
+    part: 'many',
+    flowcell: flowcellDatapath({ granularity: 'host-pair' }),
+    peers: PEERS,
+    loads: [MANY_FLOWS],
+    latency: false,
   },
   ...TABLES.map(
     (load): Group => ({
-      ...{
-        part: `entries-${load.entries}`,
-        flowcell: flowcellDatapath({ entries: load.entries }),
-        loads: [load],
-      },
-      ...{ peers: [ovsDatapath({ entries: load.entries })], latency: false },
+      part: `entries-${load.entries}`,
+      flowcell: flowcellDatapath({ entries: load.entries }),
+      peers: [ovsDatapath({ entries: load.entries })],
+      loads: [load],
+      latency: false,
     }),
   ),
 ];

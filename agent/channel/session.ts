@@ -6,8 +6,7 @@ import {
   OFP_VERSION,
   type OpenFlowError,
 } from '../../openflow/index.ts';
-import type { Asker } from '../cell-conversation.ts';
-import type { CellReply } from '../cells.ts';
+import type { Asker, CellReply } from '../cell-conversation.ts';
 import { Bundles } from './bundles.ts';
 import { MultipartRequests } from './multipart-requests.ts';
 import { Role } from './roles.ts';

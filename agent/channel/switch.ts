@@ -10,8 +10,8 @@ import {
   OpenFlowError,
   TableConfigFlag,
 } from '../../openflow/index.ts';
-import type { Asker } from '../cell-conversation.ts';
-import { type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
+import type { Asker, CellReply } from '../cell-conversation.ts';
+import { type CellRecord, type Cells, DEFAULT_CELL } from '../cells.ts';
 import { type Clock, SYSTEM_TIME, type Time } from '../clock.ts';
 import type { Dispatcher } from '../dispatcher/dispatcher.ts';
 import type { Flows } from '../dispatcher/flows.ts';

@@ -16,8 +16,8 @@ import {
   DEFAULT_LIMITS,
   type ProgramImage,
 } from '../../sandbox/client/types.ts';
-import type { Asker } from '../cell-conversation.ts';
-import { type CellListener, type CellRecord, type CellReply, type Cells, DEFAULT_CELL } from '../cells.ts';
+import type { Asker, CellReply } from '../cell-conversation.ts';
+import { type CellListener, type CellRecord, type Cells, DEFAULT_CELL } from '../cells.ts';
 import type { Clock } from '../clock.ts';
 import type { FastPath } from '../fastpath/fast-path.ts';
 import type { Liveness } from '../liveness.ts';

@@ -25,7 +25,7 @@ interface Setting {
 const DEFAULT: Setting = { flags: 0, vacancyDown: 0, vacancyUp: 0, evictionFlags: 0 };
 
 export class TableSettings {
-  /** 1: packets that match nothing in the table go to the controller; 0: they are dropped. */
+  /** By table: packets that match nothing in it go to the controller. Else, and where nothing is said, they are dropped. */
   readonly missToController: boolean[] = [];
   private readonly journal: Journal;
   /** Where they are not DEFAULT. */
